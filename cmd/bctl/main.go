@@ -8,6 +8,7 @@
 //	            deviceListFlag: a flag that takes every operand after it, as make-bcache's -B does
 //	flags.go    oneDevice(c), noMore(c, n): the operands, or a usage error
 //	            outputFormat(c) render.Format, isQuiet(c), useColor(c, w)
+//	progress.go progressOf(c) progress.Starter: a bar where one belongs; defer Done() on what it starts
 //	exit.go     usagef(...) -> 16; exitWith(code) -> code without a message; context.Canceled -> 32;
 //	            any other error -> 8 and one line on stderr
 //	dispatch.go programFor(argv[0]): the other names; runApp and soloApp build one from a command

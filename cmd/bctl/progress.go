@@ -1,0 +1,17 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"bctl/internal/progress"
+	"bctl/internal/render"
+)
+
+// progressOf decides whether a command's work shows on stderr: only to people, who look at a terminal and at a
+// table, and who did not ask for silence.
+func progressOf(c *cli.Context) progress.Starter {
+	if isQuiet(c) || outputFormat(c) != render.Table || !isTerminal(c.App.ErrWriter) {
+		return progress.Silent
+	}
+	return progress.On(c.App.ErrWriter)
+}

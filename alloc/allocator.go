@@ -1,0 +1,169 @@
+package alloc
+
+// A State is what the allocator thread is doing between two steps.
+type State uint8
+
+// A running allocator sleeps in one of four waits.
+const (
+	StateNone       State = iota // not started
+	StateReady                   // started or woken, not run yet
+	StateWaitPush                // holds a bucket and every free list is full
+	StateWaitGC                  // found too little to invalidate
+	StateWaitPrio                // prio_blocked: btree nodes are being rewritten
+	StateWaitBucket              // 4.6: its own prio write waits for a bucket
+	StateExited                  // saw CACHE_SET_IO_DISABLE
+	stateNR
+)
+
+// A place is where in bch_allocator_thread() the thread goes on.
+type place uint8
+
+const (
+	atPop place = iota
+	atPush
+	atInvalidate // retry_invalidate
+	atPrioBlocked
+	atPrioWrite // 4.6: in the middle of bch_prio_write()
+)
+
+// State returns what the allocator thread does, and the bucket in its hand, or
+// -1. A bucket in hand is on no list.
+func (c *Cache) State() (s State, hand int) {
+	if c.runnable {
+		return StateReady, int(c.hand)
+	}
+	return c.state, int(c.hand)
+}
+
+// startAllocator is bch_cache_allocator_start().
+func (c *Cache) startAllocator() {
+	c.state = StateReady
+	c.at = atPop
+	c.runnable = true
+}
+
+// wakeAllocator is wake_up_process(ca->alloc_thread). A thread that runs has
+// nothing to wake up from; one that has left stays away.
+func (c *Cache) wakeAllocator() {
+	if !c.running && c.state != StateNone && c.state != StateExited {
+		c.runnable = true
+	}
+}
+
+// sleep is the end of allocator_wait() with a false condition.
+func (c *Cache) sleep(s State) {
+	if c.ioDisabled && s != StateWaitBucket {
+		s = StateExited
+	}
+	c.state = s
+	c.stats.Waits[s]++
+	c.trace(Event{Kind: EventWait})
+}
+
+// runAllocator is bch_allocator_thread() from where it slept to where it
+// sleeps next.
+func (c *Cache) runAllocator() {
+	c.runnable = false
+	c.running = true
+	for c.err == nil {
+		wait := c.allocatorStep()
+		if wait != StateReady {
+			c.sleep(wait)
+			break
+		}
+	}
+	c.running = false
+}
+
+// allocatorStep goes on from c.at to the next place, or says what it waits for.
+func (c *Cache) allocatorStep() State {
+	switch c.at {
+	case atPop:
+		b, ok := c.freeInc.pop()
+		if !ok {
+			c.at = atInvalidate
+			break
+		}
+		c.hand = int64(b)
+		if c.cfg.Discard {
+			c.stats.Discards++
+			c.trace(Event{Kind: EventDiscard, Bucket: b})
+		}
+		c.at = atPush
+
+	case atPush:
+		if !c.push(uint32(c.hand)) {
+			return StateWaitPush
+		}
+		c.hand = -1
+		for _, s := range c.sleepers {
+			s.woken = true // wake_up(&bucket_wait)
+		}
+		c.at = atPop
+
+	case atInvalidate:
+		if !c.gcMarkValid || c.invalidateNeedsGC {
+			return StateWaitGC
+		}
+		c.invalidateBuckets()
+		c.at = atPrioBlocked
+
+	case atPrioBlocked:
+		if c.prioBlocked > 0 {
+			return StateWaitPrio
+		}
+		c.at = c.afterInvalidate()
+
+	case atPrioWrite:
+		if c.ownWrite.run(c) == asleep {
+			return StateWaitBucket
+		}
+		c.at = atPop
+	}
+	return StateReady
+}
+
+// afterInvalidate writes the gens of what was invalidated, if they have to be
+// on disk before the buckets may be used, and says where to go on.
+func (c *Cache) afterInvalidate() place {
+	if !c.cfg.Sync {
+		return atPop
+	}
+	if !c.freeInc.full() {
+		return atInvalidate // not worth a prio write: nothing moves
+	}
+	if c.cfg.Model.PrioWriteWaits {
+		c.ownWrite = prioWrite{wait: true}
+		return atPrioWrite
+	}
+	w := prioWrite{}
+	if w.run(c) == failed {
+		// The buckets move all the same, their gens unwritten.
+		c.invalidateNeedsGC = true
+		c.wakeGC()
+	}
+	return atPop
+}
+
+// push is bch_allocator_push(): prios and gens first, they are what lets
+// buckets become free at all.
+func (c *Cache) push(b uint32) bool {
+	r := ReservePrio
+	if !c.free[r].push(b) {
+		for r = 0; r < reserveNR && !c.free[r].push(b); r++ {
+		}
+	}
+	if r == reserveNR {
+		return false
+	}
+	if c.tracer != nil {
+		c.trace(Event{Kind: EventMove, Bucket: b, Reserve: r})
+	}
+	return true
+}
+
+// wakeGC is wake_up_gc().
+func (c *Cache) wakeGC() {
+	c.stats.GCWakes++
+	c.trace(Event{Kind: EventWakeGC})
+}

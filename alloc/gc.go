@@ -1,0 +1,95 @@
+package alloc
+
+// GCStart is btree_gc_start(): from here to GCFinish the marks mean nothing,
+// and nothing is invalidated. A bucket that somebody holds keeps its mark.
+func (c *Cache) GCStart() {
+	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
+		b := &c.buckets[i]
+		b.lastGC = b.gen
+		if b.pin == 0 {
+			b.setMark(MarkFree)
+			b.setUsed(0)
+		}
+	}
+	c.gcMarkValid = false
+	c.lru.fresh = false
+}
+
+// GCKeep is a garbage collection that finds everything as it was: every bucket
+// keeps its mark and no stale pointer is left.
+func (c *Cache) GCKeep() {
+	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
+		c.buckets[i].lastGC = c.buckets[i].gen
+	}
+	c.GCFinish()
+}
+
+// GCFinish is bch_btree_gc_finish() and the end of bch_btree_gc(). Between
+// GCStart and this the caller marks what it found with SetBucket.
+func (c *Cache) GCFinish() {
+	c.gcFinish()
+	c.updateInUse()
+	c.stats.GCs++
+	c.wakeAllocator()
+}
+
+func (c *Cache) gcFinish() {
+	c.gcMarkValid = true
+	c.invalidateNeedsGC = false
+	c.lru.fresh = false
+
+	// Slots never written hold 0, and so bucket 0 is marked as well.
+	for _, list := range [...][]uint32{c.uuidBuckets, c.journalBuckets, c.prioBuckets, c.prioLast} {
+		for _, i := range list {
+			c.buckets[i].setMark(MarkMetadata)
+		}
+	}
+	c.needGC, c.avail = 0, 0
+	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
+		b := &c.buckets[i]
+		c.needGC = max(c.needGC, b.gcGen())
+		if b.pin == 0 && b.mark() <= MarkReclaimable {
+			c.avail++
+		}
+	}
+	c.stats.WorstGenDistance = max(c.stats.WorstGenDistance, c.needGC)
+}
+
+// initialGCFinish is bch_initial_gc_finish(). The allocator needs buckets to
+// write prios and gens, and must write gens to free buckets: so the prio and
+// btree reserves are filled with buckets that hold nothing, whose gens no
+// pointer can depend on.
+func (c *Cache) initialGCFinish() {
+	c.gcFinish()
+	prio, btree := &c.free[ReservePrio], &c.free[ReserveBtree]
+	for i := c.cfg.FirstBucket; i < len(c.buckets) && !(prio.full() && btree.full()); i++ {
+		b := &c.buckets[i]
+		if !b.invalidatable() || b.mark() != MarkFree {
+			continue
+		}
+		c.invalidateOne(uint32(i))
+		r := ReservePrio
+		if !prio.push(uint32(i)) {
+			r = ReserveBtree
+			btree.push(uint32(i))
+		}
+		c.trace(Event{Kind: EventInit, Bucket: uint32(i), Reserve: r})
+	}
+}
+
+// NeedGC is need_gc: how far the farthest gen is from its oldest pointer.
+func (c *Cache) NeedGC() int { return int(c.needGC) }
+
+// GCMarkValid reports whether the marks may be relied on: no gc is running.
+func (c *Cache) GCMarkValid() bool { return c.gcMarkValid }
+
+// WantsGC reports whether the allocator can do nothing until gc has run.
+func (c *Cache) WantsGC() bool {
+	return c.state == StateWaitGC && !c.runnable && c.gcMarkValid
+}
+
+// AddUUIDBucket has gc mark bucket i as the uuids'.
+func (c *Cache) AddUUIDBucket(i int) { c.uuidBuckets = append(c.uuidBuckets, uint32(i)) }
+
+// AddJournalBucket has gc mark bucket i as the journal's.
+func (c *Cache) AddJournalBucket(i int) { c.journalBuckets = append(c.journalBuckets, uint32(i)) }

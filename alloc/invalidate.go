@@ -1,0 +1,91 @@
+package alloc
+
+// invalidateBuckets is invalidate_buckets(): fill free_inc with buckets whose
+// gens have been counted up, or ask for gc.
+func (c *Cache) invalidateBuckets() {
+	if c.invalidateNeedsGC || !c.gcMarkValid {
+		c.bug("invalidating without valid gc marks")
+	}
+	switch c.cfg.Policy {
+	case LRU:
+		c.invalidateLRU()
+	case FIFO:
+		c.invalidateFIFO()
+	case Random:
+		c.invalidateRandom()
+	}
+}
+
+// needsGC stops the allocator from invalidating until gc has run.
+func (c *Cache) needsGC() {
+	c.invalidateNeedsGC = true
+	c.wakeGC()
+}
+
+// invalidateFIFO is invalidate_buckets_fifo(). It gives up by count, and on
+// the last bucket it may look at even if that one has filled the list.
+func (c *Cache) invalidateFIFO() {
+	first, n := uint32(c.cfg.FirstBucket), uint32(c.cfg.NBuckets)
+	for checked := uint32(0); !c.freeInc.full(); {
+		if c.fifoLast < first || c.fifoLast >= n {
+			c.fifoLast = first
+		}
+		i := c.fifoLast
+		c.fifoLast++
+		if c.buckets[i].invalidatable() {
+			c.invalidateOne(i)
+			c.freeInc.push(i)
+		}
+		if checked++; checked >= n {
+			c.needsGC()
+			return
+		}
+	}
+}
+
+// invalidateRandom is invalidate_buckets_random(). See invalidateFIFO for how
+// it gives up.
+func (c *Cache) invalidateRandom() {
+	first, n := uint64(c.cfg.FirstBucket), uint64(c.cfg.NBuckets)
+	for checked := uint64(0); !c.freeInc.full(); {
+		c.stats.RandomDraws++
+		i := uint32(c.rng.Next()%(n-first) + first)
+		if c.buckets[i].invalidatable() {
+			c.invalidateOne(i)
+			c.freeInc.push(i)
+		}
+		if checked++; checked >= n/2 {
+			c.needsGC()
+			return
+		}
+	}
+}
+
+// invalidateLRU is invalidate_buckets_lru(): the eight times unit lightest
+// buckets on a heap, the lightest of those on free_inc.
+func (c *Cache) invalidateLRU() {
+	c.collectLightest()
+	heapifyMin(c.heap)
+	for !c.freeInc.full() {
+		if len(c.heap) == 0 {
+			c.needsGC()
+			return
+		}
+		var i uint32
+		i, c.heap = popMin(c.heap)
+		c.invalidateOne(i)
+		c.freeInc.push(i)
+	}
+}
+
+// SplitMix64 is the generator that stands for get_random_bytes().
+type SplitMix64 uint64
+
+// Next returns the next output.
+func (s *SplitMix64) Next() uint64 {
+	*s += 0x9e3779b97f4a7c15
+	z := uint64(*s)
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

@@ -1,0 +1,145 @@
+package alloc
+
+// A PrioWriter puts prio sets on disk. One set takes as many slots as there
+// are prio_sets for all buckets, one bucket each; a set counts once the
+// journal points to it.
+//
+// Slots are written from the last to the first, because each one carries the
+// number of the next one's bucket.
+type PrioWriter interface {
+	// Pack takes the image of a slot, buckets [lo, hi) as they are now. The
+	// bucket the slot goes to is taken only after this, so the image shows it
+	// before. next is the bucket of the slot behind, or, for the last slot,
+	// the first bucket of the set before.
+	Pack(c *Cache, slot, lo, hi int, next uint32)
+	// Write writes what was packed last.
+	Write(slot int, bucket uint32) error
+	// Journal writes the journal entry that makes the set current. The old
+	// set's buckets are given back after it returns.
+	Journal(seq uint64, buckets []uint32) error
+}
+
+// PrioCounter is a PrioWriter that stores nothing.
+type PrioCounter struct{ Sets, Slots uint64 }
+
+// Pack does nothing.
+func (*PrioCounter) Pack(*Cache, int, int, int, uint32) {}
+
+// Write counts a slot.
+func (p *PrioCounter) Write(int, uint32) error { p.Slots++; return nil }
+
+// Journal counts a set.
+func (p *PrioCounter) Journal(uint64, []uint32) error { p.Sets++; return nil }
+
+// prioWrite is a call of bch_prio_write().
+type prioWrite struct {
+	wait   bool
+	begun  bool
+	packed bool // slot's image is taken
+	slot   int
+	alloc  bucketAlloc
+}
+
+func (p *prioWrite) run(c *Cache) status {
+	if !p.begun {
+		if !p.wait && !c.enoughForPrios() {
+			return failed
+		}
+		p.begun = true
+		c.prioSeq++
+		p.slot = len(c.prioBuckets) - 1
+	}
+	for p.slot >= 0 {
+		if st := p.writeSlot(c); st != done {
+			return st
+		}
+		p.slot--
+	}
+	c.finishPrioWrite()
+	return done
+}
+
+// enoughForPrios is the precheck of a prio write that may not wait: better to
+// fail before the first bucket is taken.
+func (c *Cache) enoughForPrios() bool {
+	need := uint32(len(c.prioBuckets))
+	avail := c.free[ReservePrio].used() + c.free[ReserveNone].used()
+	if need <= avail {
+		return true
+	}
+	c.stats.PrioFailed++
+	c.trace(Event{Kind: EventPrioNoMem, N: uint64(need), M: uint64(avail)})
+	return false
+}
+
+func (p *prioWrite) writeSlot(c *Cache) status {
+	if !p.packed {
+		if w := c.cfg.Prios; w != nil {
+			lo := p.slot * c.cfg.priosPerBucket()
+			hi := min(lo+c.cfg.priosPerBucket(), c.cfg.NBuckets)
+			w.Pack(c, p.slot, lo, hi, c.prioNext(p.slot))
+		}
+		p.packed = true
+		p.alloc = bucketAlloc{reserve: ReservePrio, wait: p.wait}
+	}
+	switch p.alloc.run(c) {
+	case asleep:
+		return asleep
+	case failed: // the precheck counted them; only IO_DISABLE gets here
+		c.bug("no bucket for prio slot %d", p.slot)
+		return failed
+	}
+	b := p.alloc.bucket
+	if w := c.cfg.Prios; w != nil {
+		if err := w.Write(p.slot, b); err != nil {
+			c.fail(err)
+			return failed
+		}
+	}
+	c.prioBuckets[p.slot] = b
+	c.unpin(b) // the gc mark protects it from now on
+	p.packed = false
+	return done
+}
+
+// prioNext is next_bucket of a slot: prio_last_buckets lies behind
+// prio_buckets in one array, and the kernel reads one past the end.
+func (c *Cache) prioNext(slot int) uint32 {
+	if slot+1 < len(c.prioBuckets) {
+		return c.prioBuckets[slot+1]
+	}
+	return c.prioLast[0]
+}
+
+// finishPrioWrite journals the set, and only then lets go of the old one: until
+// then a crash goes back to it.
+func (c *Cache) finishPrioWrite() {
+	if w := c.cfg.Prios; w != nil {
+		if err := w.Journal(c.prioSeq, c.prioBuckets); err != nil {
+			c.fail(err)
+			return
+		}
+	}
+	for i, old := range c.prioLast {
+		if old != 0 {
+			c.trace(Event{Kind: EventPrioFree, Bucket: old})
+			c.bucketFree(old)
+		}
+		c.prioLast[i] = c.prioBuckets[i]
+	}
+	c.stats.PrioWrites++
+	c.trace(Event{Kind: EventPrioWrite, N: c.prioSeq})
+}
+
+// SetPrioBucket records that slot's prios are in bucket b, as prio_read() does
+// at registration.
+func (c *Cache) SetPrioBucket(slot, b int) {
+	c.prioBuckets[slot] = uint32(b)
+	c.prioLast[slot] = uint32(b)
+}
+
+// SetPrioSeq sets the seq of the newest prio set on disk.
+func (c *Cache) SetPrioSeq(seq uint64) { c.prioSeq = seq }
+
+// PrioSlots is prio_buckets(): how many buckets one set of prios takes.
+func (c *Cache) PrioSlots() int { return len(c.prioBuckets) }

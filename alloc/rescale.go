@@ -1,0 +1,32 @@
+package alloc
+
+// Rescale is bch_rescale_priorities(): every nbuckets * bucket_size / 1024
+// sectors of traffic, every prio goes down by one. It returns the counter.
+//
+// It adds to the counter once a call at most, so that after a big request the
+// counter stays negative and the next calls rescale too.
+func (c *Cache) Rescale(sectors int32) (left int32) {
+	c.rescale -= sectors
+	if c.rescale < 0 {
+		c.rescale += int32(int64(c.cfg.NBuckets) * int64(c.cfg.BucketSize) / 1024)
+		c.rescalePriorities()
+	}
+	return c.rescale
+}
+
+// MinPrio is min_prio: the lowest prio that the last rescale counted down to.
+// It is 0 before the first, and 65535 if that one found nothing to count.
+func (c *Cache) MinPrio() int { return int(c.minPrio) }
+
+func (c *Cache) rescalePriorities() {
+	low := uint16(1<<16 - 1)
+	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
+		b := &c.buckets[i]
+		if b.prio != 0 && b.prio != btreePrio && b.pin == 0 {
+			b.prio--
+			low = min(low, b.prio)
+		}
+	}
+	c.minPrio = low
+	c.lru.fresh = false
+}

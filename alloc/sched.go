@@ -1,0 +1,62 @@
+package alloc
+
+// Step lets the allocator thread run until it sleeps, if it is runnable; else
+// it resumes the op that has slept longest of those that were woken. It
+// reports whether there was anything to do.
+func (c *Cache) Step() bool {
+	if c.err != nil {
+		return false
+	}
+	if c.runnable {
+		c.runAllocator()
+		return true
+	}
+	for i, s := range c.sleepers {
+		if !s.woken {
+			continue
+		}
+		s.woken = false
+		if s.op.run(c) != asleep {
+			c.sleepers = append(c.sleepers[:i], c.sleepers[i+1:]...)
+		}
+		return true
+	}
+	return false
+}
+
+// Run steps until there is nothing left to do.
+func (c *Cache) Run() {
+	for c.Step() {
+	}
+}
+
+// begin runs o; if it falls asleep it is queued as the youngest sleeper.
+func (c *Cache) begin(o op) (*sleeper, status) {
+	st := o.run(c)
+	if st != asleep {
+		return nil, st
+	}
+	s := &sleeper{op: o}
+	c.sleepers = append(c.sleepers, s)
+	return s, st
+}
+
+// sleeping reports whether s is still queued.
+func (c *Cache) sleeping(s *sleeper) bool {
+	for _, q := range c.sleepers {
+		if q == s {
+			return true
+		}
+	}
+	return false
+}
+
+// giveUp takes s off the queue.
+func (c *Cache) giveUp(s *sleeper) {
+	for i, q := range c.sleepers {
+		if q == s {
+			c.sleepers = append(c.sleepers[:i], c.sleepers[i+1:]...)
+			return
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package alloc
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Trace prints a decision.
+func (s *script) Trace(e Event) {
+	switch e.Kind {
+	case EventInvalidate:
+		s.printf("invalidate %d gen=%d->%d used=%d\n", e.Bucket, e.Gen-1, e.Gen, e.N)
+	case EventInit:
+		s.printf("init free[%s] %d\n", e.Reserve, e.Bucket)
+	case EventDiscard:
+		s.printf("discard %d sector=%d nr=%d\n", e.Bucket,
+			uint64(e.Bucket)*uint64(s.cfg.BucketSize), s.cfg.BucketSize)
+	case EventMove:
+		s.printf("move free_inc->free[%s] %d\n", e.Reserve, e.Bucket)
+	case EventTake:
+		s.printf("take %d from=%s\n", e.Bucket, e.Reserve)
+	case EventTakeFail:
+		s.printf("take fail for=%s\n", e.Reserve)
+	case EventWakeGC:
+		s.printf("wake_gc\n")
+	case EventWait:
+		if text := s.stateText(); text != s.lastWait {
+			s.printf("%s\n", text)
+			s.lastWait = text
+		}
+	case EventPrioFree:
+		s.printf("prio_free %d\n", e.Bucket)
+	case EventPrioWrite:
+		s.printf("prio_write ok seq=%d\n", e.N)
+	case EventPrioNoMem:
+		s.printf("prio_write nomem need=%d avail=%d\n", e.N, e.M)
+	case EventWarn:
+		s.printf("warn need_gc=%d\n", e.N)
+	}
+}
+
+// stateText is what the allocator thread does.
+func (s *script) stateText() string {
+	state, hand := s.c.State()
+	switch state {
+	case StateReady:
+		return "ready"
+	case StateWaitPush:
+		return fmt.Sprintf("wait push %d", hand)
+	case StateWaitGC:
+		return "wait gc"
+	case StateWaitPrio:
+		return "wait prio_blocked"
+	case StateWaitBucket:
+		return "wait bucket"
+	case StateExited:
+		return "exit"
+	}
+	return "none"
+}
+
+func (s *script) printPlacement(words string, st status, p Placement) {
+	switch st {
+	case done:
+		s.printf("%s -> bucket=%d gen=%d sector=%d sectors=%d key=%d:%d left=%d\n", words,
+			p.Bucket, p.Gen, p.Sector, p.Sectors, p.End.Inode, p.End.Offset, p.Left)
+	case failed:
+		s.printf("%s -> fail\n", words)
+	}
+}
+
+func (s *script) printGC(what string) {
+	s.printf("gc %s avail=%d need_gc=%d in_use=%d\n", what, s.c.Avail(), s.c.NeedGC(), s.c.InUse())
+}
+
+// stateOp prints everything there is to know.
+func stateOp(s *script, args []string) error {
+	short := len(args) == 1
+	if short && args[0] != "short" {
+		return fmt.Errorf("%q: want short, or nothing", args[0])
+	}
+	s.printf("state\n")
+	for i := s.cfg.FirstBucket; i < s.cfg.NBuckets && !short; i++ {
+		if b := s.c.Bucket(i); b != (Bucket{}) {
+			s.printf("bucket %d gen=%d last_gc=%d prio=%d mark=%s used=%d pin=%d\n",
+				i, b.Gen, b.LastGC, b.Prio, b.Mark, b.Used, b.Pin)
+		}
+	}
+	c := s.c
+	for r := range c.free {
+		s.printList(fmt.Sprintf("free[%s]", Reserve(r)), &c.free[r])
+	}
+	s.printList("free_inc", &c.freeInc)
+	s.printf("allocator %s hand=%d\n", s.stateText(), c.hand)
+	s.printf("set need_gc=%d avail=%d in_use=%d min_prio=%d gc_mark_valid=%d"+
+		" invalidate_needs_gc=%d prio_blocked=%d rescale=%d fifo_last=%d\n",
+		c.needGC, c.avail, c.InUse(), c.minPrio, digit(c.gcMarkValid),
+		digit(c.invalidateNeedsGC), c.prioBlocked, c.rescale, c.fifoLast)
+	s.printf("prio_buckets%s last%s\n", numbers(c.prioBuckets), numbers(c.prioLast))
+	s.printOpen()
+	for _, p := range s.parked {
+		if c.sleeping(p.sleeper) {
+			s.printf("parked %s\n", p.words)
+		}
+	}
+	st := c.Stats()
+	s.printf("stats invalidated=%d taken=%d discards=%d prio_writes=%d prio_failed=%d"+
+		" gcs=%d random=%d sectors_written=%d\nend\n",
+		st.Invalidated, st.Taken, st.Discards, st.PrioWrites, st.PrioFailed,
+		st.GCs, st.RandomDraws, st.SectorsWritten)
+	return nil
+}
+
+func (s *script) printList(name string, f *fifo) {
+	s.printf("%s size=%d used=%d:%s\n", name, f.size, f.used(), numbers(f.appendTo(nil)))
+}
+
+func (s *script) printOpen() {
+	for pos, i := range s.c.open.order {
+		if b := s.c.open.all[i]; b.ever {
+			s.printf("open %d free=%d write_point=%d key=%d:%d sector=%d gen=%d\n",
+				pos, b.free, b.writePoint, b.key.Inode, b.key.Offset, b.sector, b.gen)
+		}
+	}
+}
+
+// numbers writes each of list behind a space.
+func numbers(list []uint32) string {
+	var b strings.Builder
+	for _, n := range list {
+		fmt.Fprintf(&b, " %d", n)
+	}
+	return b.String()
+}
+
+func digit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

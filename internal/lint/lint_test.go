@@ -1,0 +1,246 @@
+package lint
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// layers are the packages from the bottom up. A package imports those below its layer, and none beside it.
+var layers = [][]string{
+	{"internal/ondisk", "internal/blockdev", "internal/render", "internal/progress", "internal/signature"},
+	{"internal/finding"},
+	{"superblock"},
+	{"prio", "internal/journal", "internal/btree"},
+	{"alloc", "inspect", "fsck"},
+	{"cmd/bctl"},
+}
+
+// testOnly packages are imported by tests alone; they may import everything.
+var testOnly = []string{"internal/imgtest", "internal/lint"}
+
+// owners says which packages may use a third-party module. One module, one owner: whoever wants to replace it has
+// one place to look at.
+var owners = map[string][]string{
+	"github.com/cheggaaa/pb/v3":         {"internal/progress"},
+	"github.com/google/uuid":            {"superblock", "cmd/bctl"},
+	"github.com/klauspost/compress":     {"internal/imgtest", "alloc"},
+	"github.com/mattn/go-isatty":        {"cmd/bctl"},
+	"github.com/olekukonko/tablewriter": {"internal/render"},
+	"github.com/urfave/cli/v2":          {"cmd/bctl"},
+	"github.com/xrash/smetrics":         {"cmd/bctl"},
+	"golang.org/x/sys":                  {"internal/blockdev"},
+}
+
+// topLevel is what the root of the repository may hold.
+var topLevel = []string{
+	"cmd", "superblock", "prio", "alloc", "inspect", "fsck", "docs", "go.mod", "go.sum",
+	"internal", "test", "testdata", "packaging", ".ci", "Makefile", "README.md", "LICENSE", "CHANGELOG.md",
+	"CONTRIBUTING.md", ".golangci.yml", ".gitattributes", ".gitignore", ".git", "bctl",
+}
+
+// forbidden calls, each with the reason.
+var forbidden = map[string]string{
+	"fmt.Print":   "write to the io.Writer you were given",
+	"fmt.Printf":  "write to the io.Writer you were given",
+	"fmt.Println": "write to the io.Writer you were given",
+	"log.Fatal":   "return an error",
+	"log.Fatalf":  "return an error",
+	"log.Panic":   "return an error",
+	"os.Exit":     "only main may exit",
+	"os.Stdout":   "write to the io.Writer you were given",
+}
+
+const (
+	maxFile = 400 // lines of a file that is no test
+	maxFunc = 60  // lines of a function: a screen
+)
+
+// A package is a line of `go list`.
+type goPackage struct {
+	path    string
+	imports []string
+}
+
+// packages lists the module's packages, by their path below the module.
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []goPackage
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		list = append(list, goPackage{strings.TrimPrefix(words[0], "bctl/"), words[1:]})
+	}
+	if len(list) < 5 {
+		t.Fatalf("go list finds %d packages", len(list))
+	}
+	return list
+}
+
+// layerOf is the number of a package's layer; above all for those of tests, -1 for one that has none.
+func layerOf(path string) int {
+	if slices.Contains(testOnly, path) {
+		return len(layers)
+	}
+	return slices.IndexFunc(layers, func(l []string) bool { return slices.Contains(l, path) })
+}
+
+func TestImportsGoDown(t *testing.T) {
+	for _, p := range packages(t) {
+		own := layerOf(p.path)
+		if own < 0 {
+			t.Errorf("%s: give it a layer", p.path)
+			continue
+		}
+		for _, imp := range p.imports {
+			below, ours := strings.CutPrefix(imp, "bctl/")
+			if ours && layerOf(below) >= own {
+				t.Errorf("%s imports %s, which is not below it", p.path, below)
+			}
+		}
+	}
+}
+
+func TestModulesHaveOwners(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imp := range p.imports {
+			first, _, _ := strings.Cut(imp, "/")
+			if strings.Contains(first, ".") && !owned(imp, p.path) {
+				t.Errorf("%s imports %s: it does not own it", p.path, imp)
+			}
+		}
+	}
+}
+
+// owned says whether pkg may import imp.
+func owned(imp, pkg string) bool {
+	for module, by := range owners {
+		if imp == module || strings.HasPrefix(imp, module+"/") {
+			return slices.Contains(by, pkg)
+		}
+	}
+	return false
+}
+
+// sources calls f for every Go file of the module.
+func sources(t *testing.T, f func(path string, text []byte)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".")):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err == nil {
+			rel, _ := filepath.Rel(root, path)
+			f(filepath.ToSlash(rel), text)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCode(t *testing.T) {
+	documented := map[string]bool{}
+	sources(t, func(path string, text []byte) {
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, path, text, parser.ParseComments)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		dir := filepath.Dir(path)
+		documented[dir] = documented[dir] || file.Doc != nil
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		if n := fset.File(file.Pos()).LineCount(); n > maxFile {
+			t.Errorf("%s has %d lines, at most %d", path, n, maxFile)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if lines := fset.Position(n.End()).Line - fset.Position(n.Pos()).Line + 1; lines > maxFunc {
+					t.Errorf("%s: %s has %d lines, at most %d", path, n.Name.Name, lines, maxFunc)
+				}
+				if n.Name.Name == "init" && n.Recv == nil {
+					t.Errorf("%s: no init functions", fset.Position(n.Pos()))
+				}
+			case *ast.SelectorExpr:
+				x, ok := n.X.(*ast.Ident)
+				if !ok {
+					break
+				}
+				if why := forbidden[x.Name+"."+n.Sel.Name]; why != "" && path != "cmd/bctl/main.go" {
+					t.Errorf("%s: %s.%s: %s", fset.Position(n.Pos()), x.Name, n.Sel.Name, why)
+				}
+			}
+			return true
+		})
+	})
+	for dir, ok := range documented {
+		if !ok {
+			t.Errorf("%s: no package comment", dir)
+		}
+	}
+}
+
+// A package is called after what it is about.
+func TestNames(t *testing.T) {
+	for _, p := range packages(t) {
+		switch name := filepath.Base(p.path); name {
+		case "util", "utils", "common", "helpers", "helper", "types", "pkg", "misc":
+			t.Errorf("%s: %s is about nothing", p.path, name)
+		}
+	}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !slices.Contains(topLevel, e.Name()) {
+			t.Errorf("%s: no such thing at the top level", e.Name())
+		}
+	}
+}
+
+// Notes to ourselves, and what only one machine knows, stay out of the repository.
+func TestTexts(t *testing.T) {
+	marks := []string{"TO" + "DO", "FIX" + "ME", "XX" + "X:", "/work" + "/", "/root" + "/", "proxy." + "golang"}
+	check := func(path string, text []byte) {
+		for i, line := range strings.Split(string(text), "\n") {
+			for _, mark := range marks {
+				if strings.Contains(line, mark) {
+					t.Errorf("%s:%s: %s", path, strconv.Itoa(i+1), mark)
+				}
+			}
+		}
+	}
+	sources(t, check)
+	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", ".ci/run", ".golangci.yml"} {
+		if text, err := os.ReadFile(filepath.Join(root, name)); err == nil {
+			check(name, text)
+		}
+	}
+}

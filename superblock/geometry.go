@@ -19,6 +19,7 @@ type Geometry struct {
 	NJournal      int // journal buckets, from FirstBucket on
 	ThisDev       int // nr_this_dev
 	SetMagic      uint64
+	Discard       bool // journal buckets done with may have been discarded
 }
 
 // Metadata is read and written at most so much at a time: MAX_ORDER_NR_PAGES of 4 KiB.
@@ -65,7 +66,7 @@ func NewGeometry(s *ondisk.Super) (Geometry, error) {
 	g := Geometry{
 		BlockSectors: ondisk.Sector(s.BlockSize), BucketSectors: bucket, MetaSectors: min(bucket, maxMetaSectors),
 		FirstBucket: ondisk.Bucket(s.FirstBucket), NBuckets: ondisk.Bucket(s.Nbuckets),
-		NJournal: int(s.Keys), ThisDev: int(s.NrThisDev), SetMagic: s.SetMagic(),
+		NJournal: int(s.Keys), ThisDev: int(s.NrThisDev), SetMagic: s.SetMagic(), Discard: s.Discard(),
 	}
 	g.NodeSectors = g.MetaSectors
 	if g.NodeSectors > nodeSectorsLimit {

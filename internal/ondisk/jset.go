@@ -62,43 +62,80 @@ type Jset struct {
 // JsetSize reads how many bytes the jset at the start of b takes, checksum unread. b holds at least JsetBytes.
 func JsetSize(b []byte) int64 { return JsetBytes + 8*int64(binary.LittleEndian.Uint32(b[28:])) }
 
-// DecodeJset reads the jset at the start of b, which may be longer. Errors wrap ErrShort, ErrMagic,
-// ErrByteOrder, ErrBounds (larger than b or than the kernel reads), ErrChecksum or, behind a good checksum, ErrKey.
-func DecodeJset(b []byte, setMagic uint64) (*Jset, error) {
-	if len(b) < JsetBytes {
-		return nil, fmt.Errorf("%w: %d bytes, want %d", ErrShort, len(b), JsetBytes)
-	}
+// JsetNumbers reads the plain numbers of the header at the start of b, judging nothing; keys and padded keys are
+// left out. b holds at least JsetBytes.
+func JsetNumbers(b []byte) *Jset {
 	le := binary.LittleEndian
-	j := &Jset{Csum: le.Uint64(b), Magic: le.Uint64(b[8:]), Seq: le.Uint64(b[16:]), Version: le.Uint32(b[24:]), LastSeq: le.Uint64(b[32:])}
-	if err := checkMagic(j.Magic, setMagic^jsetMagic); err != nil {
-		return nil, err
+	j := &Jset{
+		Csum: le.Uint64(b), Magic: le.Uint64(b[8:]), Seq: le.Uint64(b[16:]),
+		Version: le.Uint32(b[24:]), LastSeq: le.Uint64(b[32:]), Level: le.Uint16(b[168:]),
 	}
-	size := JsetSize(b)
-	if size > int64(len(b)) || size > MaxJsetBytes {
-		return nil, fmt.Errorf("%w: seq %d of %d bytes", ErrBounds, j.Seq, size)
-	}
-	b = b[:size]
-	if want := Crc64(b[8:]); j.Csum != want {
-		return nil, fmt.Errorf("%w: seq %d: %#016x, want %#016x", ErrChecksum, j.Seq, j.Csum, want)
-	}
-	var err error
-	if j.UUIDBucket, err = decodePadded(b[40:]); err != nil {
-		return nil, fmt.Errorf("seq %d: uuid bucket: %w", j.Seq, err)
-	}
-	if j.BtreeRoot, err = decodePadded(b[104:]); err != nil {
-		return nil, fmt.Errorf("seq %d: btree root: %w", j.Seq, err)
-	}
-	j.Level = le.Uint16(b[168:])
 	for i := range j.Pad {
 		j.Pad[i] = le.Uint16(b[170+2*i:])
 	}
 	for i := range j.PrioBucket {
 		j.PrioBucket[i] = le.Uint64(b[176+8*i:])
 	}
-	if j.Keys, err = DecodeKeys(b[JsetBytes:]); err != nil {
+	return j
+}
+
+// CheckJset judges the jset at the start of b, which may be longer, up to its keys: what journal_read_bucket does.
+// Errors wrap ErrShort, ErrMagic, ErrByteOrder, ErrBounds (larger than b or than the kernel reads) or ErrChecksum.
+func CheckJset(b []byte, setMagic uint64) error {
+	if len(b) < JsetBytes {
+		return fmt.Errorf("%w: %d bytes, want %d", ErrShort, len(b), JsetBytes)
+	}
+	j := JsetNumbers(b)
+	if err := checkMagic(j.Magic, setMagic^jsetMagic); err != nil {
+		return err
+	}
+	size := JsetSize(b)
+	if size > int64(len(b)) || size > MaxJsetBytes {
+		return fmt.Errorf("seq %d: %w: %d bytes", j.Seq, ErrBounds, size)
+	}
+	if want := Crc64(b[8:size]); j.Csum != want {
+		return fmt.Errorf("seq %d: %w: %#016x, want %#016x", j.Seq, ErrChecksum, j.Csum, want)
+	}
+	return nil
+}
+
+// JsetButMagic reports whether b starts with a jset of which the magic alone is damaged.
+func JsetButMagic(b []byte, setMagic uint64) bool {
+	if len(b) < JsetBytes {
+		return false
+	}
+	mended := append([]byte(nil), b...)
+	binary.LittleEndian.PutUint64(mended[8:], setMagic^jsetMagic)
+	return CheckJset(b, setMagic) != nil && CheckJset(mended, setMagic) == nil
+}
+
+// DecodeJset reads the jset at the start of b, which may be longer. Errors are CheckJset's or, behind a good
+// checksum, wrap ErrKey.
+func DecodeJset(b []byte, setMagic uint64) (*Jset, error) {
+	if err := CheckJset(b, setMagic); err != nil {
+		return nil, err
+	}
+	j := SalvageJset(b)
+	b = b[:JsetSize(b)]
+	if _, err := decodePadded(b[40:]); err != nil {
+		return nil, fmt.Errorf("seq %d: uuid bucket: %w", j.Seq, err)
+	}
+	if _, err := decodePadded(b[104:]); err != nil {
+		return nil, fmt.Errorf("seq %d: btree root: %w", j.Seq, err)
+	}
+	if _, err := DecodeKeys(b[JsetBytes:]); err != nil {
 		return nil, fmt.Errorf("seq %d: %w", j.Seq, err)
 	}
 	return j, nil
+}
+
+// SalvageJset reads a jset that CheckJset lets pass as far as its keys parse.
+func SalvageJset(b []byte) *Jset {
+	j := JsetNumbers(b)
+	j.UUIDBucket, _ = decodePadded(b[40:])
+	j.BtreeRoot, _ = decodePadded(b[104:])
+	j.Keys, _ = DecodeKeys(b[JsetBytes:JsetSize(b)])
+	return j
 }
 
 // Append is DecodeJset's inverse; Csum is written as it stands.

@@ -32,16 +32,27 @@ func DecodePrioSet(b []byte, setMagic uint64) (*PrioSet, error) {
 	if len(b) < PrioSetBytes {
 		return nil, fmt.Errorf("%w: %d bytes, want %d", ErrShort, len(b), PrioSetBytes)
 	}
-	le := binary.LittleEndian
-	p := &PrioSet{
-		Csum: le.Uint64(b), Magic: le.Uint64(b[8:]), Seq: le.Uint64(b[16:]),
-		Version: le.Uint32(b[24:]), Pad: le.Uint32(b[28:]), NextBucket: le.Uint64(b[32:]),
-	}
+	p := SalvagePrioSet(b)
 	if want := Crc64(b[8:]); p.Csum != want {
 		return nil, fmt.Errorf("%w: %#016x, want %#016x", ErrChecksum, p.Csum, want)
 	}
 	if err := checkMagic(p.Magic, setMagic^psetMagic); err != nil {
 		return nil, err
+	}
+	return p, nil
+}
+
+// PrioSetHasMagic reports whether b, of at least PrioSetBytes, has a prio_set's magic, whatever its checksum.
+func PrioSetHasMagic(b []byte, setMagic uint64) bool {
+	return binary.LittleEndian.Uint64(b[8:]) == setMagic^psetMagic
+}
+
+// SalvagePrioSet reads a prio_set and judges nothing. b holds at least PrioSetBytes.
+func SalvagePrioSet(b []byte) *PrioSet {
+	le := binary.LittleEndian
+	p := &PrioSet{
+		Csum: le.Uint64(b), Magic: le.Uint64(b[8:]), Seq: le.Uint64(b[16:]),
+		Version: le.Uint32(b[24:]), Pad: le.Uint32(b[28:]), NextBucket: le.Uint64(b[32:]),
 	}
 	rest := b[PrioSetBytes:]
 	p.Data = make([]PrioEntry, 0, len(rest)/prioEntryBytes)
@@ -49,7 +60,7 @@ func DecodePrioSet(b []byte, setMagic uint64) (*PrioSet, error) {
 		p.Data = append(p.Data, PrioEntry{Prio: le.Uint16(rest), Gen: rest[2]})
 	}
 	p.Tail = append([]byte(nil), rest...)
-	return p, nil
+	return p
 }
 
 // Append is DecodePrioSet's inverse; Csum is written as it stands.

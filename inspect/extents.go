@@ -1,0 +1,242 @@
+package inspect
+
+import (
+	"sort"
+	"sync/atomic"
+
+	"bctl/internal/btree"
+	"bctl/internal/finding"
+	"bctl/internal/ondisk"
+)
+
+// Extent is a piece that survived all newer keys, cut to what they left.
+type Extent struct {
+	ondisk.Bkey
+	Live        bool // a pointer to this device, and none stale
+	Stale       uint8
+	FromJournal bool // only there yet
+}
+
+// Volume is what the cache holds of one inode.
+type Volume struct {
+	Inode        uint32
+	Slot         *ondisk.UUIDEntry // nil where there is none, or it is empty
+	Extents      int64
+	LiveSectors  ondisk.Sector
+	DirtySectors ondisk.Sector
+	Stale        int64 // pieces whose pointer is stale
+	StaleDirty   int64
+}
+
+// adoptJournal adopts from every live journal key.
+func (c *Cache) adoptJournal() {
+	for at := 0; at < len(c.keys.keys); {
+		k, n, err := ondisk.DecodeKey(c.keys.keys[at:])
+		if err != nil {
+			return // cannot be: they were appended whole
+		}
+		if k.Size() > 0 && k.Size() <= k.Offset() {
+			c.adoptKey(&k, false)
+		}
+		at += n
+	}
+}
+
+// readJournalKeys collects the live entries' keys, oldest first, and resolves them among themselves.
+func (c *Cache) readJournalKeys() {
+	for _, e := range c.Journal.Live {
+		j, err := c.Journal.Read(e)
+		if err != nil {
+			c.o.Sink(finding.New(finding.JRKeys, "journal %v", err).At(c.Journal.Sector(e)))
+		}
+		if j == nil {
+			continue
+		}
+		for i := range j.Keys {
+			c.addJournalKey(j.Seq, &j.Keys[i])
+		}
+	}
+	c.keys.pieces = btree.Resolve(c.keys.pieces)
+}
+
+func (c *Cache) addJournalKey(seq uint64, k *ondisk.Bkey) {
+	c.judgeJournalKey(seq, k)
+	c.keys.count++
+	at := uint32(len(c.keys.keys))
+	c.keys.keys = k.Append(c.keys.keys)
+	if k.Size() > 0 && k.Size() <= k.Offset() {
+		c.keys.pieces = append(c.keys.pieces, btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode(), At: at})
+	}
+}
+
+// judgeJournalKey checks a key as replay would meet it. What it points to is judged with the extents.
+func (c *Cache) judgeJournalKey(seq uint64, k *ondisk.Bkey) {
+	why := ""
+	switch {
+	case k.Size() == 0:
+		why = "size 0"
+	case k.Size() > k.Offset():
+		why = "it starts before its volume"
+	case int(k.Inode()) >= c.Geo.NrUUIDs():
+		why = "no such inode"
+	case k.Dirty() && k.Ptrs() == 0:
+		why = "dirty without a pointer"
+	case c.outside(k):
+		why = "outside the device or its bucket"
+	}
+	for _, p := range k.Ptr[:k.Ptrs()] {
+		switch {
+		case p.Dev() == ondisk.PtrCheckDev:
+			why = "a placeholder"
+		case p.Dev() != uint64(c.Geo.ThisDev):
+			why = "on an unknown device"
+		}
+	}
+	if why != "" {
+		c.o.Sink(finding.New(finding.JRKey, "journal entry %d: key %s: %s", seq, k.String(), why).Of(k.Inode(), k.Offset()-k.Size(), k.Size()))
+	}
+	if !k.PadsZero() {
+		c.o.Sink(finding.New(finding.JRKeyOdd, "journal entry %d: key %s: unused bits are set", seq, k.String()).Of(k.Inode(), k.Offset()-k.Size(), k.Size()))
+	}
+}
+
+// Walk calls visit for every surviving piece of the tree and the journal, from all workers. The second argument
+// numbers the worker.
+func (c *Cache) Walk(visit func(worker int, e *Extent)) error {
+	var workers atomic.Int32
+	quiet := func(finding.Finding) {} // the first walk reported
+	err := c.parallel("extents", len(c.Tree.leaves), func() func(int) {
+		w := int(workers.Add(1) - 1)
+		rd := btree.NewReader(c.r, &c.Geo, quiet)
+		var left []btree.Piece
+		return func(i int) {
+			n := rd.Read(c.Tree.leaves[i].key(), 0)
+			own := n.Extents()
+			left = btree.Under(left[:0], c.newer(own), own)
+			c.visit(w, n.Keys, left, false, visit)
+		}
+	})
+	if err == nil {
+		c.visit(0, c.keys.keys, c.keys.pieces, true, visit)
+	}
+	return err
+}
+
+// newer returns the journal's pieces that may lie over a leaf's.
+func (c *Cache) newer(ps []btree.Piece) []btree.Piece {
+	js := c.keys.pieces
+	if len(js) == 0 || len(ps) == 0 {
+		return nil
+	}
+	first, last := ps[0], ps[len(ps)-1]
+	lo := sort.Search(len(js), func(i int) bool {
+		return js[i].Inode > first.Inode || js[i].Inode == first.Inode && js[i].End > first.Start
+	})
+	hi := sort.Search(len(js), func(i int) bool {
+		return js[i].Inode > last.Inode || js[i].Inode == last.Inode && js[i].Start >= last.End
+	})
+	return js[lo:max(lo, hi)]
+}
+
+func (c *Cache) visit(w int, keys btree.Keys, pieces []btree.Piece, fromJournal bool, visit func(int, *Extent)) {
+	var e Extent
+	for _, p := range pieces {
+		if p.Inode == ondisk.MaxInode && p.End == ondisk.MaxKeyOffset {
+			continue // an interior node's: reported as such
+		}
+		e = Extent{Bkey: keys.Key(p), FromJournal: fromJournal}
+		c.judgeLive(&e)
+		visit(w, &e)
+	}
+}
+
+// judgeLive decides what the kernel would take the extent for, once every gen is known.
+func (c *Cache) judgeLive(e *Extent) {
+	if e.Size() > e.Offset() || c.outside(&e.Bkey) {
+		return
+	}
+	here := false
+	for _, p := range e.Ptr[:e.Ptrs()] {
+		if p.Available() {
+			here = true
+			e.Stale = max(e.Stale, ondisk.GenAfter(c.Buckets.Gen(c.Geo.BucketOf(p.Offset())), p.Gen()))
+		} else {
+			return
+		}
+	}
+	e.Live = here && e.Stale == 0
+}
+
+// mark is the second walk: it marks the buckets, counts the volumes and judges every extent.
+func (c *Cache) mark() error {
+	j := newJudge(c)
+	tallies := make([]tally, max(1, c.o.Workers))
+	err := c.Walk(func(w int, e *Extent) {
+		j.extent(e)
+		tallies[w].add(e)
+		c.lag(e)
+		if e.Live {
+			c.markLive(e)
+		}
+		if c.o.Extent != nil {
+			c.o.Extent(e)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	c.volumes(tallies)
+	return j.finish()
+}
+
+func (c *Cache) lag(e *Extent) {
+	if e.Stale == 0 {
+		return
+	}
+	for _, p := range e.Ptr[:e.Ptrs()] {
+		if b := c.Geo.BucketOf(p.Offset()); p.Available() {
+			c.Buckets.lag(b, ondisk.GenAfter(c.Buckets.Gen(b), p.Gen()))
+		}
+	}
+}
+
+func (c *Cache) markLive(e *Extent) {
+	for _, p := range e.Ptr[:e.Ptrs()] {
+		c.Buckets.add(c.Geo.BucketOf(p.Offset()), e.Size(), e.Dirty(), e.Inode())
+	}
+}
+
+// tally is one worker's count of the volumes.
+type tally struct {
+	vols map[uint32]*Volume
+	last *Volume
+	_    [64]byte // keeps the workers' tallies on different cache lines
+}
+
+func (t *tally) add(e *Extent) {
+	if t.last == nil || t.last.Inode != e.Inode() {
+		if t.vols == nil {
+			t.vols = map[uint32]*Volume{}
+		}
+		v, ok := t.vols[e.Inode()]
+		if !ok {
+			v = &Volume{Inode: e.Inode()}
+			t.vols[e.Inode()] = v
+		}
+		t.last = v
+	}
+	v := t.last
+	switch {
+	case e.Live:
+		v.Extents++
+		v.LiveSectors += e.Size()
+		if e.Dirty() {
+			v.DirtySectors += e.Size()
+		}
+	case e.Stale > 0:
+		v.Stale++
+		if e.Dirty() {
+			v.StaleDirty++
+		}
+	}
+}

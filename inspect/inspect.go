@@ -1,0 +1,176 @@
+// Package inspect reads a whole cache device into the state that the kernel would have after registering it, before
+// its allocator starts, and offers rows to look at. It never writes.
+//
+//	superblock -> journal -> newest entry -> prio chain   gens and prios of all buckets
+//	                                      -> uuid bucket  the volumes
+//	                                      -> btree root   every node, then every extent
+//	              live entries            -> keys replayed over the tree, oldest first
+//
+// The tree is walked twice. The first walk reads every node and adopts pointers' gens, level by level from the root
+// down: a pointer ahead of its bucket's gen raises it (bch_initial_mark_key). The second knows every gen, so it can
+// tell stale pointers from live ones and mark the buckets as the next garbage collection would. Leaves are read by
+// several workers; everything kept is a table of 16 bytes a bucket, the interior nodes' keys and the live journal.
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"bctl/internal/btree"
+	"bctl/internal/finding"
+	"bctl/internal/journal"
+	"bctl/internal/ondisk"
+	"bctl/internal/progress"
+	"bctl/prio"
+	"bctl/superblock"
+)
+
+// ErrTooLarge says that a superblock claims more buckets than can be on the device.
+var ErrTooLarge = errors.New("more buckets than the device can have")
+
+// Options say how to read a cache.
+type Options struct {
+	Size     int64            // of the device, in bytes
+	Workers  int              // 0: as many as there are processors
+	Sink     finding.Sink     // what is wrong goes here
+	Progress progress.Starter // nil: silent
+	Extent   func(e *Extent)  // called for every surviving piece, from several goroutines; may be nil
+}
+
+// Cache is what could be read of a cache device. The parts that could not are nil or empty; the sink was told why.
+type Cache struct {
+	Super   *ondisk.Super
+	Geo     superblock.Geometry
+	Journal *journal.Log // nil on a cache that was never registered
+	Chain   prio.Chain
+	UUIDs   []ondisk.UUIDEntry // nil where they could not be read
+	Tree    Tree
+	Buckets *Buckets
+	Volumes []*Volume // by inode
+
+	r    io.ReaderAt
+	ctx  context.Context
+	o    Options
+	keys overlay
+}
+
+// Open reads the cache whose superblock is s. Errors: the context's, ErrTooLarge, and those of
+// superblock.NewGeometry; all other trouble is findings.
+func Open(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*Cache, error) {
+	g, err := superblock.NewGeometry(s)
+	if err != nil {
+		return nil, err
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Progress == nil {
+		o.Progress = progress.Silent
+	}
+	if limit := max(64<<20, o.Size); o.Size > 0 && uint64(g.NBuckets) > uint64(limit)/bucketBytes {
+		return nil, fmt.Errorf("%w: %d, in %d bytes", ErrTooLarge, g.NBuckets, o.Size)
+	}
+	c := &Cache{Super: s, Geo: g, r: r, ctx: ctx, o: o, Buckets: newBuckets(&g)}
+	if !c.registered() {
+		c.Volumes = []*Volume{}
+		return c, nil
+	}
+	return c, c.read()
+}
+
+// registered reports whether there is metadata to read. A cache that make-bcache wrote has none; one whose SYNC bit
+// was lost has a journal that proves it.
+func (c *Cache) registered() bool {
+	if c.Super.Sync() {
+		return true
+	}
+	g := c.Geo
+	if g.NJournal == 0 {
+		g.NJournal = superblock.JournalCount(c.Super.Nbuckets)
+	}
+	log, err := journal.Scan(c.r, &g, c.o.Workers, func(finding.Finding) {})
+	if err != nil {
+		return false
+	}
+	c.o.Sink(finding.New(finding.SBSyncLost, "superblock: SYNC is clear, but the journal goes up to entry %d: the next registration drops the whole cache", log.Newest.Seq))
+	return c.Geo.NJournal > 0
+}
+
+func (c *Cache) read() error {
+	log, err := journal.Scan(c.r, &c.Geo, c.o.Workers, c.o.Sink)
+	c.Journal = log
+	c.markFixed()
+	if err != nil {
+		c.Buckets.unknownGens(0, c.Geo.NBuckets)
+		return c.ctx.Err()
+	}
+	c.readPrios()
+	c.readUUIDs()
+	c.readJournalKeys()
+	if err := c.adopt(); err != nil {
+		return err
+	}
+	return c.mark()
+}
+
+// markFixed marks the buckets of the superblock and of the journal.
+func (c *Cache) markFixed() {
+	for b := range min(c.Geo.FirstBucket, c.Geo.NBuckets) {
+		c.Buckets.set(b, flagSuper)
+	}
+	for i := range c.Geo.NJournal {
+		if b := c.Geo.FirstBucket + ondisk.Bucket(i); b < c.Geo.NBuckets {
+			c.Buckets.set(b, flagJournal)
+		}
+	}
+}
+
+func (c *Cache) readPrios() {
+	head := ondisk.Bucket(c.Journal.Newest.PrioBucket[c.Geo.ThisDev])
+	next := ondisk.Bucket(0)
+	c.Chain = prio.Follow(c.r, &c.Geo, head, func(l prio.Link, data []ondisk.PrioEntry) {
+		c.Buckets.unknownGens(next, l.First)
+		for i, e := range data {
+			c.Buckets.load(l.First+ondisk.Bucket(i), e)
+		}
+		next = l.First + ondisk.Bucket(l.Count)
+	}, c.o.Sink)
+	c.Buckets.unknownGens(next, c.Geo.NBuckets)
+	for _, l := range c.Chain.Links {
+		if l.Err == nil {
+			c.Buckets.set(l.Bucket, flagPrio)
+		}
+	}
+}
+
+func (c *Cache) readUUIDs() {
+	k := &c.Journal.Newest.UUIDBucket.Bkey
+	if journal.UUIDFault(&c.Geo, k) != "" {
+		return // reported with the journal entry
+	}
+	p := k.Ptr[0]
+	b := c.Geo.BucketOf(p.Offset())
+	if c.Buckets.has(b, flagPrio) {
+		c.o.Sink(finding.New(finding.UUPointer, "uuid bucket %d is in the prio chain", b).In(b))
+	}
+	c.Buckets.set(b, flagUUID)
+	if stale := ondisk.GenAfter(c.Buckets.Gen(b), p.Gen()); stale > 0 && c.Buckets.GenKnown(b) {
+		c.o.Sink(finding.New(finding.GNMetadata, "uuid bucket %d: gen %d, the journal's pointer has %d", b, c.Buckets.Gen(b), p.Gen()).In(b))
+	}
+	buf := make([]byte, c.Geo.MetaSectors.Bytes())
+	if n, err := c.r.ReadAt(buf, p.Offset().Bytes()); n < len(buf) {
+		c.o.Sink(finding.New(finding.UUUnread, "uuid bucket %d: %v", b, err).In(b))
+		return
+	}
+	c.UUIDs = ondisk.DecodeUUIDs(buf, c.Journal.Newest.Version)
+}
+
+// overlay is the keys of the live journal entries, resolved among themselves.
+type overlay struct {
+	keys   btree.Keys
+	pieces []btree.Piece
+	count  int
+}

@@ -1,0 +1,148 @@
+package inspect
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"bctl/internal/finding"
+	"bctl/internal/ondisk"
+)
+
+// judge checks extents one by one, and that no two claim the same sectors of the cache.
+type judge struct {
+	c *Cache
+
+	// A bit a block of the cache, set by the first live extent on it; 64 to a word.
+	claimed []uint64
+
+	mu     sync.Mutex
+	shared map[ondisk.Bucket]bool
+}
+
+// sharedBuckets is how many buckets with doubly claimed sectors are looked into.
+const sharedBuckets = 1024
+
+func newJudge(c *Cache) *judge {
+	blocks := uint64(c.Geo.NBuckets) * uint64(c.Geo.BucketSectors/c.Geo.BlockSectors)
+	return &judge{c: c, claimed: make([]uint64, blocks/64+1), shared: map[ondisk.Bucket]bool{}}
+}
+
+func (j *judge) emit(e *Extent, code finding.Code, why string) {
+	start := max(e.Offset(), e.Size()) - e.Size()
+	f := finding.New(code, "extent %s: %s", e.String(), why).Of(e.Inode(), start, e.Size())
+	if e.Ptrs() > 0 && e.Ptr[0].Available() {
+		f = f.In(j.c.Geo.BucketOf(e.Ptr[0].Offset())).At(e.Ptr[0].Offset())
+	}
+	j.c.o.Sink(f)
+}
+
+func (j *judge) extent(e *Extent) {
+	switch {
+	case e.Size() > e.Offset():
+		j.emit(e, finding.EXSize, "longer than its offset")
+		return
+	case e.Ptrs() == 0 && e.Dirty():
+		j.emit(e, finding.EXDirtyNoPtr, "dirty without a pointer")
+		return
+	}
+	block := e.Ptrs() > 0 && e.Ptr[0].Dev() != ondisk.PtrCheckDev
+	if b := j.c.Geo.BlockSectors - 1; block && (e.Offset()&b != 0 || e.Size()&b != 0 || e.Ptr[0].Offset()&b != 0) {
+		j.emit(e, finding.EXAlign, "not a multiple of the block size")
+	}
+	for _, p := range e.Ptr[:e.Ptrs()] {
+		j.pointer(e, p)
+	}
+	if e.Stale > 0 && e.Dirty() {
+		j.emit(e, finding.EXStaleDirty, "stale dirty pointer: its bucket was reused")
+	}
+	if e.Stale > ondisk.GenLimit {
+		j.emit(e, finding.GNStale, "too far behind its bucket's gen")
+	}
+}
+
+func (j *judge) pointer(e *Extent, p ondisk.Ptr) {
+	g := &j.c.Geo
+	b := g.BucketOf(p.Offset())
+	switch {
+	case p.Dev() == ondisk.PtrCheckDev:
+		if e.Dirty() {
+			j.emit(e, finding.EXPlaceholder, "a dirty placeholder")
+		}
+		return
+	case p.Dev() != uint64(g.ThisDev):
+		j.emit(e, finding.EXPtrDev, "not on this device")
+		return
+	case b < g.FirstBucket:
+		j.emit(e, finding.EXShort, "before the first bucket")
+		return
+	case b >= g.NBuckets:
+		j.emit(e, finding.EXPastEnd, "past the end of the device")
+		return
+	case g.Remainder(p.Offset())+e.Size() > g.BucketSectors:
+		j.emit(e, finding.EXCross, "across the end of its bucket")
+		return
+	case !e.Live:
+		return
+	}
+	switch t := j.c.Buckets; {
+	case t.has(b, flagFixed):
+		j.emit(e, finding.EXReserved, "its bucket is also "+t.Owner(b))
+	case t.has(b, flagNode):
+		j.emit(e, finding.EXMetadata, "its bucket is also "+t.Owner(b))
+	}
+	j.claim(b, p.Offset(), e.Size())
+}
+
+// claim sets the bits of the extent's blocks; a block that had its bit makes the bucket suspect.
+func (j *judge) claim(b ondisk.Bucket, at, n ondisk.Sector) {
+	first := uint64(at / j.c.Geo.BlockSectors)
+	last := uint64((at + n - 1) / j.c.Geo.BlockSectors)
+	hit := false
+	for w := first / 64; w <= last/64; w++ {
+		mask := ^uint64(0)
+		if w == first/64 {
+			mask &= ^uint64(0) << (first % 64)
+		}
+		if w == last/64 {
+			mask &= ^uint64(0) >> (63 - last%64)
+		}
+		hit = atomic.OrUint64(&j.claimed[w], mask)&mask != 0 || hit
+	}
+	if hit {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if len(j.shared) < sharedBuckets {
+			j.shared[b] = true
+		}
+	}
+}
+
+// finish names the extents that share sectors: a walk for their buckets alone.
+func (j *judge) finish() error {
+	if len(j.shared) == 0 {
+		return nil
+	}
+	var found []Extent
+	err := j.c.Walk(func(_ int, e *Extent) {
+		if e.Live && j.shared[j.c.Geo.BucketOf(e.Ptr[0].Offset())] {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			found = append(found, *e)
+		}
+	})
+	slices.SortFunc(found, func(a, b Extent) int {
+		return cmp.Or(cmp.Compare(a.Ptr[0].Offset(), b.Ptr[0].Offset()), a.Pos().Compare(b.Pos()))
+	})
+	for i := 1; i < len(found); i++ {
+		a, b := &found[i-1], &found[i]
+		if end := a.Ptr[0].Offset() + a.Size(); b.Ptr[0].Offset() < end {
+			j.emit(b, finding.EXShared, "shares sectors of the cache with "+a.String())
+			if b.Ptr[0].Offset()+b.Size() < end {
+				found[i] = *a // it goes on over the next
+			}
+		}
+	}
+	return err
+}

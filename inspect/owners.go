@@ -1,0 +1,100 @@
+package inspect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"bctl/internal/ondisk"
+)
+
+// A bucket's owners word is 0 for none, inode+1 for one inode, or manyOwners plus the index of a set of inodes.
+// Most buckets have one; the different sets are few, so each is kept once.
+const manyOwners = 1 << 31
+
+type ownerSets struct {
+	mu    sync.Mutex
+	sets  [][]uint32
+	index map[string]uint32
+}
+
+// own notes that b holds live data of inode.
+func (t *Buckets) own(b ondisk.Bucket, inode uint32) {
+	for {
+		w := atomic.LoadUint32(&t.owners[b])
+		if w == inode+1 {
+			return
+		}
+		next := inode + 1
+		if w != 0 {
+			next = t.sets.with(w, inode)
+		}
+		if next == w || atomic.CompareAndSwapUint32(&t.owners[b], w, next) {
+			return
+		}
+	}
+}
+
+func (s *ownerSets) with(w, inode uint32) uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	inodes := s.inodes(w)
+	at, there := slices.BinarySearch(inodes, inode)
+	if there {
+		return w
+	}
+	inodes = slices.Insert(slices.Clone(inodes), at, inode)
+	key := fmt.Sprint(inodes)
+	if i, ok := s.index[key]; ok {
+		return manyOwners | i
+	}
+	if s.index == nil {
+		s.index = map[string]uint32{}
+	}
+	i := uint32(len(s.sets))
+	s.sets, s.index[key] = append(s.sets, inodes), i
+	return manyOwners | i
+}
+
+func (s *ownerSets) inodes(w uint32) []uint32 {
+	switch {
+	case w == 0:
+		return nil
+	case w&manyOwners == 0:
+		return []uint32{w - 1}
+	}
+	return s.sets[w&^manyOwners]
+}
+
+// Inodes returns the inodes with live data in b, in order.
+func (t *Buckets) Inodes(b ondisk.Bucket) []uint32 {
+	t.sets.mu.Lock()
+	defer t.sets.mu.Unlock()
+	return t.sets.inodes(t.owners[b])
+}
+
+// Owner says what b is used for: superblock, journal, prio, uuid, btree level N, or the inodes of its data.
+func (t *Buckets) Owner(b ondisk.Bucket) string {
+	switch f := t.flags[b]; {
+	case f&flagSuper != 0:
+		return "superblock"
+	case f&flagJournal != 0:
+		return "journal"
+	case f&flagPrio != 0:
+		return "prio"
+	case f&flagUUID != 0:
+		return "uuid"
+	case f&flagNode != 0:
+		return fmt.Sprintf("btree level %d", f&levelMask>>levelShift)
+	}
+	switch inodes := t.Inodes(b); len(inodes) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("inode %d", inodes[0])
+	default:
+		return "inodes " + strings.Trim(fmt.Sprint(inodes), "[]")
+	}
+}

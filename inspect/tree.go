@@ -1,0 +1,322 @@
+package inspect
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"bctl/internal/btree"
+	"bctl/internal/finding"
+	"bctl/internal/journal"
+	"bctl/internal/ondisk"
+)
+
+// Tree is the shape of the btree.
+type Tree struct {
+	Depth  int  // the root's level: 0 where it is a leaf
+	Nodes  int  // of all levels
+	Intact bool // every node could be read whole
+
+	leaves []child
+	seqs   map[uint64]ondisk.Bucket
+	mu     sync.Mutex
+}
+
+// child is the key of a node that is to be read. Multi-pointer keys do not reach it.
+type child struct {
+	high, low uint64
+	ptr       ondisk.Ptr
+}
+
+func (c child) key() (k ondisk.Bkey) {
+	k.High, k.Low, k.Ptr[0] = c.high, c.low, c.ptr
+	return k
+}
+
+func (c child) pos() ondisk.Pos {
+	k := c.key()
+	return k.Pos()
+}
+
+// adopt walks the tree from the root down, checks every node and adopts the gens of all pointers. At the end every
+// bucket's gen is what registration makes of it.
+func (c *Cache) adopt() error {
+	c.Tree.seqs = map[uint64]ondisk.Bucket{}
+	c.Tree.Depth = int(c.Journal.Newest.Level)
+	root := &c.Journal.Newest.BtreeRoot.Bkey
+	if journal.RootFault(&c.Geo, root) != "" || c.Tree.Depth > maxLevel {
+		return nil // reported with the journal entry
+	}
+	c.Tree.Intact = true
+	level := []child{{root.High, root.Low, root.Ptr[0]}}
+	for l := c.Tree.Depth; l >= 0; l-- {
+		var err error
+		if level, err = c.adoptLevel(l, level); err != nil {
+			return err
+		}
+	}
+	if p := root.Ptr[0]; c.Buckets.GenKnown(c.Geo.BucketOf(p.Offset())) {
+		c.judgeRootGen(p)
+	}
+	c.adoptJournal()
+	return nil
+}
+
+// maxLevel is far above what any device needs.
+const maxLevel = 10
+
+func (c *Cache) judgeRootGen(p ondisk.Ptr) {
+	b := c.Geo.BucketOf(p.Offset())
+	if stale := ondisk.GenAfter(c.Buckets.Gen(b), p.Gen()); stale > 0 {
+		c.o.Sink(finding.New(finding.GNMetadata, "btree root, bucket %d: gen %d, the journal's pointer has %d", b, c.Buckets.Gen(b), p.Gen()).In(b))
+	}
+}
+
+// adoptLevel reads all nodes of a level and returns the live ones of the level below, in order.
+func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
+	below := make([][]ondisk.Bkey, len(nodes))
+	reachable := make([]bool, len(nodes))
+	err := c.eachNode(nodes, c.o.Sink, level, func(i int) bool {
+		reachable[i] = c.claim(nodes[i], level)
+		return reachable[i]
+	}, func(i int, n *btree.Node) {
+		c.noteNode(n)
+		lower := ondisk.Pos{}
+		if i > 0 {
+			lower = nodes[i-1].pos()
+		}
+		if level == 0 {
+			c.adoptLeaf(n, lower)
+		} else {
+			below[i] = c.adoptInterior(n)
+		}
+		key := nodes[i].key()
+		c.Buckets.adopt(c.Geo.BucketOf(key.Ptr[0].Offset()), key.Ptr[0].Gen(), false)
+	})
+	if err != nil {
+		return nil, err
+	}
+	nodes, below = c.reached(level, nodes, below, reachable)
+	if level == 0 {
+		c.Tree.leaves = nodes
+		return nil, nil
+	}
+	var next []child
+	for i, keys := range below {
+		lower := ondisk.Pos{}
+		if i > 0 {
+			lower = nodes[i-1].pos()
+		}
+		next = append(next, c.liveChildren(nodes[i].key(), lower, level, keys)...)
+	}
+	return next, nil
+}
+
+// reached drops the nodes that were not read, because another parent already led there.
+func (c *Cache) reached(level int, nodes []child, below [][]ondisk.Bkey, ok []bool) (n []child, b [][]ondisk.Bkey) {
+	for i := range nodes {
+		if ok[i] {
+			n, b = append(n, nodes[i]), append(b, below[i])
+		}
+	}
+	c.Tree.Nodes += len(n)
+	return n, b
+}
+
+// eachNode reads nodes with all workers. ask, if not nil, says whether node i is to be read.
+func (c *Cache) eachNode(nodes []child, sink finding.Sink, level int, ask func(int) bool, do func(int, *btree.Node)) error {
+	return c.parallel(fmt.Sprintf("btree level %d", level), len(nodes), func() func(int) {
+		rd := btree.NewReader(c.r, &c.Geo, sink)
+		return func(i int) {
+			if ask == nil || ask(i) {
+				do(i, rd.Read(nodes[i].key(), level))
+			}
+		}
+	})
+}
+
+// parallel calls each worker's function for 0..n-1, until the context ends.
+func (c *Cache) parallel(what string, n int, worker func() func(int)) error {
+	count := c.o.Progress(what, int64(n))
+	defer count.Done()
+	var wg sync.WaitGroup
+	next := make(chan int, c.o.Workers)
+	for range min(c.o.Workers, n) {
+		do := worker()
+		wg.Go(func() {
+			for i := range next {
+				do(i)
+				count.Add(1)
+			}
+		})
+	}
+	for i := 0; i < n && c.ctx.Err() == nil; i++ {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return c.ctx.Err()
+}
+
+// claim marks the node's bucket, and refuses one that was there before: the tree would loop.
+func (c *Cache) claim(n child, level int) bool {
+	b := c.Geo.BucketOf(n.ptr.Offset())
+	was := c.Buckets.claimNode(b, level)
+	if was&flagNode != 0 {
+		c.o.Sink(finding.New(finding.BTTwice, "btree node at bucket %d, level %d, up to %v: the tree was there before", b, level, n.pos()).In(b))
+		return false
+	}
+	if was&flagFixed != 0 {
+		c.o.Sink(finding.New(finding.BTReserved, "btree node at bucket %d, level %d: the bucket is also %s", b, level, c.Buckets.Owner(b)).In(b))
+	}
+	return true
+}
+
+// noteNode keeps what is to be known of all nodes together.
+func (c *Cache) noteNode(n *btree.Node) {
+	b, _ := n.Place(&c.Geo)
+	c.Tree.mu.Lock()
+	defer c.Tree.mu.Unlock()
+	c.Tree.Intact = c.Tree.Intact && n.Whole
+	if n.Seq() == 0 {
+		return
+	}
+	if other, ok := c.Tree.seqs[n.Seq()]; ok {
+		c.o.Sink(finding.New(finding.BTSeqTwice, "btree nodes at buckets %d and %d: both have seq %#x", min(b, other), max(b, other), n.Seq()).In(max(b, other)))
+	}
+	c.Tree.seqs[n.Seq()] = b
+}
+
+// adoptLeaf adopts from every extent that survives within its own node, and checks that they lie within it.
+func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) {
+	pieces := n.Extents()
+	if len(pieces) == 0 {
+		return
+	}
+	first, last := pieces[0], pieces[len(pieces)-1]
+	if last.Inode == ondisk.MaxInode && last.End == ondisk.MaxKeyOffset {
+		c.nodeFinding(n, finding.BTLevel, "it holds the keys of an interior node")
+		return
+	}
+	if end := (ondisk.Pos{Inode: last.Inode, Offset: last.End}); end.Compare(n.Key.Pos()) > 0 {
+		c.nodeFinding(n, finding.BTShort, "its last extent ends at %v, the node at %v", end, n.Key.Pos())
+	}
+	if first.Inode < lower.Inode || first.Inode == lower.Inode && first.Start < lower.Offset {
+		c.nodeFinding(n, finding.BTShort, "its first extent starts at %d:%d, the node before ends at %v", first.Inode, first.Start, lower)
+	}
+	for _, p := range pieces {
+		k := n.Keys.Key(p)
+		c.adoptKey(&k, false)
+	}
+}
+
+func (c *Cache) nodeFinding(n *btree.Node, code finding.Code, format string, args ...any) {
+	b, s := n.Place(&c.Geo)
+	f := finding.New(code, format, args...)
+	f.Message = n.String(&c.Geo) + ": " + f.Message
+	c.o.Sink(f.In(b).At(s))
+}
+
+// adoptKey is bch_initial_mark_key for a key that the kernel would not call invalid.
+func (c *Cache) adoptKey(k *ondisk.Bkey, freed bool) {
+	if c.outside(k) {
+		return
+	}
+	for _, p := range k.Ptr[:k.Ptrs()] {
+		if p.Available() {
+			c.Buckets.adopt(c.Geo.BucketOf(p.Offset()), p.Gen(), freed)
+		}
+	}
+}
+
+// outside is __ptr_invalid.
+func (c *Cache) outside(k *ondisk.Bkey) bool {
+	for _, p := range k.Ptr[:k.Ptrs()] {
+		if p.Available() && (!c.Geo.Contains(c.Geo.BucketOf(p.Offset())) || c.Geo.Remainder(p.Offset())+k.Size() > c.Geo.BucketSectors) {
+			return true
+		}
+	}
+	return false
+}
+
+// adoptInterior adopts from all keys of a node, those of freed nodes too, and returns them, newest bset first.
+func (c *Cache) adoptInterior(n *btree.Node) []ondisk.Bkey {
+	keys, bad := n.Children(), 0
+	for i := range keys {
+		if c.notChild(&keys[i]) != "" {
+			bad++
+		}
+	}
+	if bad > 1 && bad == len(keys) {
+		c.nodeFinding(n, finding.BTLevel, "none of its %d keys can be a child", bad)
+		return nil
+	}
+	for i := range keys {
+		if why := c.notChild(&keys[i]); why != "" {
+			c.nodeFinding(n, finding.BTChild, "child %s: %s", keys[i].String(), why)
+			continue
+		}
+		c.adoptKey(&keys[i], keys[i].IsZero())
+	}
+	return slices.DeleteFunc(keys, func(k ondisk.Bkey) bool { return k.IsZero() || c.notChild(&k) != "" })
+}
+
+// notChild is __bch_btree_ptr_invalid.
+func (c *Cache) notChild(k *ondisk.Bkey) string {
+	switch {
+	case k.Ptrs() == 0:
+		return "no pointer"
+	case k.Size() == 0:
+		return "no size"
+	case k.Dirty():
+		return "dirty"
+	case c.outside(k):
+		return "outside the device or its bucket"
+	}
+	return ""
+}
+
+// liveChildren judges the keys of the node at key, once all gens of its level are known.
+func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, keys []ondisk.Bkey) (live []child) {
+	b := c.Geo.BucketOf(key.Ptr[0].Offset())
+	emit := func(code finding.Code, format string, args ...any) {
+		f := finding.New(code, format, args...)
+		f.Message = fmt.Sprintf("btree node at bucket %d, level %d: %s", b, level, f.Message)
+		c.o.Sink(f.In(b))
+	}
+	keys = slices.DeleteFunc(keys, c.dead)
+	slices.SortStableFunc(keys, func(a, b ondisk.Bkey) int { return a.Pos().Compare(b.Pos()) })
+	for i := range keys {
+		k := &keys[i]
+		switch {
+		case i > 0 && k.Pos() == keys[i-1].Pos():
+			emit(finding.BTDuplicate, "two children end at %v: %s and %s", k.Pos(), keys[i-1].String(), k.String())
+			continue
+		case k.Pos().Compare(key.Pos()) > 0:
+			emit(finding.BTShort, "child %s ends behind the node, %v", k.String(), key.Pos())
+		case k.Pos().Compare(lower) <= 0:
+			emit(finding.BTTiling, "child %s ends before the node starts, %v", k.String(), lower)
+		}
+		if k.Ptrs() != 1 || k.Size() != c.Geo.NodeSectors || c.Geo.Remainder(k.Ptr[0].Offset()) != 0 {
+			emit(finding.BTChildShape, "child %s: not one pointer to a whole node", k.String())
+		}
+		live = append(live, child{k.High, k.Low, k.Ptr[0]})
+	}
+	switch {
+	case len(live) == 0:
+		emit(finding.BTNoChild, "no live child")
+	case live[len(live)-1].pos().Compare(key.Pos()) < 0:
+		emit(finding.BTTiling, "its last child ends at %v, the node at %v", live[len(live)-1].pos(), key.Pos())
+	}
+	return live
+}
+
+// dead is what is left of bch_btree_ptr_bad: a pointer that the kernel does not follow.
+func (c *Cache) dead(k ondisk.Bkey) bool {
+	for _, p := range k.Ptr[:k.Ptrs()] {
+		if !p.Available() || ondisk.GenAfter(c.Buckets.Gen(c.Geo.BucketOf(p.Offset())), p.Gen()) > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,66 @@
+package inspect
+
+import (
+	"slices"
+
+	"bctl/internal/ondisk"
+)
+
+// SlotState is what a uuid slot says of its volume.
+type SlotState uint8
+
+const (
+	SlotEmpty SlotState = iota // never used
+	SlotValid
+	SlotInvalid // detached or destroyed: never used again
+)
+
+// Slot classifies slot i of the uuid bucket, which may be beyond it.
+func (c *Cache) Slot(i uint32) SlotState {
+	if int(i) >= len(c.UUIDs) {
+		return SlotEmpty
+	}
+	switch u := &c.UUIDs[i]; {
+	case u.UUID.IsZero():
+		return SlotEmpty
+	case u.UUID == ondisk.InvalidUUID:
+		return SlotInvalid
+	}
+	return SlotValid
+}
+
+// volumes joins the workers' counts with the slots.
+func (c *Cache) volumes(tallies []tally) {
+	all := map[uint32]*Volume{}
+	get := func(inode uint32) *Volume {
+		v, ok := all[inode]
+		if !ok {
+			v = &Volume{Inode: inode}
+			if int(inode) < len(c.UUIDs) && c.Slot(inode) != SlotEmpty {
+				v.Slot = &c.UUIDs[inode]
+			}
+			all[inode] = v
+		}
+		return v
+	}
+	for i := range c.UUIDs {
+		if c.Slot(uint32(i)) == SlotValid {
+			get(uint32(i))
+		}
+	}
+	for _, t := range tallies {
+		for _, v := range t.vols {
+			sum := get(v.Inode)
+			sum.Extents += v.Extents
+			sum.LiveSectors += v.LiveSectors
+			sum.DirtySectors += v.DirtySectors
+			sum.Stale += v.Stale
+			sum.StaleDirty += v.StaleDirty
+		}
+	}
+	c.Volumes = make([]*Volume, 0, len(all))
+	for _, v := range all {
+		c.Volumes = append(c.Volumes, v)
+	}
+	slices.SortFunc(c.Volumes, func(a, b *Volume) int { return int(a.Inode) - int(b.Inode) })
+}

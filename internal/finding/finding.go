@@ -1,0 +1,169 @@
+// Package finding is what bctl can find wrong with a device: one table of codes, and the findings that name one
+// at a place. Whoever reads a structure reports to a Sink; how bad a code is stands in the table alone.
+package finding
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"bctl/internal/ondisk"
+)
+
+// Severity says what a finding means for the data. Only Damage makes fsck exit 4.
+type Severity string
+
+const (
+	Note    Severity = "note"    // worth knowing
+	Warning Severity = "warning" // legal, but look at it: a crash leaves such things, and so does damage
+	Damage  Severity = "damage"  // the kernel refuses it, crashes on it, or loses data over it
+)
+
+// Code names a row of the table. Scripts match on it: it is never reused.
+type Code string
+
+// A Row is everything bctl says about one Code; docs/findings.md is made of them.
+type Row struct {
+	Code       Code
+	Severity   Severity
+	Invariants string // ids of docs/findings.md's second part that the code stands for
+	Title      string
+	Help       string // what the kernel does with it, and what it means for the data
+}
+
+// A Finding is a code at a place. The fields that do not apply are nil.
+type Finding struct {
+	Code          Code     `json:"code"`
+	Severity      Severity `json:"severity"`
+	Message       string   `json:"message"`
+	Device        string   `json:"device,omitempty"` // of a backing device's findings
+	Bucket        *uint64  `json:"bucket,omitempty"`
+	Sector        *uint64  `json:"sector,omitempty"` // on the cache device
+	Inode         *uint64  `json:"inode,omitempty"`
+	OffsetSectors *uint64  `json:"offset_sectors,omitempty"` // in the volume
+	Sectors       *uint64  `json:"sectors,omitempty"`
+}
+
+// Sink takes findings, from any goroutine.
+type Sink func(Finding)
+
+// New is a finding of code c; the message names the place first.
+func New(c Code, format string, args ...any) Finding {
+	return Finding{Code: c, Severity: Lookup(c).Severity, Message: fmt.Sprintf(format, args...)}
+}
+
+// In says which bucket a finding is about.
+func (f Finding) In(b ondisk.Bucket) Finding { f.Bucket = ptr(b); return f }
+
+// At says at which sector of the cache device.
+func (f Finding) At(s ondisk.Sector) Finding { f.Sector = ptr(s); return f }
+
+// Of says which sectors of which volume.
+func (f Finding) Of(inode uint32, offset, sectors ondisk.Sector) Finding {
+	f.Inode, f.OffsetSectors, f.Sectors = ptr(inode), ptr(offset), ptr(sectors)
+	return f
+}
+
+// OfVolume says which volume.
+func (f Finding) OfVolume(inode uint32) Finding { f.Inode = ptr(inode); return f }
+
+func ptr[T ~uint32 | ~uint64](v T) *uint64 {
+	u := uint64(v)
+	return &u
+}
+
+// Lookup finds the row of a code. A code without one is our own bug.
+func Lookup(c Code) Row {
+	for _, part := range Table() {
+		for _, r := range part {
+			if r.Code == c {
+				return r
+			}
+		}
+	}
+	panic("no finding " + string(c))
+}
+
+// keep is how many findings of one code are kept with their places; the rest are counted.
+const keep = 10000
+
+// Collector gathers findings from all goroutines. Its zero value is ready.
+type Collector struct {
+	mu    sync.Mutex
+	found []Finding
+	count map[Code]int
+}
+
+// Add is a Sink.
+func (c *Collector) Add(f Finding) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count == nil {
+		c.count = map[Code]int{}
+	}
+	if c.count[f.Code]++; c.count[f.Code] <= keep {
+		c.found = append(c.found, f)
+	}
+}
+
+// Findings returns what was added, in the order of the table and of the places, whoever came first. Where a code
+// was found too often to keep every place, its last finding says how many were left out.
+func (c *Collector) Findings() []Finding {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := slices.Clone(c.found)
+	order := map[Code]int{}
+	for _, part := range Table() {
+		for _, r := range part {
+			if order[r.Code] = len(order); c.count[r.Code] > keep {
+				out = append(out, New(r.Code, "... and %d more of these", c.count[r.Code]-keep))
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Finding) int {
+		more := func(f Finding) bool { return strings.HasPrefix(f.Message, "... and") }
+		return cmp.Or(cmp.Compare(order[a.Code], order[b.Code]), boolCompare(more(a), more(b)),
+			comparePtr(a.Bucket, b.Bucket), comparePtr(a.Sector, b.Sector), comparePtr(a.Inode, b.Inode),
+			comparePtr(a.OffsetSectors, b.OffsetSectors), cmp.Compare(a.Message, b.Message))
+	})
+	return out
+}
+
+// Damaged reports whether damage was added.
+func (c *Collector) Damaged() bool { return c.Count(Damage) > 0 }
+
+// Count is how many findings of a severity were added, kept or not.
+func (c *Collector) Count(s Severity) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for code, k := range c.count {
+		if Lookup(code).Severity == s {
+			n += k
+		}
+	}
+	return n
+}
+
+func comparePtr(a, b *uint64) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	}
+	return cmp.Compare(*a, *b)
+}
+
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}

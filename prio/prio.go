@@ -1,0 +1,151 @@
+// Package prio follows the chain of prio sets: the gen and the prio of every bucket, as they were last written.
+//
+//	newest jset -> prio_bucket[this device] -> set 0 -> set 1 -> ... -> set n-1 -> head of the chain before
+//	set i        | csum magic seq version pad next_bucket | prio gen | prio gen | ... | rest
+//	             entry k is of bucket i*prios_per_bucket+k; behind the last bucket stand leftovers
+//
+// bch_prio_write writes a whole new chain, last set first, into buckets of the prio reserve, then a journal entry
+// that points to set 0, and only then frees the old chain; all sets of a chain have one seq. A gen must be on disk
+// here before its bucket is used again. A torn rewrite leaves sets that nothing points to.
+package prio
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"bctl/internal/finding"
+	"bctl/internal/ondisk"
+	"bctl/superblock"
+)
+
+// Link is one set of a chain.
+type Link struct {
+	Bucket ondisk.Bucket
+	Seq    uint64
+	Next   ondisk.Bucket
+	First  ondisk.Bucket // of the buckets it covers
+	Count  int
+	Err    error // why its gens are unknown: wraps an ondisk error or is the reader's
+}
+
+// Chain is the sets in order, at most prio_buckets of them: fewer where it breaks off.
+type Chain struct {
+	Links []Link
+	// Intact says that every bucket's gen is known.
+	Intact bool
+}
+
+// Read reads the set in bucket b. Errors wrap those of ondisk.DecodePrioSet, or are r's.
+func Read(r io.ReaderAt, g *superblock.Geometry, b ondisk.Bucket) (*ondisk.PrioSet, error) {
+	buf := make([]byte, g.MetaSectors.Bytes())
+	if n, err := r.ReadAt(buf, g.Start(b).Bytes()); n < len(buf) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	p, err := ondisk.DecodePrioSet(buf, g.SetMagic)
+	if errors.Is(err, ondisk.ErrChecksum) && ondisk.PrioSetHasMagic(buf, g.SetMagic) {
+		return ondisk.SalvagePrioSet(buf), err
+	}
+	return p, err
+}
+
+// Follow reads the chain from head on and hands each good set to take, in order. A set with a bad checksum but the
+// right magic is not handed out, though its next_bucket is followed. What is wrong goes to sink.
+func Follow(r io.ReaderAt, g *superblock.Geometry, head ondisk.Bucket, take func(Link, []ondisk.PrioEntry), sink finding.Sink) Chain {
+	f := follower{r: r, g: g, sink: sink, seen: map[ondisk.Bucket]bool{}}
+	c := Chain{Intact: true}
+	next := head
+	for i := range g.PrioBuckets() {
+		link, set := f.link(i, next)
+		c.Intact = c.Intact && link.Err == nil
+		if set == nil && link.Err != nil {
+			if !errors.Is(link.Err, errOutside) {
+				c.Links = append(c.Links, link)
+			}
+			return c
+		}
+		c.Links = append(c.Links, link)
+		if link.Err == nil {
+			take(link, set.Data[:link.Count])
+		}
+		next = link.Next
+	}
+	f.rewind(&c)
+	return c
+}
+
+var errOutside = errors.New("outside the device or in the journal")
+
+type follower struct {
+	r    io.ReaderAt
+	g    *superblock.Geometry
+	sink finding.Sink
+	seen map[ondisk.Bucket]bool
+	seq  *uint64 // of the first good set
+}
+
+// link reads set i. Without a set the chain ends there.
+func (f *follower) link(i int, b ondisk.Bucket) (Link, *ondisk.PrioSet) {
+	per := f.g.PriosPerBucket()
+	l := Link{Bucket: b, First: ondisk.Bucket(i * per), Count: int(min(uint64(per), uint64(f.g.NBuckets)-uint64(i*per)))}
+	emit := func(c finding.Code, format string, args ...any) {
+		f.sink(finding.New(c, "prio set %d, bucket %d: %s", i, b, fmt.Sprintf(format, args...)).In(b))
+	}
+	switch {
+	case !f.g.Contains(b) || f.g.IsJournal(b):
+		emit(finding.PRRange, "%v", errOutside)
+		l.Err = errOutside
+		return l, nil
+	case f.seen[b]:
+		emit(finding.PRLoop, "the chain was there before")
+		l.Err = fmt.Errorf("%w: loop", ondisk.ErrBounds)
+		return l, nil
+	}
+	f.seen[b] = true
+	set, err := Read(f.r, f.g, b)
+	switch {
+	case errors.Is(err, ondisk.ErrMagic), errors.Is(err, ondisk.ErrByteOrder):
+		emit(finding.PRMagic, "%v; the gens of buckets %d-%d are unknown", err, l.First, l.last())
+	case errors.Is(err, ondisk.ErrChecksum):
+		emit(finding.PRChecksum, "%v; the gens of buckets %d-%d are unknown", err, l.First, l.last())
+	case err != nil:
+		emit(finding.PRUnread, "%v", err)
+	}
+	l.Err = err
+	if set == nil {
+		return l, nil
+	}
+	l.Seq, l.Next = set.Seq, ondisk.Bucket(set.NextBucket)
+	if err == nil {
+		f.judge(set, emit)
+	}
+	return l, set
+}
+
+func (l *Link) last() ondisk.Bucket { return l.First + ondisk.Bucket(l.Count) - 1 }
+
+func (f *follower) judge(set *ondisk.PrioSet, emit func(finding.Code, string, ...any)) {
+	if f.seq == nil {
+		f.seq = &set.Seq
+	}
+	if set.Seq != *f.seq {
+		emit(finding.PRSeq, "seq %d, the first set has %d", set.Seq, *f.seq)
+	}
+	if set.Version != 0 || set.Pad != 0 {
+		emit(finding.PROdd, "version %d, pad %d", set.Version, set.Pad)
+	}
+}
+
+// rewind notes where a damaged chain has an intact one behind it.
+func (f *follower) rewind(c *Chain) {
+	old := c.Links[len(c.Links)-1].Next
+	if c.Intact || !f.g.Contains(old) || f.seen[old] {
+		return
+	}
+	if _, err := Read(f.r, f.g, old); err == nil {
+		f.sink(finding.New(finding.PRRewind, "prio set before, bucket %d: intact", old).In(old))
+	}
+}

@@ -1,0 +1,147 @@
+package superblock
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"bctl/internal/ondisk"
+)
+
+var (
+	ErrNewLabel    = errors.New("bad label")
+	ErrBucketBytes = errors.New("bucket too large")
+)
+
+// What format does not refuse: none of it keeps the kernel from using the device.
+var formatTolerates = []error{ErrGrown, ErrLargePages, ErrDiscardSet}
+
+// FormatOptions is what make-bcache lets one choose. There are no defaults here: every field is taken as it is.
+type FormatOptions struct {
+	UUID, SetUUID ondisk.UUID
+	Label         string
+	BlockSectors  ondisk.Sector
+	BucketSectors ondisk.Sector
+
+	Replacement ondisk.Replacement // of a cache device
+	Discard     bool
+
+	DataOffset ondisk.Sector // of a backing device
+	Writeback  bool
+}
+
+// MaxFormatBucket is the largest bucket: the kernel counts its bytes in 32 bits.
+const MaxFormatBucket = ondisk.Sector(2 << 30 / ondisk.SectorBytes)
+
+// maxPtrOffset is how far PTR_OFFSET reaches: 4 PiB.
+const maxPtrOffset = ondisk.Sector(1) << 43
+
+// FormatCache is the superblock of a new cache device, as make-bcache writes it: version 0 and SYNC clear, so that
+// the kernel makes journal, prios, uuids and root at the first registration. Buckets above 16 MiB do not fit the
+// count of version 0: they take version 5 and their logarithm. Errors wrap those of Check, or are about o.
+func FormatCache(o FormatOptions, d Device) (*ondisk.Super, error) {
+	s, err := formatCommon(o)
+	if err != nil {
+		return nil, err
+	}
+	bucket := o.BucketSectors
+	switch {
+	case bucket > MaxFormatBucket:
+		return nil, fmt.Errorf("%w: %d sectors, at most %d", ErrBucketBytes, bucket, MaxFormatBucket)
+	case bits.OnesCount64(uint64(bucket)) != 1:
+		return nil, fmt.Errorf("%w: %d sectors", ErrBucketSize, bucket)
+	}
+	s.Version = ondisk.VersionCache
+	if bucket > 0xffff {
+		s.Version, s.FeatureIncompat = ondisk.VersionCacheFeat, ondisk.FeatureLogBucketSize
+		s.BucketSize = uint16(bits.TrailingZeros64(uint64(bucket)))
+	}
+	s.Nbuckets = uint64(d.Size) / ondisk.SectorBytes / uint64(bucket)
+	s.NrInSet = 1
+	// The superblock and 4 KiB behind it, rounded up to buckets: make-bcache's rule, the kernel wants less.
+	s.FirstBucket = uint16(23/bucket) + 1
+	s.SetDiscard(o.Discard)
+	s.SetReplacement(o.Replacement)
+	s.Csum = s.Checksum()
+	if s.Nbuckets < minBuckets { // before Check, which says 128 first
+		return nil, fmt.Errorf("%w: %d buckets, at least %d%s", ErrCacheSmall, s.Nbuckets, minBuckets, smallerBucket(o, d))
+	}
+	if s.Nbuckets > uint64(maxPtrOffset/bucket) {
+		return nil, fmt.Errorf("%w: %d of %d sectors, a pointer reaches %d sectors", ErrTooManyBuckets, s.Nbuckets, bucket, maxPtrOffset)
+	}
+	if err := formatFault(s, d); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// FormatBacking is the superblock of a new backing device: version 1, or 4 where the data does not start at
+// sector 16; state none. The kernel does not read its bucket size: one that does not fit is left out, because the
+// form that holds it, version 6, is refused by older kernels.
+func FormatBacking(o FormatOptions, d Device) (*ondisk.Super, error) {
+	s, err := formatCommon(o)
+	if err != nil {
+		return nil, err
+	}
+	s.Version = ondisk.VersionBacking
+	if o.DataOffset != ondisk.DataStartDefault {
+		s.Version, s.Nbuckets = ondisk.VersionBackingOffset, uint64(o.DataOffset)
+	}
+	if o.Writeback {
+		s.SetCacheMode(ondisk.Writeback)
+	}
+	s.Csum = s.Checksum()
+	if err := formatFault(s, d); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// formatCommon is what both kinds have. The kernel wants a cache's block to fit a page; for a backing device it
+// falls back to the device's own, and a set's other devices then do not fit.
+func formatCommon(o FormatOptions) (*ondisk.Super, error) {
+	s := &ondisk.Super{Offset: uint64(ondisk.SuperSector), Magic: ondisk.SuperMagic, UUID: o.UUID, SetUUID: o.SetUUID}
+	switch {
+	case o.BlockSectors > ondisk.PageSectors:
+		return nil, fmt.Errorf("%w: %d sectors, at most %d", ErrBlockPage, o.BlockSectors, ondisk.PageSectors)
+	case o.SetUUID.IsZero():
+		return nil, fmt.Errorf("%w: it is zero", ErrSetUUID)
+	case o.UUID == ondisk.InvalidUUID:
+		return nil, fmt.Errorf("%w: %v is what detaching writes", ErrUUID, o.UUID)
+	case len(o.Label) > len(s.Label):
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrNewLabel, len(o.Label), len(s.Label))
+	}
+	copy(s.Label[:], o.Label)
+	if Label(s.Label) != o.Label || !printable(s.Label) {
+		return nil, fmt.Errorf("%w: %q is not printable text", ErrNewLabel, o.Label)
+	}
+	s.BlockSize = uint16(o.BlockSectors)
+	if o.BucketSectors <= 0xffff {
+		s.BucketSize = uint16(o.BucketSectors)
+	}
+	return s, nil
+}
+
+// formatFault is the first fault Check finds that a new device must not have.
+func formatFault(s *ondisk.Super, d Device) error {
+	for _, fault := range Check(s, d) {
+		if !slices.ContainsFunc(formatTolerates, func(t error) bool { return errors.Is(fault, t) }) {
+			return fault
+		}
+	}
+	return nil
+}
+
+// minBuckets is what the kernel's allocator needs; make-bcache is content with 128, and the kernel then is not.
+const minBuckets = 513
+
+// smallerBucket is the way out of too few buckets, where there is one.
+func smallerBucket(o FormatOptions, d Device) string {
+	for b := o.BucketSectors / 2; b >= max(ondisk.PageSectors, 2*o.BlockSectors); b /= 2 {
+		if d.Size/b.Bytes() >= minBuckets {
+			return fmt.Sprintf("; buckets of %d KiB would do", b.Bytes()/1024)
+		}
+	}
+	return ""
+}

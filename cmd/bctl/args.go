@@ -106,7 +106,7 @@ func (l *line) next(args []string) ([]string, error) {
 // operand takes one: it is the command's name, a device of a deviceListFlag, or an argument.
 func (l *line) operand(arg string) error {
 	switch {
-	case l.cmd == nil && len(l.app.Commands) > 0:
+	case l.cmd == nil && l.app.Commands != nil:
 		return l.command(arg)
 	case l.devs != nil:
 		return l.set(l.devs, l.devs.names[0], arg)
@@ -290,7 +290,7 @@ func (l *line) argv(name string) []string {
 		argv = append(argv, l.cmd.Name)
 		argv = append(argv, l.local...)
 	}
-	if l.cmd != nil || len(l.app.Commands) == 0 {
+	if l.cmd != nil || l.app.Commands == nil {
 		argv = append(append(argv, "--"), l.operands...)
 	}
 	return argv

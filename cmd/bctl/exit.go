@@ -85,7 +85,7 @@ func exitCode(err error) int {
 // report says on stderr what went wrong, in one line, and returns the exit code. writeErr is the first write to
 // stdout that failed: output that nobody got is no success, but a reader that had enough is told nothing.
 func report(stderr io.Writer, name string, err, writeErr error) int {
-	if err == nil && writeErr != nil {
+	if writeErr != nil && (err == nil || errors.Is(err, writeErr)) {
 		err = fmt.Errorf("standard output: %w", writeErr)
 	}
 	code := exitCode(err)

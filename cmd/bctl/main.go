@@ -29,14 +29,19 @@ func main() {
 	os.Exit(withSignals(os.Args, os.Stdout, os.Stderr))
 }
 
-// withSignals runs the program under a context that the first SIGINT or SIGTERM cancels. The second one kills, as
-// without us. A closed stdout is an error of Write instead of a SIGPIPE, so that every defer runs.
+// withSignals runs the program so that a signal is an error and a closed stdout too, and every defer runs.
 func withSignals(args []string, stdout, stderr io.Writer) int {
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signalContext()
 	defer stop()
-	context.AfterFunc(ctx, stop)
 	return run(ctx, args, stdout, stderr)
+}
+
+// signalContext is cancelled by the first SIGINT or SIGTERM. The second one kills, as if we were not there.
+func signalContext() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // run is the program without the process: it returns the exit code. args[0] chooses which program.

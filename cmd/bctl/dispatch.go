@@ -14,9 +14,14 @@ import (
 // A program is what one name of the binary does. Its error becomes the message and the exit code.
 type program func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
+// otherNames are the names that programFor knows besides bctl, and what they stand in for.
+var otherNames = [][2]string{}
+
 // programFor finds the program for argv[0], and the name its messages begin with.
 func programFor(argv0 string) (string, program) {
 	switch name := filepath.Base(argv0); name {
+	case "bcache-super-show":
+		return name, superShow
 	default:
 		return "bctl", func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return runApp(ctx, bctlApp(), args, stdout, stderr)

@@ -17,7 +17,7 @@ func globalFlags() []cli.Flag {
 	return withHelp([]cli.Flag{
 		&cli.StringFlag{Name: "format", Usage: "write `FORMAT`: table, json or csv", Value: string(render.Table)},
 		&cli.BoolFlag{Name: "json", Usage: "write JSON, as --format json"},
-		&cli.StringFlag{Name: "color", Usage: "colours `WHEN`: auto, always or never", Value: "auto"},
+		&cli.StringFlag{Name: "color", Usage: "colours, `WHEN` is auto, always or never", Value: "auto"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress and no notes on stderr, only errors"},
 	})
 }

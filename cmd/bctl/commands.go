@@ -17,5 +17,7 @@ Examples:
 // allCommands is every command of bctl, in the order of the help. They are made anew each time, because cli
 // changes them.
 func allCommands() []*cli.Command {
-	return []*cli.Command{}
+	return []*cli.Command{
+		showSuperCommand(),
+	}
 }

@@ -101,7 +101,7 @@ func TestHelp(t *testing.T) {
 			if got.code != 0 || got.stderr != "" {
 				t.Errorf("%s: exit %d, said %q", flag, got.code, got.stderr)
 			}
-			for _, want := range []string{"Usage: ", "Flags:", "Examples:", "Exit codes"} {
+			for _, want := range []string{"Usage: ", "Flags", "Examples:", "Exit codes"} {
 				if !strings.Contains(got.stdout, want) {
 					t.Errorf("%s: no %q in\n%s", flag, want, got.stdout)
 				}

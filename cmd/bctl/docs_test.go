@@ -24,6 +24,7 @@ var docs = []struct {
 }{
 	{"docs/bctl.8.md", writeManual},
 	{"docs/findings.md", writeFindings},
+	{"packaging/bctl.bash", writeCompletion},
 }
 
 func TestDocs(t *testing.T) {

@@ -22,7 +22,8 @@ var layers = [][]string{
 	{"internal/finding"},
 	{"superblock"},
 	{"prio", "internal/journal", "internal/btree"},
-	{"alloc", "inspect", "fsck"},
+	{"alloc", "inspect"},
+	{"fsck"},
 	{"cmd/bctl"},
 }
 

@@ -85,7 +85,7 @@ func useColor(c *cli.Context, w io.Writer) bool {
 
 // isTerminal sees through run's own writer.
 func isTerminal(w io.Writer) bool {
-	if out, ok := w.(*output); ok {
+	for out, ok := w.(*output); ok; out, ok = w.(*output) { // demo runs a program in a program
 		w = out.w
 	}
 	f, ok := w.(*os.File)

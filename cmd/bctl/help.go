@@ -28,7 +28,11 @@ func writeHelp(w io.Writer, app *cli.App, cmd *cli.Command) error {
 		columns(&b, flagLines(flags))
 	}
 	if cmd != nil {
-		fmt.Fprint(&b, "\nFlags of all commands:\n")
+		title := "Flags of all commands"
+		if len(flags) == 0 {
+			title = "Flags"
+		}
+		fmt.Fprintf(&b, "\n%s:\n", title)
 		columns(&b, flagLines(app.Flags))
 	}
 	fmt.Fprint(&b, "\nExit codes, as fsck(8)'s:\n")

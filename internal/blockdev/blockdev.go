@@ -2,9 +2,10 @@
 // claim. It owns golang.org/x/sys/unix.
 //
 // A reader opens O_RDONLY and nothing else: closing a writable handle makes udev look at the device again, and for
-// a bcache device that means handing it to the kernel. A writer claims a block device with O_EXCL, which fails as
-// long as the kernel (a mount, swap, dm, md, bcache) or another such program has it, and takes the lock udev
-// respects on the whole disk. An image file is claimed by the same lock alone.
+// a bcache device that means handing it to the kernel. A writer first claims the device, still for reading, with
+// O_EXCL, which fails as long as the kernel (a mount, swap, dm, md, bcache) or another such program has it, and takes
+// the lock udev respects on the whole disk. An image file is claimed by the same lock alone. Only when it is sure of
+// the device does it arm itself.
 package blockdev
 
 import (
@@ -21,6 +22,7 @@ import (
 
 var (
 	ErrInUse     = errors.New("in use")
+	ErrTwice     = errors.New("given twice")
 	ErrNotDevice = errors.New("not a block device or an image file")
 	ErrExists    = errors.New("already exists")
 	ErrReadOnly  = errors.New("opened for reading only")
@@ -32,12 +34,13 @@ const SectorBytes = 512
 // A Device is an open block device or image file. Its methods may be called from several goroutines at a time.
 type Device struct {
 	f       *os.File
-	whole   *os.File // the whole disk, locked, where f is a partition
+	w       *os.File // of writers
+	whole   *os.File // of claims: the whole disk, locked, where f is a partition
+	disk    devnum   // of claims: what is locked, or whose lock is shared
 	path    string
 	info    fs.FileInfo
 	size    int64
 	logical int
-	writer  bool
 }
 
 // Open opens path for reading. Errors wrap ErrNotDevice or the system's.
@@ -46,7 +49,7 @@ func Open(path string) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDevice(f, path, false)
+	return newDevice(f, path)
 }
 
 // open opens what is a block device or a file, and nothing else: a fifo would make it wait for a writer.
@@ -69,8 +72,8 @@ func open(path string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-func newDevice(f *os.File, path string, writer bool) (*Device, error) {
-	d := &Device{f: f, path: path, logical: SectorBytes, writer: writer}
+func newDevice(f *os.File, path string) (*Device, error) {
+	d := &Device{f: f, path: path, logical: SectorBytes}
 	err := d.measure()
 	if err != nil {
 		f.Close()
@@ -169,12 +172,12 @@ func (d *Device) PreferredBlock() int {
 	return d.logical
 }
 
-// Same reports whether two devices are the same one, by whatever paths.
-func (d *Device) Same(o *Device) bool {
-	if d.IsBlock() && o.IsBlock() {
-		return number(d.info) == number(o.info)
+// is reports whether info is of the same device, by whatever path.
+func (d *Device) is(info fs.FileInfo) bool {
+	if d.IsBlock() && isBlock(info.Mode()) {
+		return number(d.info) == number(info)
 	}
-	return os.SameFile(d.info, o.info)
+	return os.SameFile(d.info, info)
 }
 
 // A devnum is the number of a device, or of a block device's node.
@@ -200,9 +203,13 @@ func (d *Device) ReadAt(b []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Close gives the device and its lock up. For a block device opened by OpenExclusive this is when udev looks at it.
+// Close gives the device and its lock up. For an armed block device this is when udev looks at it.
 func (d *Device) Close() error {
-	err := d.f.Close()
+	var err error
+	if d.w != nil {
+		err = d.w.Close() // first: whom it makes look finds the lock gone a moment later
+	}
+	err = errors.Join(err, d.f.Close())
 	if d.whole != nil {
 		err = errors.Join(err, d.whole.Close())
 	}

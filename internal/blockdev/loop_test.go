@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,8 +85,8 @@ func TestLoopExclusive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Same(w) {
-		t.Error("one device is two")
+	if _, err := claim(node, 0, []*Device{w}); !errors.Is(err, ErrTwice) {
+		t.Errorf("one device is two: %v", err)
 	}
 	r.Close()
 	w.Close()
@@ -93,6 +94,73 @@ func TestLoopExclusive(t *testing.T) {
 		t.Fatalf("after close: %v", err)
 	}
 	w.Close()
+}
+
+// Two partitions of a disk can be claimed at a time, by one program.
+func TestLoopPartitions(t *testing.T) {
+	if _, err := exec.LookPath("sfdisk"); err != nil {
+		t.Skip("no sfdisk here")
+	}
+	path := image(t, 8<<20)
+	cmd := exec.Command("sfdisk", "-q", path)
+	cmd.Stdin = strings.NewReader("label: gpt\n,2M\n,2M\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	node := loop(t, path, "-P")
+	p1, p2 := partitionNode(t, node, "p1"), partitionNode(t, node, "p2")
+	a, err := OpenExclusive(p1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b, err := claim(p2, 0, []*Device{a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if _, err := claim(node, 0, nil); !errors.Is(err, ErrInUse) {
+		t.Errorf("the disk under them: %v", err)
+	}
+	if other, err := os.Open(node); err != nil {
+		t.Error(err)
+	} else if err := unix.Flock(int(other.Fd()), unix.LOCK_SH|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+		t.Errorf("the disk is not locked: %v", err)
+	}
+}
+
+// partitionNode makes a node of our own: where no udev runs, a partition has none.
+func partitionNode(t *testing.T, disk, part string) string {
+	t.Helper()
+	base := filepath.Base(disk)
+	n := readNumber(filepath.Join("/sys/block", base, base+part, "dev"))
+	node := filepath.Join(t.TempDir(), base+part)
+	if err := unix.Mknod(node, unix.S_IFBLK|0o600, int(unix.Mkdev(n.major, n.minor))); err != nil || n == (devnum{}) {
+		t.Skipf("no partitions here: %v, %v", n, err)
+	}
+	return node
+}
+
+// A claim alone does not open for writing.
+func TestLoopClaim(t *testing.T) {
+	node := loop(t, image(t, 1<<20))
+	d, err := Claim(node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if fdFlags(t, d.f)&syscall.O_ACCMODE != syscall.O_RDONLY || d.w != nil {
+		t.Error("a claim has a writable handle")
+	}
+	if _, err := claim(node, 0, nil); !errors.Is(err, ErrInUse) {
+		t.Errorf("second claim: %v", err)
+	}
+	if err := d.Arm(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.WriteAt([]byte{1}, 0); err != nil {
+		t.Error(err)
+	}
 }
 
 // A disk that another program locked, as udev's rules ask for, is in use.
@@ -106,7 +174,7 @@ func TestLoopLocked(t *testing.T) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openExclusive(node, 0); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "locked") {
+	if _, err := claim(node, 0, nil); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "locked") {
 		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,17 +13,37 @@ import (
 // lockPatience is how long a writer waits for the lock of a disk: udev holds it while it looks at one.
 const lockPatience = 2 * time.Second
 
-// OpenExclusive opens path for reading and writing, and claims it. Errors wrap ErrInUse, with what holds the device
-// and how to release it, ErrNotDevice, or the system's.
-func OpenExclusive(path string) (*Device, error) { return openExclusive(path, lockPatience) }
+// OpenExclusive claims path and opens it for writing: Claim and Arm in one.
+func OpenExclusive(path string) (*Device, error) {
+	d, err := Claim(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Arm(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
 
-func openExclusive(path string, patience time.Duration) (*Device, error) {
+// Claim opens path for reading and keeps everybody else from claiming it, so that it can be looked at before it is
+// written. held are the devices that this program has claimed already: one disk has one lock, which several of its
+// partitions share; held must be closed later. Errors wrap ErrInUse, with what holds the device and how to release
+// it, ErrTwice, ErrNotDevice, or the system's.
+func Claim(path string, held ...*Device) (*Device, error) { return claim(path, lockPatience, held) }
+
+func claim(path string, patience time.Duration, held []*Device) (*Device, error) {
 	// The number is read before the open: a device in use is not opened, but its holders are named.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, atPath(path, err)
 	}
-	flags := os.O_RDWR
+	for _, h := range held {
+		if h.is(info) {
+			return nil, fmt.Errorf("%s: %w: %s is the same device", path, ErrTwice, h.path)
+		}
+	}
+	flags := os.O_RDONLY
 	if isBlock(info.Mode()) {
 		flags |= unix.O_EXCL
 	}
@@ -37,73 +58,107 @@ func openExclusive(path string, patience time.Duration) (*Device, error) {
 		f.Close()
 		return nil, inUse(path, h)
 	}
-	d, err := newDevice(f, path, true)
+	d, err := newDevice(f, path)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.lock(patience); err != nil {
+	if err := d.lock(patience, held); err != nil {
 		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-// Create makes an image file of size bytes, all of them a hole, and claims it. It errors with ErrExists where path
-// names anything but an empty file.
-func Create(path string, size int64) (*Device, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+// Arm opens a claimed device for writing. It is a second handle: closing a writable one makes udev look at the
+// device, and one that turned out not to be ours to write is better not looked at.
+func (d *Device) Arm() error {
+	w, err := open(d.path, os.O_RDWR)
 	if err != nil {
-		return createIn(path, size, err)
+		return err
 	}
-	if err := f.Truncate(size); err != nil {
-		f.Close()
-		os.Remove(path)
-		return nil, atPath(path, err)
+	if info, err := w.Stat(); err != nil || !d.is(info) {
+		w.Close()
+		return fmt.Errorf("%s: %w: it was replaced while it was claimed", d.path, ErrNotDevice)
 	}
-	d, err := newDevice(f, path, true)
-	if err == nil {
-		err = d.lock(lockPatience)
-	}
-	return d, err
+	d.w = w
+	return nil
 }
 
-// createIn is Create where something is at path already: an empty file holds nothing that could be lost.
-func createIn(path string, size int64, cause error) (*Device, error) {
+// CanCreate says with ErrExists that path names something that Create would not replace: anything but an empty
+// file, which holds nothing that could be lost.
+func CanCreate(path string) error {
 	info, err := os.Lstat(path)
-	if err != nil || !errors.Is(cause, os.ErrExist) {
-		return nil, atPath(path, cause)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return atPath(path, err)
+	case !info.Mode().IsRegular() || info.Size() != 0:
+		return fmt.Errorf("%s: %w", path, ErrExists)
 	}
-	exists := fmt.Errorf("%s: %w", path, ErrExists)
-	if !info.Mode().IsRegular() || info.Size() != 0 {
-		return nil, exists
+	return nil
+}
+
+// Create makes an image file of size bytes, all of them a hole, claims it and opens it for writing. What it could
+// not finish is not left behind.
+func Create(path string, size int64) (*Device, error) {
+	if err := CanCreate(path); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	created := err == nil
+	switch {
+	case created:
+		f.Close()
+	case !errors.Is(err, os.ErrExist):
+		return nil, atPath(path, err)
 	}
 	d, err := OpenExclusive(path)
-	if err != nil {
-		return nil, err
-	}
-	if d.size != 0 { // it grew before it was claimed
+	if err == nil {
+		if err = d.grow(size); err == nil {
+			return d, nil
+		}
 		d.Close()
-		return nil, exists
 	}
-	if err := d.f.Truncate(size); err != nil {
-		d.Close()
-		return nil, atPath(path, err)
+	if created {
+		os.Remove(path)
+	}
+	return nil, err
+}
+
+// grow gives an empty file its size. One that is no longer empty is somebody else's.
+func (d *Device) grow(size int64) error {
+	if d.size != 0 {
+		return fmt.Errorf("%s: %w", d.path, ErrExists)
+	}
+	if err := d.w.Truncate(size); err != nil {
+		return atPath(d.path, err)
 	}
 	d.size = size
-	return d, nil
+	return nil
 }
 
 // lock takes the lock that udev and others respect: on the whole disk, never on the partition. An image file is
 // its own disk, and so is a partition whose disk has no node. Whoever holds the lock gets patience to let go.
-func (d *Device) lock(patience time.Duration) error {
+func (d *Device) lock(patience time.Duration, held []*Device) error {
 	f := d.f
 	if d.IsBlock() {
-		if node := live.wholeDisk(number(d.info)); node != "" {
+		d.disk = number(d.info)
+		node := live.wholeDisk(d.disk)
+		if node != "" {
 			whole, err := os.OpenFile(node, os.O_RDONLY|unix.O_NONBLOCK, 0)
 			if err != nil {
 				return atPath(node, err)
 			}
 			d.whole, f = whole, whole
+			info, err := whole.Stat()
+			if err != nil {
+				return atPath(node, err)
+			}
+			d.disk = number(info)
+		}
+		if slices.ContainsFunc(held, func(h *Device) bool { return h.IsBlock() && h.disk == d.disk }) {
+			return nil
 		}
 	}
 	deadline := time.Now().Add(patience)
@@ -123,10 +178,10 @@ func (d *Device) lock(patience time.Duration) error {
 
 // WriteAt is io.WriterAt.
 func (d *Device) WriteAt(b []byte, off int64) (int, error) {
-	if !d.writer {
+	if d.w == nil {
 		return 0, fmt.Errorf("%s: %w", d.path, ErrReadOnly)
 	}
-	n, err := d.f.WriteAt(b, off)
+	n, err := d.w.WriteAt(b, off)
 	if err != nil {
 		err = atPath(d.path, err)
 	}
@@ -136,7 +191,10 @@ func (d *Device) WriteAt(b []byte, off int64) (int, error) {
 // Sync waits until all that was written is on the medium, and forgets the cached copy, so that what is read after
 // it comes from there.
 func (d *Device) Sync() error {
-	if err := d.f.Sync(); err != nil {
+	if d.w == nil {
+		return nil
+	}
+	if err := d.w.Sync(); err != nil {
 		return atPath(d.path, err)
 	}
 	// Without the advice the read is still right, only from memory.

@@ -178,9 +178,6 @@ func (c *Cache) mark() error {
 		if e.Live {
 			c.markLive(e)
 		}
-		if c.o.Extent != nil {
-			c.o.Extent(e)
-		}
 	})
 	if err != nil {
 		return err

@@ -33,11 +33,11 @@ var ErrTooLarge = errors.New("more buckets than the device can have")
 
 // Options say how to read a cache.
 type Options struct {
-	Size     int64            // of the device, in bytes
-	Workers  int              // 0: as many as there are processors
-	Sink     finding.Sink     // what is wrong goes here
-	Progress progress.Starter // nil: silent
-	Extent   func(e *Extent)  // called for every surviving piece, from several goroutines; may be nil
+	Size     int64                         // of the device, in bytes
+	Workers  int                           // 0: as many as there are processors
+	Sink     finding.Sink                  // what is wrong goes here
+	Progress progress.Starter              // nil: silent
+	Ends     map[ondisk.UUID]ondisk.Sector // where the volumes of known backing devices end; may be nil
 }
 
 // Cache is what could be read of a cache device. The parts that could not are nil or empty; the sink was told why.

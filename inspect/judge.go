@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,8 +18,16 @@ type judge struct {
 	// A bit a block of the cache, set by the first live extent on it; 64 to a word.
 	claimed []uint64
 
+	// Where volumes end, as far as anybody knows.
+	ends map[uint32]end
+
 	mu     sync.Mutex
 	shared map[ondisk.Bucket]bool
+}
+
+type end struct {
+	sector ondisk.Sector
+	code   finding.Code
 }
 
 // sharedBuckets is how many buckets with doubly claimed sectors are looked into.
@@ -26,7 +35,16 @@ const sharedBuckets = 1024
 
 func newJudge(c *Cache) *judge {
 	blocks := uint64(c.Geo.NBuckets) * uint64(c.Geo.BucketSectors/c.Geo.BlockSectors)
-	return &judge{c: c, claimed: make([]uint64, blocks/64+1), shared: map[ondisk.Bucket]bool{}}
+	j := &judge{c: c, claimed: make([]uint64, blocks/64+1), ends: map[uint32]end{}, shared: map[ondisk.Bucket]bool{}}
+	for i := range c.UUIDs {
+		u := &c.UUIDs[i]
+		if s, ok := c.o.Ends[u.UUID]; ok {
+			j.ends[uint32(i)] = end{s, finding.EXPastBacking}
+		} else if u.FlashOnly() {
+			j.ends[uint32(i)] = end{ondisk.Sector(u.Sectors), finding.UUFlashEnd}
+		}
+	}
+	return j
 }
 
 func (j *judge) emit(e *Extent, code finding.Code, why string) {
@@ -53,6 +71,9 @@ func (j *judge) extent(e *Extent) {
 	}
 	for _, p := range e.Ptr[:e.Ptrs()] {
 		j.pointer(e, p)
+	}
+	if last, ok := j.ends[e.Inode()]; ok && e.Live && e.Offset() > last.sector {
+		j.emit(e, last.code, fmt.Sprintf("its volume ends at sector %d", last.sector))
 	}
 	if e.Stale > 0 && e.Dirty() {
 		j.emit(e, finding.EXStaleDirty, "stale dirty pointer: its bucket was reused")

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"bctl/internal/ondisk"
+	"bctl/superblock"
 )
 
 // SlotState is what a uuid slot says of its volume.
@@ -63,4 +64,21 @@ func (c *Cache) volumes(tallies []tally) {
 		c.Volumes = append(c.Volumes, v)
 	}
 	slices.SortFunc(c.Volumes, func(a, b *Volume) int { return int(a.Inode) - int(b.Inode) })
+}
+
+// UUID is the volume's uuid as text, nil where no slot names it.
+func (v *Volume) UUID() *string {
+	if v.Slot == nil {
+		return nil
+	}
+	text := v.Slot.UUID.String()
+	return &text
+}
+
+// Label is the volume's label in its slot.
+func (v *Volume) Label() string {
+	if v.Slot == nil {
+		return ""
+	}
+	return superblock.Label(v.Slot.Label)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"strings"
 
 	"bctl/internal/ondisk"
 )
@@ -113,7 +114,7 @@ func (c *checker) common() {
 	c.check(!s.UUID.IsZero(), ErrUUID, "it is zero")
 	block := int(s.BlockSize) * ondisk.SectorBytes
 	c.check(block >= c.d.LogicalBlock, ErrBlockLogical, "%d bytes, the device has %d", block, c.d.LogicalBlock)
-	c.check(printable(s.Label), ErrLabel, "%q", s.Label[:])
+	c.check(PrintableLabel(s.Label), ErrLabel, "%q", s.Label[:])
 	c.check(c.d.Now == 0 || int64(s.LastMount) <= c.d.Now+86400, ErrMountTime, "%d", s.LastMount)
 }
 
@@ -210,26 +211,20 @@ func zero(d []uint64) bool {
 	return true
 }
 
-// printable reports whether a label is ASCII text that ends in zeroes.
-func printable(label [32]byte) bool {
-	ended := false
-	for _, b := range label {
-		switch {
-		case b == 0:
-			ended = true
-		case ended || b < 0x20 || b == 0x7f:
+// PrintableLabel reports whether a label is text. The kernel leaves the newline of whoever set it through sysfs, and
+// in a uuid slot whatever its buffer held behind that; nothing follows an empty label.
+func PrintableLabel(label [32]byte) bool {
+	for _, b := range []byte(Label(label)) {
+		if b < 0x20 || b == 0x7f {
 			return false
 		}
 	}
-	return true
+	return label[0] != 0 || label == [32]byte{}
 }
 
-// Label is the text of a label, up to its first zero byte.
+// Label is the text of a label, up to its first zero byte or newline.
 func Label(label [32]byte) string {
-	for i, b := range label {
-		if b == 0 {
-			return string(label[:i])
-		}
-	}
-	return string(label[:])
+	text, _, _ := strings.Cut(string(label[:]), "\x00")
+	text, _, _ = strings.Cut(text, "\n")
+	return text
 }

@@ -113,7 +113,7 @@ func formatCommon(o FormatOptions) (*ondisk.Super, error) {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrNewLabel, len(o.Label), len(s.Label))
 	}
 	copy(s.Label[:], o.Label)
-	if Label(s.Label) != o.Label || !printable(s.Label) {
+	if Label(s.Label) != o.Label || !PrintableLabel(s.Label) {
 		return nil, fmt.Errorf("%w: %q is not printable text", ErrNewLabel, o.Label)
 	}
 	s.BlockSize = uint16(o.BlockSectors)

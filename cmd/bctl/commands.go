@@ -19,5 +19,7 @@ Examples:
 func allCommands() []*cli.Command {
 	return []*cli.Command{
 		showSuperCommand(),
+		showBucketsCommand(),
+		fsckCommand(),
 	}
 }

@@ -41,6 +41,7 @@ var extentRows = []Row{
 	{EXDirtyNoPtr, Damage, "U64", "dirty extent without a pointer", "Its data are nowhere."},
 	{EXPastBacking, Damage, "U61", "extent ends behind its backing device", "Writeback would fail; the backing device was exchanged or shrank."},
 	{EXReserved, Damage, "U59", "extent in a journal, prio or uuid bucket", "The kernel marks the bucket metadata again without a word; one of the two overwrites the other."},
+	{EXStaleData, Warning, "U70", "clean extent differs from the backing device", "Looked for only with --verify-data. The backing device was written without its cache; the cache would serve the older data."},
 }
 
 var spaceRows = []Row{

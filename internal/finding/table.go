@@ -38,7 +38,7 @@ const (
 	EXShort, EXPastEnd, EXCross, EXSize            Code = "EX01", "EX02", "EX03", "EX04"
 	EXStaleDirty, EXMetadata, EXShared, EXAlign    Code = "EX05", "EX06", "EX07", "EX08"
 	EXPtrDev, EXPlaceholder, EXDirtyNoPtr          Code = "EX09", "EX10", "EX11"
-	EXPastBacking, EXReserved                      Code = "EX12", "EX13"
+	EXPastBacking, EXReserved, EXStaleData         Code = "EX12", "EX13", "EX14"
 	SPOverfull, SPReserve, SPGcSectors, SPDirty    Code = "SP01", "SP02", "SP03", "SP04"
 	SPLeaked, SPMetadata                           Code = "SP05", "SP06"
 	BDSuper, BDBlock, BDDuplicate, BDNoSlot        Code = "BD01", "BD02", "BD03", "BD04"

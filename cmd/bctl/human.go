@@ -1,0 +1,16 @@
+package main
+
+import "fmt"
+
+// human is a count of sectors as people read it.
+func human(sectors uint64) string {
+	v, unit := float64(sectors)*512, 0
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	for v >= 1024 && unit < len(units)-1 {
+		v, unit = v/1024, unit+1
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%.0f B", v)
+	}
+	return fmt.Sprintf("%.1f %s", v, units[unit])
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"bctl/inspect"
+	"bctl/internal/blockdev"
+	"bctl/internal/finding"
+	"bctl/internal/ondisk"
+	"bctl/internal/render"
+	"bctl/superblock"
+)
+
+const showBucketsDescription = `Shows every bucket as the kernel would know it after registering the device, before its allocator starts: its gen
+(the disk's, raised by every pointer that is ahead), prio, mark, live sectors, and what it is used for.
+
+Examples:
+
+    bctl show-buckets --mark dirty --sort -sectors cache.img
+    bctl show-buckets --format csv /dev/nvme0n1p3 > buckets.csv
+    bctl show-buckets --summary --json cache.img
+    bctl show-buckets --map --color always cache.img | less -R
+`
+
+func showBucketsCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "show-buckets",
+		Usage:       "show the buckets of a cache device: gens, prios, marks, owners",
+		ArgsUsage:   "DEVICE",
+		Description: showBucketsDescription,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "mark", Usage: "only buckets with `MARK`: free, clean, dirty, metadata; several with commas"},
+			&cli.StringFlag{Name: "inode", Usage: "only buckets with live data of volume `N`"},
+			&cli.StringFlag{Name: "bucket", Usage: "only buckets `A-B`, or one"},
+			&cli.StringFlag{Name: "gen-above", Usage: "only buckets with a gen above `N`"},
+			&cli.StringFlag{Name: "sort", Usage: "by `COLUMN`: " + strings.Join(inspect.SortKeys, ", ") + "; -COLUMN for the largest first"},
+			&cli.StringFlag{Name: "limit", Usage: "at most `N` buckets"},
+			&cli.BoolFlag{Name: "summary", Usage: "the kernel's priority_stats, and the dirty sectors of each volume"},
+			&cli.BoolFlag{Name: "map", Usage: "draw the device"},
+		},
+		Action: showBuckets,
+	}
+}
+
+func showBuckets(c *cli.Context) error {
+	name, err := oneDevice(c)
+	if err != nil {
+		return err
+	}
+	filter, err := bucketFilter(c)
+	if err != nil {
+		return err
+	}
+	format := outputFormat(c)
+	if c.Bool("map") && format != render.Table {
+		return usagef("--map is a picture: it contradicts --format %s", format)
+	}
+	if c.Bool("map") && c.Bool("summary") {
+		return usagef("--map contradicts --summary")
+	}
+	dev, err := blockdev.Open(name)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	var found finding.Collector
+	cache, err := openCache(c, dev, &found)
+	if err != nil {
+		return err
+	}
+	out := c.App.Writer
+	switch {
+	case c.Bool("summary"):
+		err = writeBucketSummary(out, format, name, cache)
+	case c.Bool("map"):
+		err = writeMap(out, cache, mapWidth(c), useColor(c, out))
+	default:
+		err = render.Write(out, format, bucketView(c, name, cache, filter))
+	}
+	if err != nil {
+		return err
+	}
+	return damageExit(c, name, &found)
+}
+
+// openCache reads the cache on dev. Errors name it.
+func openCache(c *cli.Context, dev *blockdev.Device, found *finding.Collector) (*inspect.Cache, error) {
+	name := c.Args().First()
+	s, err := superblock.Read(dev)
+	if err == nil && s.IsBacking() {
+		err = fmt.Errorf("a backing device, it has no buckets")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	cache, err := inspect.Open(c.Context, dev, s, inspect.Options{Size: dev.Size(), Sink: found.Add, Progress: progressOf(c)})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return cache, nil
+}
+
+// damageExit ends a command that has shown what it could of a damaged device.
+func damageExit(c *cli.Context, name string, found *finding.Collector) error {
+	n := found.Count(finding.Damage)
+	if n == 0 {
+		return nil
+	}
+	fmt.Fprintf(c.App.ErrWriter, "bctl: %s is damaged (%d findings), so this may be incomplete: see bctl fsck %s\n", name, n, name)
+	return exitWith(exitDamage)
+}
+
+func bucketFilter(c *cli.Context) (inspect.Filter, error) {
+	f := inspect.Filter{Inode: -1, GenAbove: -1, Last: math.MaxUint64, Sort: c.String("sort")}
+	if s := c.String("mark"); c.IsSet("mark") {
+		for name := range strings.SplitSeq(s, ",") {
+			i := slices.Index(inspect.Marks, name)
+			if i < 0 {
+				return f, usagef("--mark %q: not one of %s", name, strings.Join(inspect.Marks, ", "))
+			}
+			f.Marks = append(f.Marks, inspect.Mark(i))
+		}
+	}
+	if err := inspect.CheckSort(f.Sort); err != nil {
+		return f, usagef("--sort %v", err)
+	}
+	numbers := []struct {
+		flag string
+		max  uint64
+		set  func(uint64)
+	}{
+		{"inode", ondisk.MaxInode, func(n uint64) { f.Inode = int64(n) }},
+		{"gen-above", 255, func(n uint64) { f.GenAbove = int(n) }},
+		{"limit", math.MaxInt32, func(n uint64) { f.Limit = int(n) }},
+	}
+	for _, n := range numbers {
+		if !c.IsSet(n.flag) {
+			continue
+		}
+		v, err := strconv.ParseUint(c.String(n.flag), 10, 64)
+		if err != nil || v > n.max || n.flag == "limit" && v == 0 {
+			return f, usagef("--%s %q: not a number up to %d", n.flag, c.String(n.flag), n.max)
+		}
+		n.set(v)
+	}
+	return f, bucketRange(c, &f)
+}
+
+// bucketRange reads --bucket A-B.
+func bucketRange(c *cli.Context, f *inspect.Filter) error {
+	if !c.IsSet("bucket") {
+		return nil
+	}
+	s := c.String("bucket")
+	a, b, isRange := strings.Cut(s, "-")
+	if !isRange {
+		b = a
+	}
+	first, err1 := strconv.ParseUint(a, 10, 64)
+	last, err2 := strconv.ParseUint(b, 10, 64)
+	if err1 != nil || err2 != nil || last < first {
+		return usagef("--bucket %q: not a bucket number or a range A-B", s)
+	}
+	f.First, f.Last = ondisk.Bucket(first), ondisk.Bucket(last)
+	return nil
+}
+
+func bucketView(c *cli.Context, name string, cache *inspect.Cache, f inspect.Filter) render.View[inspect.BucketRow] {
+	view := render.View[inspect.BucketRow]{
+		Head: []render.Field{
+			{Key: "device", Value: name}, {Key: "nbuckets", Value: cache.Geo.NBuckets},
+			{Key: "bucket_sectors", Value: cache.Geo.BucketSectors}, {Key: "first_bucket", Value: cache.Geo.FirstBucket},
+		},
+		Key:     "buckets",
+		Rows:    cache.Rows(f),
+		Columns: bucketColumns,
+		Notes:   c.App.ErrWriter,
+	}
+	if f.Limit > 0 {
+		view.Limit = -1
+	}
+	return view
+}
+
+var bucketColumns = []render.Column[inspect.BucketRow]{
+	{Name: "bucket", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.Bucket) }},
+	{Name: "gen", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.Gen) }},
+	{Name: "disk_gen", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.DiskGen) }},
+	{Name: "prio", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.Prio) }},
+	{Name: "mark", Cell: func(r inspect.BucketRow) string { return r.Mark }},
+	{Name: "sectors", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.Sectors) }},
+	{Name: "owner", Cell: func(r inspect.BucketRow) string { return r.Owner }},
+}
+
+// volumeRow is one volume in the summary.
+type volumeRow struct {
+	Inode        uint32        `json:"inode"`
+	UUID         *string       `json:"uuid"`
+	Label        string        `json:"label"`
+	LiveSectors  ondisk.Sector `json:"live_sectors"`
+	DirtySectors ondisk.Sector `json:"dirty_sectors"`
+}
+
+// writeBucketSummary shows priority_stats in the kernel's own layout, and the volumes below it.
+func writeBucketSummary(w io.Writer, format render.Format, name string, cache *inspect.Cache) error {
+	s := cache.PriorityStats()
+	quantiles := strings.Trim(fmt.Sprint(s.Quantiles), "[]")
+	fields := []render.Field{
+		{Key: "device", Value: name},
+		{Key: "unused_pct", Value: s.UnusedPct, Name: "Unused", Text: fmt.Sprintf("%d%%", s.UnusedPct)},
+		{Key: "clean_pct", Value: s.CleanPct, Name: "Clean", Text: fmt.Sprintf("%d%%", s.CleanPct)},
+		{Key: "dirty_pct", Value: s.DirtyPct, Name: "Dirty", Text: fmt.Sprintf("%d%%", s.DirtyPct)},
+		{Key: "metadata_pct", Value: s.MetadataPct, Name: "Metadata", Text: fmt.Sprintf("%d%%", s.MetadataPct)},
+		{Key: "average_prio", Value: s.AveragePrio, Name: "Average", Text: fmt.Sprint(s.AveragePrio)},
+		{Key: "sectors_per_quantile", Value: s.SectorsPerQuantile, Name: "Sectors per Q", Text: fmt.Sprint(s.SectorsPerQuantile)},
+		{Key: "quantiles", Value: s.Quantiles, Name: "Quantiles", Text: "[" + quantiles + "]"},
+	}
+	rows := func(yield func(volumeRow, error) bool) {
+		for _, v := range cache.Volumes {
+			if !yield(volumeRow{v.Inode, v.UUID(), v.Label(), v.LiveSectors, v.DirtySectors}, nil) {
+				return
+			}
+		}
+	}
+	return render.Write(w, format, render.View[volumeRow]{
+		Head: fields, Key: "volumes", Rows: rows, Limit: -1,
+		Columns: []render.Column[volumeRow]{
+			{Name: "inode", Num: true, Cell: func(v volumeRow) string { return fmt.Sprint(v.Inode) }},
+			{Name: "uuid", Cell: func(v volumeRow) string {
+				if v.UUID == nil {
+					return "-"
+				}
+				return *v.UUID
+			}},
+			{Name: "label", Cell: func(v volumeRow) string { return v.Label }},
+			{Name: "live_sectors", Num: true, Cell: func(v volumeRow) string { return fmt.Sprint(v.LiveSectors) }},
+			{Name: "dirty_sectors", Num: true, Cell: func(v volumeRow) string { return fmt.Sprint(v.DirtySectors) }},
+		},
+	})
+}

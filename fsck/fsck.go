@@ -1,0 +1,134 @@
+// Package fsck checks a bcache device and says what is wrong with it, without ever writing.
+//
+//	pass           looks at                                             finds
+//	superblock     cache_sb_disk, signatures before the first bucket    SB
+//	journal        the whole ring; which entries a replay would take    JR
+//	prio chain     every prio set                                       PR
+//	btree          every node, from the root down, in parallel          BT
+//	extents        every piece that survives newer keys and the journal EX
+//	gens           bucket gens against all pointers                     GN
+//	uuids          slots, and the volumes that extents belong to        UU
+//	space          sums and reserves                                    SP
+//	backing        each backing device, alone and against the cache     BD
+//
+// No pass stops another: what a damaged structure hides is said, and everything else is still checked. Package
+// inspect reads the device and reports what it meets on the way; the passes here judge what it leaves: the bucket
+// table, the volumes and the superblocks. What a code means stands in package finding's table.
+package fsck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"bctl/inspect"
+	"bctl/internal/finding"
+	"bctl/internal/ondisk"
+	"bctl/internal/progress"
+	"bctl/superblock"
+)
+
+// Device is something to check.
+type Device struct {
+	Name         string
+	R            io.ReaderAt
+	Size         int64 // bytes
+	LogicalBlock int   // bytes; 0 where it is not known
+}
+
+// Options say how to check.
+type Options struct {
+	Workers  int              // 0: as many as there are processors
+	Progress progress.Starter // nil: silent
+	Now      int64            // seconds since 1970; 0 leaves times unjudged
+	Verify   bool             // compare clean extents with the backing devices
+}
+
+// Run checks dev, a cache device together with backing devices of its set, or a backing device alone.
+// Damage is no error. Errors: not a bcache device, or one that cannot be read at all; the context's.
+func Run(ctx context.Context, dev Device, backing []Device, o Options) (*Report, error) {
+	s, err := superblock.Read(dev.R)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dev.Name, err)
+	}
+	c := &checker{ctx: ctx, o: o, dev: dev, super: s}
+	if s.IsBacking() {
+		if len(backing) > 0 {
+			return nil, fmt.Errorf("%s: a backing device; name the cache device first", dev.Name)
+		}
+		c.backingAlone()
+		return c.report(), nil
+	}
+	c.superblock()
+	if err := c.readBacking(backing); err != nil {
+		return nil, err
+	}
+	if err := c.cache(); err != nil {
+		return nil, err
+	}
+	c.judgeBacking()
+	if o.Verify {
+		if err := c.verifyClean(); err != nil {
+			return nil, err
+		}
+	}
+	return c.report(), nil
+}
+
+type checker struct {
+	ctx     context.Context
+	o       Options
+	dev     Device
+	super   *ondisk.Super
+	backing []backing
+	c       *inspect.Cache // nil where the superblock leads nowhere
+	found   finding.Collector
+}
+
+// cache reads everything behind the superblock, and judges it.
+func (c *checker) cache() error {
+	cache, err := inspect.Open(c.ctx, c.dev.R, c.super, inspect.Options{
+		Size: c.dev.Size, Workers: c.o.Workers, Progress: c.o.Progress, Sink: c.found.Add, Ends: c.volumeEnds(),
+	})
+	switch {
+	case c.ctx.Err() != nil:
+		return c.ctx.Err()
+	case err != nil:
+		c.found.Add(finding.New(finding.SBNoGeometry, "superblock: %v: nothing else can be found", err))
+		return nil
+	}
+	c.c = cache
+	if cache.Journal == nil {
+		return nil // never registered
+	}
+	c.uuids()
+	c.gens()
+	c.space()
+	c.salvage()
+	return nil
+}
+
+// volumeEnds is how large the given backing devices are, by uuid.
+func (c *checker) volumeEnds() map[ondisk.UUID]ondisk.Sector {
+	ends := map[ondisk.UUID]ondisk.Sector{}
+	for _, b := range c.backing {
+		ends[b.super.UUID] = ondisk.Sector(b.Size / ondisk.SectorBytes)
+	}
+	return ends
+}
+
+// codeOf finds the code of a superblock's fault.
+func codeOf(table []faultCode, err error) finding.Code {
+	for _, row := range table {
+		if errors.Is(err, row.err) {
+			return row.code
+		}
+	}
+	panic("no code for " + err.Error()) // a test holds the table against superblock's errors
+}
+
+type faultCode struct {
+	err  error
+	code finding.Code
+}

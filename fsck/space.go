@@ -1,0 +1,97 @@
+package fsck
+
+import (
+	"bctl/inspect"
+	"bctl/internal/finding"
+	"bctl/internal/ondisk"
+)
+
+// gens judges every bucket's gen against the pointers that were adopted, and its prio against its mark.
+func (c *checker) gens() {
+	t := c.c.Buckets
+	for b := c.c.Geo.FirstBucket; b < t.Len(); b++ {
+		if !t.GenKnown(b) {
+			continue
+		}
+		// A bucket handed out after the last prio write is one ahead; a node's that was freed again, two.
+		legal := uint8(1)
+		if t.RaisedByFreedNode(b) {
+			legal = 2
+		}
+		if ahead := t.Gen(b) - t.DiskGen(b); ahead > legal {
+			c.found.Add(finding.New(finding.GNAhead, "bucket %d: a pointer has gen %d, the prio chain %d", b, t.Gen(b), t.DiskGen(b)).In(b))
+		}
+		if m := t.Mark(b); (m == inspect.Clean || m == inspect.Dirty) && t.Prio(b) == ondisk.BtreePrio {
+			c.found.Add(finding.New(finding.GNDataPrio, "bucket %d: %s data, but the prio of a node", b, m).In(b))
+		}
+	}
+}
+
+// The shares above which the operator should know.
+const (
+	dirtyPercent    = 70 // CUTOFF_WRITEBACK_SYNC: writes bypass the cache
+	metadataPercent = 25
+	leakedPercent   = 50
+	gcSectorsLimit  = 1<<13 - 1 // MAX_GC_SECTORS_USED
+)
+
+// space judges sums: of each bucket, and of the device.
+func (c *checker) space() {
+	t, g := c.c.Buckets, &c.c.Geo
+	var marks [4]uint64
+	leaked := uint64(0)
+	for b := range t.Len() {
+		m := t.Mark(b)
+		marks[m]++
+		if n := t.Sectors(b); ondisk.Sector(n) > g.BucketSectors {
+			c.found.Add(finding.New(finding.SPOverfull, "bucket %d: %d live sectors, it has %d", b, n, g.BucketSectors).In(b))
+		}
+		if m == inspect.Free && t.GenKnown(b) && t.Prio(b) != 0 {
+			leaked++
+		}
+	}
+	total := uint64(t.Len())
+	need := uint64(g.PrioBuckets() + max(g.NJournal, 8))
+	if can := marks[inspect.Free] + marks[inspect.Clean]; can < need && c.c.Tree.Intact {
+		c.found.Add(finding.New(finding.SPReserve, "%d buckets are free or clean, the kernel needs %d to start", can, need))
+	}
+	if g.BucketSectors > gcSectorsLimit {
+		c.found.Add(finding.New(finding.SPGcSectors, "buckets of %d sectors, the kernel counts to %d", g.BucketSectors, gcSectorsLimit))
+	}
+	share := func(code finding.Code, n uint64, percent uint64, what string) {
+		if 100*n > percent*total {
+			c.found.Add(finding.New(code, "%d of %d buckets %s", n, total, what))
+		}
+	}
+	share(finding.SPDirty, marks[inspect.Dirty], dirtyPercent, "hold dirty data")
+	share(finding.SPMetadata, marks[inspect.Metadata], metadataPercent, "hold metadata")
+	share(finding.SPLeaked, leaked, leakedPercent, "hold nothing, but have a prio")
+}
+
+// salvaged is how many old nodes are named one by one.
+const salvaged = 20
+
+// salvage looks for nodes that nothing refers to, where the tree has lost some.
+func (c *checker) salvage() {
+	if c.c.Tree.Intact || c.c.Journal.Newest == nil {
+		return
+	}
+	head := make([]byte, ondisk.BsetBytes)
+	found := 0
+	for b := c.c.Geo.FirstBucket; b < c.c.Buckets.Len() && c.ctx.Err() == nil; b++ {
+		if c.c.Buckets.Mark(b) != inspect.Free {
+			continue
+		}
+		if _, err := c.dev.R.ReadAt(head, c.c.Geo.Start(b).Bytes()); err != nil {
+			continue
+		}
+		if h, err := ondisk.DecodeBsetHeader(head); err == nil && h.Seq != 0 && h.CheckMagic(c.c.Geo.SetMagic) == nil {
+			if found++; found <= salvaged {
+				c.found.Add(finding.New(finding.BTSalvage, "bucket %d: an unreferenced btree node, seq %#x", b, h.Seq).In(b))
+			}
+		}
+	}
+	if found > salvaged {
+		c.found.Add(finding.New(finding.BTSalvage, "%d unreferenced btree nodes in all", found))
+	}
+}

@@ -1,0 +1,102 @@
+package fsck
+
+import (
+	"math/bits"
+
+	"bctl/inspect"
+	"bctl/internal/finding"
+	"bctl/internal/ondisk"
+	"bctl/superblock"
+)
+
+// uuids judges the slots, and the volumes by their slots.
+func (c *checker) uuids() {
+	if c.c.UUIDs == nil {
+		return
+	}
+	first, free := map[ondisk.UUID]int{}, 0
+	for i := range c.c.UUIDs {
+		u := &c.c.UUIDs[i]
+		switch c.c.Slot(uint32(i)) {
+		case inspect.SlotEmpty:
+			free++
+		case inspect.SlotValid:
+			if j, ok := first[u.UUID]; ok {
+				c.slot(i, finding.UUDuplicate, "uuid %v stands also in slot %d", u.UUID, j)
+			} else {
+				first[u.UUID] = i
+			}
+		}
+		c.judgeSlot(i, u)
+	}
+	if n := len(c.c.UUIDs); 10*free < n {
+		c.found.Add(finding.New(finding.UUFewSlots, "uuid bucket: %d of %d slots are free", free, n))
+	}
+	for _, v := range c.c.Volumes {
+		c.judgeVolume(v)
+	}
+}
+
+func (c *checker) slot(i int, code finding.Code, format string, args ...any) {
+	c.found.Add(finding.New(code, "uuid slot %d: "+format, append([]any{i}, args...)...).OfVolume(uint32(i)))
+}
+
+func (c *checker) judgeSlot(i int, u *ondisk.UUIDEntry) {
+	state := c.c.Slot(uint32(i))
+	if (state == inspect.SlotInvalid) != (u.Invalidated != 0) {
+		c.slot(i, finding.UUInvalid, "uuid %v, invalidated at %d", u.UUID, u.Invalidated)
+	}
+	rest := *u
+	rest.UUID, rest.Invalidated = ondisk.UUID{}, 0
+	switch {
+	case state == inspect.SlotEmpty && rest != (ondisk.UUIDEntry{}):
+		c.slot(i, finding.UUSuspect, "no uuid, but other fields are set")
+	case u.Pad != [len(u.Pad)]byte{}:
+		c.slot(i, finding.UUSuspect, "unused bytes are set")
+	case u.Flags&^1 != 0:
+		c.slot(i, finding.UUSuspect, "unknown flags %#x", u.Flags)
+	case !superblock.PrintableLabel(u.Label):
+		c.slot(i, finding.UUSuspect, "its label is no text: %q", u.Label[:])
+	case state == inspect.SlotValid && u.FirstReg == 0:
+		c.slot(i, finding.UUSuspect, "it was never registered")
+	case state == inspect.SlotValid && distance(u.UUID, ondisk.InvalidUUID) <= 8:
+		c.slot(i, finding.UUSuspect, "uuid %v is nearly the mark of an invalidated slot", u.UUID)
+	}
+	if state == inspect.SlotValid && u.FlashOnly() != (u.Sectors > 0) {
+		c.slot(i, finding.UUFlash, "flash-only %v, %d sectors", u.FlashOnly(), u.Sectors)
+	}
+	if u.LastReg < u.FirstReg || c.o.Now > 0 && int64(u.LastReg) > c.o.Now+86400 {
+		c.slot(i, finding.UURegTimes, "first registered at %d, last at %d", u.FirstReg, u.LastReg)
+	}
+}
+
+// distance counts the bits in which two uuids differ.
+func distance(a, b ondisk.UUID) (n int) {
+	for i := range a {
+		n += bits.OnesCount8(a[i] ^ b[i])
+	}
+	return n
+}
+
+// judgeVolume checks that a slot leads to the volume's data.
+func (c *checker) judgeVolume(v *inspect.Volume) {
+	state := c.c.Slot(v.Inode)
+	if v.Extents+v.Stale == 0 || state == inspect.SlotValid {
+		return
+	}
+	emit := func(code finding.Code, format string, args ...any) {
+		c.found.Add(finding.New(code, "volume %d: "+format, append([]any{v.Inode}, args...)...).OfVolume(v.Inode))
+	}
+	switch {
+	case int(v.Inode) >= len(c.c.UUIDs):
+		emit(finding.UUInode, "%d sectors, %d of them dirty; there are %d slots", v.LiveSectors, v.DirtySectors, len(c.c.UUIDs))
+	case state == inspect.SlotInvalid && v.DirtySectors > 0 && v.Slot.Sectors > 0:
+		emit(finding.UUDestroyed, "%d dirty sectors of a flash-only volume that was destroyed", v.DirtySectors)
+	case state == inspect.SlotInvalid && v.DirtySectors > 0:
+		emit(finding.UULostDirty, "%d dirty sectors, but its backing device was detached (slot invalidated at %d)", v.DirtySectors, v.Slot.Invalidated)
+	case v.DirtySectors > 0:
+		emit(finding.UUNoSlotDirty, "%d dirty sectors, but its slot is empty", v.DirtySectors)
+	default:
+		emit(finding.UULostClean, "%d clean sectors, but no slot leads to them", v.LiveSectors)
+	}
+}

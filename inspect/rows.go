@@ -1,0 +1,116 @@
+package inspect
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"bctl/internal/ondisk"
+)
+
+// BucketRow is one bucket to look at.
+type BucketRow struct {
+	Bucket  ondisk.Bucket `json:"bucket"`
+	Gen     uint8         `json:"gen"`      // at registration
+	DiskGen uint8         `json:"disk_gen"` // in the prio chain
+	Prio    uint16        `json:"prio"`     // in the prio chain
+	Mark    string        `json:"mark"`
+	Sectors uint32        `json:"sectors"` // live
+	Owner   string        `json:"owner"`
+	Inodes  []uint32      `json:"inodes"` // of its live data
+}
+
+// Row returns one bucket.
+func (c *Cache) Row(b ondisk.Bucket) BucketRow {
+	t := c.Buckets
+	return BucketRow{
+		Bucket: b, Gen: t.Gen(b), DiskGen: t.DiskGen(b), Prio: t.Prio(b), Mark: t.Mark(b).String(),
+		Sectors: t.Sectors(b), Owner: t.Owner(b), Inodes: append([]uint32{}, t.Inodes(b)...),
+	}
+}
+
+// Filter says which buckets to show, and in which order.
+type Filter struct {
+	Marks    []Mark // none: all
+	Inode    int64  // below 0: all
+	First    ondisk.Bucket
+	Last     ondisk.Bucket
+	GenAbove int    // below 0: all
+	Sort     string // a key of SortKeys, with a - in front for the largest first; empty: by number
+	Limit    int    // 0: no limit
+}
+
+// sortKeys compare two buckets by a column.
+var sortKeys = map[string]func(t *Buckets, a, b ondisk.Bucket) int{
+	"bucket":   func(_ *Buckets, a, b ondisk.Bucket) int { return cmp.Compare(a, b) },
+	"gen":      func(t *Buckets, a, b ondisk.Bucket) int { return cmp.Compare(t.Gen(a), t.Gen(b)) },
+	"disk_gen": func(t *Buckets, a, b ondisk.Bucket) int { return cmp.Compare(t.DiskGen(a), t.DiskGen(b)) },
+	"prio":     func(t *Buckets, a, b ondisk.Bucket) int { return cmp.Compare(t.Prio(a), t.Prio(b)) },
+	"mark":     func(t *Buckets, a, b ondisk.Bucket) int { return cmp.Compare(t.Mark(a), t.Mark(b)) },
+	"sectors":  func(t *Buckets, a, b ondisk.Bucket) int { return cmp.Compare(t.Sectors(a), t.Sectors(b)) },
+	"owner":    func(t *Buckets, a, b ondisk.Bucket) int { return strings.Compare(t.Owner(a), t.Owner(b)) },
+}
+
+// SortKeys are the columns that Filter.Sort takes.
+var SortKeys = []string{"bucket", "gen", "disk_gen", "prio", "mark", "sectors", "owner"}
+
+// CheckSort reports whether Filter.Sort takes key.
+func CheckSort(key string) error {
+	if key == "" || slices.Contains(SortKeys, strings.TrimPrefix(key, "-")) {
+		return nil
+	}
+	return fmt.Errorf("%q: not one of %s", key, strings.Join(SortKeys, ", "))
+}
+
+// Rows yields the buckets that f lets through. Only sorting keeps more than one of them.
+func (c *Cache) Rows(f Filter) iter.Seq2[BucketRow, error] {
+	return func(yield func(BucketRow, error) bool) {
+		n := 0
+		for b := range c.numbers(f) {
+			if f.Limit > 0 && n == f.Limit || !yield(c.Row(b), nil) {
+				return
+			}
+			n++
+		}
+	}
+}
+
+func (c *Cache) numbers(f Filter) iter.Seq[ondisk.Bucket] {
+	unsorted := func(yield func(ondisk.Bucket) bool) {
+		for b := f.First; b <= f.Last && b < c.Buckets.Len(); b++ {
+			if c.passes(f, b) && !yield(b) {
+				return
+			}
+		}
+	}
+	if f.Sort == "" {
+		return unsorted
+	}
+	var picked []uint32 // the kernel's count of buckets fits a long; a table of them fits memory only in 32 bits
+	for b := range unsorted {
+		picked = append(picked, uint32(b))
+	}
+	key, sign := sortKeys[strings.TrimPrefix(f.Sort, "-")], 1
+	if strings.HasPrefix(f.Sort, "-") {
+		sign = -1
+	}
+	slices.SortStableFunc(picked, func(a, b uint32) int {
+		return sign * key(c.Buckets, ondisk.Bucket(a), ondisk.Bucket(b))
+	})
+	return func(yield func(ondisk.Bucket) bool) {
+		for _, b := range picked {
+			if !yield(ondisk.Bucket(b)) {
+				return
+			}
+		}
+	}
+}
+
+func (c *Cache) passes(f Filter, b ondisk.Bucket) bool {
+	t := c.Buckets
+	return (len(f.Marks) == 0 || slices.Contains(f.Marks, t.Mark(b))) &&
+		(f.Inode < 0 || slices.Contains(t.Inodes(b), uint32(f.Inode))) &&
+		(f.GenAbove < 0 || int(t.Gen(b)) > f.GenAbove)
+}

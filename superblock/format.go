@@ -3,6 +3,7 @@ package superblock
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/bits"
 	"slices"
 
@@ -84,6 +85,9 @@ func FormatBacking(o FormatOptions, d Device) (*ondisk.Super, error) {
 	if err != nil {
 		return nil, err
 	}
+	if data := o.DataOffset; data < 1<<54 && data.Bytes() >= d.Size { // Check takes a size of 0 for unknown
+		return nil, fmt.Errorf("%w: sector %d of a device of %d bytes", ErrDataPastEnd, data, d.Size)
+	}
 	s.Version = ondisk.VersionBacking
 	if o.DataOffset != ondisk.DataStartDefault {
 		s.Version, s.Nbuckets = ondisk.VersionBackingOffset, uint64(o.DataOffset)
@@ -131,6 +135,28 @@ func formatFault(s *ondisk.Super, d Device) error {
 		}
 	}
 	return nil
+}
+
+// JournalArea is where the kernel will make the journal of a cache device, as formatted: from byte off, n bytes.
+func JournalArea(s *ondisk.Super) (off, n int64) {
+	bucket := BucketSectors(s).Bytes()
+	return int64(s.FirstBucket) * bucket, int64(JournalCount(s.Nbuckets)) * bucket
+}
+
+// OldJournal reports whether the journal area of a device about to be formatted holds entries of the same set. They
+// would look newer than those the kernel is going to write, and be replayed in their place.
+func OldJournal(r io.ReaderAt, s *ondisk.Super) (bool, error) {
+	bucket := BucketSectors(s).Bytes()
+	b := make([]byte, min(bucket, ondisk.MaxJsetBytes))
+	for off, n := JournalArea(s); n > 0; off, n = off+bucket, n-bucket {
+		if _, err := r.ReadAt(b, off); err != nil {
+			return false, fmt.Errorf("looking for an old journal at byte %d: %w", off, err)
+		}
+		if !errors.Is(ondisk.CheckJset(b, s.SetMagic()), ondisk.ErrMagic) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // minBuckets is what the kernel's allocator needs; make-bcache is content with 128, and the kernel then is not.

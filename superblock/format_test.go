@@ -2,6 +2,7 @@ package superblock
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -136,6 +137,7 @@ func TestFormatRefuses(t *testing.T) {
 		{"data offset below 16", true, func(o *FormatOptions, _ *Device) { o.DataOffset = 15 }, ErrDataOffset},
 		{"data offset at the end", true, func(o *FormatOptions, _ *Device) { o.DataOffset = ondisk.Sector(gib / 512) }, ErrDataPastEnd},
 		{"data offset beyond anything", true, func(o *FormatOptions, _ *Device) { o.DataOffset = 1 << 63 }, ErrDataPastEnd},
+		{"backing of nothing", true, func(_ *FormatOptions, d *Device) { d.Size = 0 }, ErrDataPastEnd},
 		{"backing too small", true, func(_ *FormatOptions, d *Device) { d.Size = 8192 }, ErrDataPastEnd},
 	} {
 		o, d := cacheOptions(), dev
@@ -193,6 +195,37 @@ func TestFormatLimits(t *testing.T) {
 		if err != nil || b.Version != 1 || b.FeatureIncompat != 0 {
 			t.Errorf("backing with bucket of %d: %v", c.bucket, err)
 		}
+	}
+}
+
+// An entry of the same set at the start of any journal bucket is found; one of another set is not.
+func TestOldJournal(t *testing.T) {
+	o := cacheOptions()
+	o.BucketSectors = 64
+	const size = 600 * 32 << 10
+	s, err := FormatCache(o, Device{Size: size})
+	if err != nil {
+		t.Fatal(err)
+	}
+	off, n := JournalArea(s)
+	if off != 32<<10 || n != 4*32<<10 {
+		t.Fatalf("journal at %d, %d bytes", off, n)
+	}
+	for _, c := range []struct {
+		at   int64
+		set  ondisk.UUID
+		want bool
+	}{
+		{off, testSet, true}, {off + 3*32<<10, testSet, true}, {off, ondisk.UUID{9}, false}, {off + 512, testSet, false}, {off + n, testSet, false},
+	} {
+		img := make([]byte, size)
+		copy(img[c.at:], (&ondisk.Jset{Magic: 0x245235c1a3625032 ^ binary.LittleEndian.Uint64(c.set[:])}).Append(nil))
+		if got, err := OldJournal(bytes.NewReader(img), s); got != c.want || err != nil {
+			t.Errorf("entry of %v at %d: %v, %v", c.set, c.at, got, err)
+		}
+	}
+	if _, err := OldJournal(bytes.NewReader(make([]byte, off+n-1)), s); err == nil {
+		t.Error("no error past the end")
 	}
 }
 

@@ -183,14 +183,3 @@ func TestWriteError(t *testing.T) {
 		t.Error("xml is no format")
 	}
 }
-
-func TestSectors(t *testing.T) {
-	for n, want := range map[uint64]string{
-		0: "0 KiB", 1: "0.5 KiB", 16: "8 KiB", 3 << 20: "1.5 GiB", 1 << 21: "1 GiB", 409: "204.5 KiB",
-		1<<55 - 1: "16 EiB", 1<<64 - 1: "8192 EiB",
-	} {
-		if got := Sectors(n); got != want {
-			t.Errorf("%d sectors are %s, want %s", n, got, want)
-		}
-	}
-}

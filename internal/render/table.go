@@ -15,8 +15,9 @@ import (
 // chunk is how many rows are laid out at a time: tablewriter holds all it is given.
 const chunk = 1000
 
-// table writes the labelled fields, the first rows and the later fields, a blank line between them.
-func (v View[T]) table(w io.Writer) error {
+// table writes the labelled fields, the first rows and the later fields, a blank line between them. It returns how
+// many rows it left out.
+func (v View[T]) table(w io.Writer) (left int, err error) {
 	parts := 0
 	gap := func() {
 		if parts > 0 {
@@ -30,20 +31,20 @@ func (v View[T]) table(w io.Writer) error {
 	}
 	if v.Rows != nil {
 		gap()
-		if err := v.rows(w); err != nil {
-			return err
+		if left, err = v.rows(w); err != nil {
+			return left, err
 		}
 	}
 	if tail := v.tail(); hasNames(tail) {
 		gap()
 		writeFields(w, tail)
 	}
-	return nil
+	return left, nil
 }
 
 // rows lays out the rows up to the limit, and counts the others.
-func (v View[T]) rows(w io.Writer) error {
-	limit, left := v.Limit, 0
+func (v View[T]) rows(w io.Writer) (left int, err error) {
+	limit := v.Limit
 	if limit == 0 {
 		limit = DefaultLimit
 	}
@@ -52,7 +53,7 @@ func (v View[T]) rows(w io.Writer) error {
 		switch {
 		case err != nil:
 			_ = l.flush(w) // what was read before the error is shown
-			return err
+			return left, err
 		case limit >= 0 && l.count >= limit:
 			left++
 			continue
@@ -60,17 +61,11 @@ func (v View[T]) rows(w io.Writer) error {
 		l.add(cells(v.Columns, row))
 		if len(l.cells) == chunk {
 			if err := l.flush(w); err != nil {
-				return err
+				return left, err
 			}
 		}
 	}
-	if err := l.flush(w); err != nil {
-		return err
-	}
-	if left > 0 && v.Notes != nil {
-		fmt.Fprintf(v.Notes, "%d more rows: --limit shows more of them, --format csv or json all\n", left)
-	}
-	return nil
+	return left, l.flush(w)
 }
 
 // A layout is a table in the making. Its columns only ever grow wider, from one chunk to the next.

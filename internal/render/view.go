@@ -47,9 +47,10 @@ const DefaultLimit = 1000
 func Write[T any](w io.Writer, f Format, v View[T]) error {
 	b := bufio.NewWriterSize(w, 64<<10)
 	var err error
+	left := 0
 	switch f {
 	case Table:
-		err = v.table(b)
+		left, err = v.table(b)
 	case JSON:
 		err = v.json(b)
 	case CSV:
@@ -59,6 +60,9 @@ func Write[T any](w io.Writer, f Format, v View[T]) error {
 	}
 	if ferr := b.Flush(); err == nil {
 		err = ferr
+	}
+	if err == nil && left > 0 && v.Notes != nil {
+		fmt.Fprintf(v.Notes, "%d more rows: --limit shows more of them, --format csv or json all\n", left)
 	}
 	return err
 }

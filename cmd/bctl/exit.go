@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -86,6 +87,10 @@ func exitCode(err error) int {
 // stdout that failed: output that nobody got is no success, but a reader that had enough is told nothing.
 func report(stderr io.Writer, name string, err, writeErr error) int {
 	if writeErr != nil && (err == nil || errors.Is(err, writeErr)) {
+		var path *fs.PathError
+		if errors.As(writeErr, &path) {
+			writeErr = path.Err // "write /dev/stdout" says it again
+		}
 		err = fmt.Errorf("standard output: %w", writeErr)
 	}
 	code := exitCode(err)

@@ -158,7 +158,11 @@ func TestLostOutput(t *testing.T) {
 	for _, test := range []struct {
 		err  error
 		says string
-	}{{syscall.EPIPE, ""}, {syscall.ENOSPC, "bctl: standard output: no space left on device\n"}} {
+	}{
+		{syscall.EPIPE, ""},
+		{syscall.ENOSPC, "bctl: standard output: no space left on device\n"},
+		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}, "bctl: standard output: no space left on device\n"},
+	} {
 		var stderr bytes.Buffer
 		if code := run(context.Background(), []string{"bctl", "--help"}, failing{test.err}, &stderr); code != exitCannot || stderr.String() != test.says {
 			t.Errorf("%v: exit %d, said %q", test.err, code, stderr.String())

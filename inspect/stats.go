@@ -8,7 +8,7 @@ import (
 
 // PriorityStats is what the kernel shows as priority_stats, for the state of the cache right after registration.
 type PriorityStats struct {
-	UnusedPct          uint64     `json:"unused_pct"` // buckets that count no sectors: free ones, journal, prio, uuids
+	UnusedPct          uint64     `json:"unused_pct"` // buckets that count no sectors: free ones and the journal's
 	CleanPct           uint64     `json:"clean_pct"`
 	DirtyPct           uint64     `json:"dirty_pct"`
 	MetadataPct        uint64     `json:"metadata_pct"`
@@ -23,8 +23,8 @@ func (c *Cache) PriorityStats() (s PriorityStats) {
 	var unused, clean, dirty, meta uint64
 	prios := make([]uint16, total)
 	for b := c.Geo.FirstBucket; b < t.Len(); b++ {
-		if t.Sectors(b) == 0 && !t.IsNode(b) {
-			unused++
+		if t.Sectors(b) == 0 && !t.has(b, flagNode|flagPrio|flagUUID) {
+			unused++ // those were handed out by the allocator, which counts them as full
 		}
 		switch t.Mark(b) {
 		case Clean:

@@ -1,20 +1,68 @@
 package alloc
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrInvariant marks what Check finds.
+var ErrInvariant = errors.New("allocator invariant broken")
 
 // listed returns where each bucket is that waits for use, by name.
 func (c *Cache) listed() map[uint32]string {
-	on := map[uint32]string{}
-	for r := range c.free {
-		for _, b := range c.free[r].appendTo(nil) {
-			on[b] = fmt.Sprintf("free[%s]", Reserve(r))
+	on, _ := c.lists()
+	return on
+}
+
+// lists is listed, and the first bucket that is in two places.
+func (c *Cache) lists() (on map[uint32]string, err error) {
+	on = map[uint32]string{}
+	put := func(where string, list ...uint32) {
+		for _, b := range list {
+			if was, ok := on[b]; ok && err == nil {
+				err = fmt.Errorf("%w: bucket %d on %s and %s", ErrInvariant, b, was, where)
+			}
+			on[b] = where
 		}
 	}
-	for _, b := range c.freeInc.appendTo(nil) {
-		on[b] = "free_inc"
+	for r := range c.free {
+		put(fmt.Sprintf("free[%s]", Reserve(r)), c.free[r].appendTo(nil)...)
 	}
+	put("free_inc", c.freeInc.appendTo(nil)...)
 	if c.hand >= 0 {
-		on[uint32(c.hand)] = "the allocator's hand"
+		put("the allocator's hand", uint32(c.hand))
 	}
-	return on
+	return on, err
+}
+
+// Check looks at every bucket and reports the first rule that is broken: on
+// one list at most, and with one pin if on any; gen no farther than 96 from
+// the oldest pointer; unpinned unless somebody asked for it. It holds at any
+// moment between calls, as long as the caller changed no gens by hand.
+func (c *Cache) Check() error {
+	if c.err != nil {
+		return c.err
+	}
+	on, err := c.lists()
+	if err != nil {
+		return err
+	}
+	for b, where := range on {
+		if n := c.pins(b); n != 1 {
+			return fmt.Errorf("%w: bucket %d on %s with %d pins", ErrInvariant, b, where, n)
+		}
+	}
+	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
+		b := &c.buckets[i]
+		if b.gcGen() > bucketGCGenMax {
+			return fmt.Errorf("%w: bucket %d: gen %d, oldest pointer %d", ErrInvariant, i, b.gen, b.lastGC)
+		}
+		if c.lru.fresh && c.lru.key[i] != c.keyOf(b) {
+			return fmt.Errorf("%w: bucket %d: weight out of step", ErrInvariant, i)
+		}
+		if c.lru.fresh && c.lru.low[i/keysPerBlock] > c.lru.key[i] {
+			return fmt.Errorf("%w: bucket %d: lighter than its block's bound", ErrInvariant, i)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,82 @@
+package alloc
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestSlowCases holds the slow model itself to the kernel's output.
+func TestSlowCases(t *testing.T) {
+	outputs, _ := filepath.Glob(filepath.Join(casesDir, "*.out"))
+	for _, want := range outputs {
+		base, v46 := strings.CutSuffix(want, ".v46.out")
+		base = strings.TrimSuffix(base, ".out")
+		script, err := os.ReadFile(base + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted, err := os.ReadFile(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if echoed[filepath.Base(want)] {
+			wanted = withoutEcho(wanted)
+		}
+		k := newSlowKernel(v46)
+		for line := range strings.Lines(string(script)) {
+			if line, _, _ = strings.Cut(line, "#"); strings.TrimSpace(line) != "" {
+				k.exec(strings.TrimSpace(line))
+			}
+		}
+		k.finish()
+		if d := firstDifference(k.out.String(), string(wanted)); d != "" {
+			t.Errorf("%s: %s", want, d)
+		}
+	}
+}
+
+// TestDifferential runs generated scripts through both models. For more of
+// them set BCTL_ALLOC_SCRIPTS, for others BCTL_ALLOC_SEED.
+func TestDifferential(t *testing.T) {
+	scripts, seed := 250, 1
+	for name, v := range map[string]*int{"BCTL_ALLOC_SCRIPTS": &scripts, "BCTL_ALLOC_SEED": &seed} {
+		if s := os.Getenv(name); s != "" {
+			n, err := strconv.Atoi(s)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			*v = n
+		}
+	}
+	for _, m := range Models() {
+		for _, policy := range []string{"lru", "fifo", "random"} {
+			t.Run(m.Name+"/"+policy, func(t *testing.T) {
+				for i := range scripts {
+					differ(t, m, policy, uint64(seed), uint64(i))
+				}
+			})
+		}
+	}
+}
+
+func differ(t *testing.T, m Model, policy string, seed, number uint64) {
+	rng := rand.New(rand.NewPCG(seed, number<<8|uint64(len(m.Name+policy))))
+	text, want := generate(rng, policy, m.Name == "4.6")
+	var got bytes.Buffer
+	err := RunScript(strings.NewReader(text), &got, m)
+	d := firstDifference(got.String(), want)
+	if err == nil && d == "" {
+		return
+	}
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("bctl-%s-%s-%d-%d.txt", m.Name, policy, seed, number))
+	if werr := os.WriteFile(name, []byte(text), 0o666); werr != nil {
+		t.Log(werr)
+	}
+	t.Fatalf("script %d, kept as %s: %v\n%s", number, name, err, d)
+}

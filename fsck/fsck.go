@@ -105,6 +105,7 @@ func (c *checker) cache() error {
 	c.uuids()
 	c.gens()
 	c.space()
+	c.fill()
 	c.salvage()
 	return nil
 }

@@ -9,6 +9,11 @@ import (
 // gens judges every bucket's gen against the pointers that were adopted, and its prio against its mark.
 func (c *checker) gens() {
 	t := c.c.Buckets
+	for i, l := range c.c.Chain.Links {
+		if t.Shared(l.Bucket) {
+			c.found.Add(finding.New(finding.PRShared, "prio set %d, bucket %d: the bucket is also a node's, the uuids' or data's", i, l.Bucket).In(l.Bucket))
+		}
+	}
 	for b := c.c.Geo.FirstBucket; b < t.Len(); b++ {
 		if !t.GenKnown(b) {
 			continue
@@ -66,6 +71,14 @@ func (c *checker) space() {
 	share(finding.SPDirty, marks[inspect.Dirty], dirtyPercent, "hold dirty data")
 	share(finding.SPMetadata, marks[inspect.Metadata], metadataPercent, "hold metadata")
 	share(finding.SPLeaked, leaked, leakedPercent, "hold nothing, but have a prio")
+}
+
+// fill notes a tree that garbage collection would shrink.
+func (c *checker) fill() {
+	const worthIt = 1000
+	if t := &c.c.Tree; t.LeafKeys > worthIt && 2*t.Surviving < t.LeafKeys {
+		c.found.Add(finding.New(finding.BTFill, "btree: %d of %d keys in its leaves are dead", t.LeafKeys-t.Surviving, t.LeafKeys))
+	}
 }
 
 // salvaged is how many old nodes are named one by one.

@@ -91,6 +91,11 @@ func (t *Buckets) RaisedByFreedNode(b ondisk.Bucket) bool { return t.has(b, flag
 // IsNode reports whether a btree node stands in the bucket.
 func (t *Buckets) IsNode(b ondisk.Bucket) bool { return t.has(b, flagNode) }
 
+// Shared reports whether a prio bucket is used for something else too.
+func (t *Buckets) Shared(b ondisk.Bucket) bool {
+	return t.has(b, flagPrio) && t.has(b, flagJournal|flagUUID|flagNode|flagClean|flagDirty)
+}
+
 // Mark is the bucket's mark.
 func (t *Buckets) Mark(b ondisk.Bucket) Mark {
 	switch f := t.flags[b]; {

@@ -70,10 +70,11 @@ func Open(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*Cach
 	if o.Progress == nil {
 		o.Progress = progress.Silent
 	}
-	if limit := max(64<<20, o.Size); o.Size > 0 && uint64(g.NBuckets) > uint64(limit)/bucketBytes {
+	if limit := max(64<<20, o.Size); uint64(g.NBuckets) > uint64(limit)/bucketBytes {
 		return nil, fmt.Errorf("%w: %d, in %d bytes", ErrTooLarge, g.NBuckets, o.Size)
 	}
 	c := &Cache{Super: s, Geo: g, r: r, ctx: ctx, o: o, Buckets: newBuckets(&g)}
+	c.markFixed()
 	if !c.registered() {
 		c.Volumes = []*Volume{}
 		return c, nil
@@ -102,7 +103,6 @@ func (c *Cache) registered() bool {
 func (c *Cache) read() error {
 	log, err := journal.Scan(c.r, &c.Geo, c.o.Workers, c.o.Sink)
 	c.Journal = log
-	c.markFixed()
 	if err != nil {
 		c.Buckets.unknownGens(0, c.Geo.NBuckets)
 		return c.ctx.Err()

@@ -15,7 +15,7 @@ import (
 type judge struct {
 	c *Cache
 
-	// A bit a block of the cache, set by the first live extent on it; 64 to a word.
+	// A bit a block of the device, set by the first live extent on it; 64 to a word.
 	claimed []uint64
 
 	// Where volumes end, as far as anybody knows.
@@ -34,7 +34,7 @@ type end struct {
 const sharedBuckets = 1024
 
 func newJudge(c *Cache) *judge {
-	blocks := uint64(c.Geo.NBuckets) * uint64(c.Geo.BucketSectors/c.Geo.BlockSectors)
+	blocks := min(uint64(c.Geo.Size()), uint64(max(c.o.Size, 0))) / uint64(c.Geo.BlockSectors.Bytes())
 	j := &judge{c: c, claimed: make([]uint64, blocks/64+1), ends: map[uint32]end{}, shared: map[ondisk.Bucket]bool{}}
 	for i := range c.UUIDs {
 		u := &c.UUIDs[i]
@@ -121,7 +121,7 @@ func (j *judge) claim(b ondisk.Bucket, at, n ondisk.Sector) {
 	first := uint64(at / j.c.Geo.BlockSectors)
 	last := uint64((at + n - 1) / j.c.Geo.BlockSectors)
 	hit := false
-	for w := first / 64; w <= last/64; w++ {
+	for w := first / 64; w <= last/64 && w < uint64(len(j.claimed)); w++ {
 		mask := ^uint64(0)
 		if w == first/64 {
 			mask &= ^uint64(0) << (first % 64)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"bctl/internal/btree"
 	"bctl/internal/finding"
@@ -16,6 +17,9 @@ type Tree struct {
 	Depth  int  // the root's level: 0 where it is a leaf
 	Nodes  int  // of all levels
 	Intact bool // every node could be read whole
+
+	LeafKeys  int64 // in all bsets of all leaves
+	Surviving int64 // pieces that newer keys of their leaf left
 
 	leaves []child
 	seqs   map[uint64]ondisk.Bucket
@@ -190,6 +194,10 @@ func (c *Cache) noteNode(n *btree.Node) {
 // adoptLeaf adopts from every extent that survives within its own node, and checks that they lie within it.
 func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) {
 	pieces := n.Extents()
+	for _, s := range n.Sets {
+		atomic.AddInt64(&c.Tree.LeafKeys, int64(s.Count))
+	}
+	atomic.AddInt64(&c.Tree.Surviving, int64(len(pieces)))
 	if len(pieces) == 0 {
 		return
 	}

@@ -68,6 +68,9 @@ func NewGeometry(s *ondisk.Super) (Geometry, error) {
 		FirstBucket: ondisk.Bucket(s.FirstBucket), NBuckets: ondisk.Bucket(s.Nbuckets),
 		NJournal: int(s.Keys), ThisDev: int(s.NrThisDev), SetMagic: s.SetMagic(), Discard: s.Discard(),
 	}
+	if g.ThisDev >= ondisk.MaxCachesPerSet { // Check's to name; there is one cache in a set
+		g.ThisDev = 0
+	}
 	g.NodeSectors = g.MetaSectors
 	if g.NodeSectors > nodeSectorsLimit {
 		g.NodeSectors = max(g.MetaSectors/4, nodeSectorsLimit)

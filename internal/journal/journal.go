@@ -153,12 +153,17 @@ func (l *Log) scanRing(workers int) []ringBucket {
 	return out
 }
 
+// lostBytes is how far behind the last entry of a bucket a lost one is sought: an entry takes at most MaxJsetBytes,
+// so many destroyed ones would have to stand between them. It bounds the reading of buckets that are larger.
+const lostBytes = 1 << 20
+
 // scanBucket tries every block, also behind a bad one, so that lost entries show.
 func (l *Log) scanBucket(ring int, w *window) (out ringBucket) {
 	block := l.g.BlockSectors
 	w.reset(l.r, l.start(ring).Bytes(), l.g.BucketSectors.Bytes())
 	behind := false
-	for off := ondisk.Sector(0); off < l.g.BucketSectors; {
+	seen := ondisk.Sector(0) // the end of the last entry
+	for off := seen; off < l.g.BucketSectors && (off-seen).Bytes() < lostBytes; {
 		b, err := w.at(off.Bytes(), ondisk.MaxJsetBytes)
 		if err != nil {
 			l.sink(finding.New(finding.JRUnread, "journal bucket %d, sector %d: %v", l.bucket(ring), off, err).In(l.bucket(ring)).At(l.start(ring) + off))
@@ -169,8 +174,8 @@ func (l *Log) scanBucket(ring int, w *window) (out ringBucket) {
 		switch {
 		case err == nil:
 			out.entries = append(out.entries, e)
-			bytes := ondisk.Sector((e.Bytes + ondisk.SectorBytes - 1) / ondisk.SectorBytes)
-			off += (bytes + block - 1) / block * block
+			off += l.blocks(e.Bytes)
+			seen = off
 			continue
 		case !errors.Is(err, ondisk.ErrMagic) && !errors.Is(err, ondisk.ErrShort):
 			out.stops = append(out.stops, stop{e, err})

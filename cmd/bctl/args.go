@@ -1,8 +1,10 @@
 package main
 
 import (
+	"flag"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 	"github.com/xrash/smetrics"
@@ -20,6 +22,14 @@ type deviceListFlag struct{ *cli.StringSliceFlag }
 // newDeviceListFlag names one.
 func newDeviceListFlag(name, alias, usage string) deviceListFlag {
 	return deviceListFlag{&cli.StringSliceFlag{Name: name, Aliases: []string{alias}, Usage: usage, KeepSpace: true}}
+}
+
+// Apply tells cli the first name alone: for the others it would copy the paths by way of JSON, which mangles those
+// that are no UTF-8.
+func (f deviceListFlag) Apply(set *flag.FlagSet) error {
+	bare := *f.StringSliceFlag
+	bare.Aliases = nil
+	return bare.Apply(set)
 }
 
 // An option is what the line reader knows of a cli.Flag.
@@ -165,9 +175,11 @@ func (l *line) long(arg string, rest []string) ([]string, error) {
 
 // short reads a bundle, -nfv, whose last flag may have its value attached, -b512k, or in rest.
 func (l *line) short(bundle string, rest []string) ([]string, error) {
-	for i, letter := range bundle {
-		name, tail := "-"+string(letter), bundle[i+len(string(letter)):]
-		found := l.find(string(letter))
+	for tail := bundle; tail != ""; {
+		_, n := utf8.DecodeRuneInString(tail) // what is no UTF-8 is a letter of one byte
+		letter := tail[:n]
+		tail = tail[n:]
+		name, found := "-"+letter, l.find(letter)
 		if len(found) == 0 {
 			return nil, usagef("unknown flag %s%s", name, l.longHint(bundle))
 		}

@@ -108,3 +108,44 @@ func TestHelpCommand(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is typed: it is refused as bad usage, or cli reads what was read here.
+func FuzzParseLine(f *testing.F) {
+	for _, seed := range []string{"format\n-nfvb\n512k\na", "format\n-C\na\n-B\nb\n--\n-c", "--json\nfsck\n--js\n--", "help\nformat", "format\n--label=\n-", "format\n--=\n-\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		app := lineApp()
+		l, err := parseLine(app, strings.Split(typed, "\n"))
+		var usage usageError
+		if err != nil {
+			if l != nil || !errors.As(err, &usage) {
+				t.Fatalf("line %v with error %v", l, err)
+			}
+			return
+		}
+		if l.cmd == nil || l.given("help") || l.given("version") {
+			return
+		}
+		var stdout, stderr strings.Builder
+		tame(app, &stdout, &stderr)
+		l.cmd.Action = func(c *cli.Context) error {
+			if got := c.Args().Slice(); !slices.Equal(got, l.operands) {
+				t.Errorf("operands %q, want %q", got, l.operands)
+			}
+			for o, values := range l.seen {
+				if o.devs && !slices.Equal(c.StringSlice(o.names[0]), values) {
+					t.Errorf("%s is %q, want %q", o.names[0], c.StringSlice(o.names[0]), values)
+				} else if o.value && !o.list && c.String(o.names[0]) != values[0] {
+					t.Errorf("%s is %q, want %q", o.names[0], c.String(o.names[0]), values[0])
+				} else if !o.value && !c.Bool(o.names[0]) {
+					t.Errorf("%s is not set", o.names[0])
+				}
+			}
+			return nil
+		}
+		if err := app.Run(l.argv(app.Name)); err != nil || stdout.Len()+stderr.Len() > 0 {
+			t.Errorf("cli says %v, %q, %q", err, stdout.String(), stderr.String())
+		}
+	})
+}

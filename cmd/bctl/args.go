@@ -87,7 +87,7 @@ func parseLine(app *cli.App, args []string) (*line, error) {
 		}
 	}
 	for o, values := range l.seen {
-		if o.devs && len(values) == 0 {
+		if o.devs && len(values) == 0 && !l.given("help") {
 			return nil, usagef("%s: no device given", flagName(o.names[0]))
 		}
 	}

@@ -52,6 +52,8 @@ func FormatCache(o FormatOptions, d Device) (*ondisk.Super, error) {
 		return nil, fmt.Errorf("%w: %d sectors, at most %d", ErrBucketBytes, bucket, MaxFormatBucket)
 	case bits.OnesCount64(uint64(bucket)) != 1:
 		return nil, fmt.Errorf("%w: %d sectors", ErrBucketSize, bucket)
+	case bucket < 2*o.BlockSectors: // 6.1 panics on it, however many there are
+		return nil, fmt.Errorf("%w: block of %d sectors, bucket of %d", ErrBucketBlocks, o.BlockSectors, bucket)
 	}
 	s.Version = ondisk.VersionCache
 	if bucket > 0xffff {

@@ -19,6 +19,7 @@ Examples:
 func allCommands() []*cli.Command {
 	return []*cli.Command{
 		showSuperCommand(),
+		formatCommand(),
 		showBucketsCommand(),
 		fsckCommand(),
 	}

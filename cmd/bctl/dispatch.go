@@ -15,13 +15,19 @@ import (
 type program func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
 // otherNames are the names that programFor knows besides bctl, and what they stand in for.
-var otherNames = [][2]string{}
+var otherNames = [][2]string{
+	{"bcache-super-show", "what bcache-tools' prints, byte for byte"},
+	{"make-bcache", "bctl format, with the output of bcache-tools'"},
+	{"mkfs.bcache", "the same"},
+}
 
 // programFor finds the program for argv[0], and the name its messages begin with.
 func programFor(argv0 string) (string, program) {
 	switch name := filepath.Base(argv0); name {
 	case "bcache-super-show":
 		return name, superShow
+	case "make-bcache", "mkfs.bcache":
+		return name, makeBcache(name)
 	default:
 		return "bctl", func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return runApp(ctx, bctlApp(), args, stdout, stderr)

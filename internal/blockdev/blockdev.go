@@ -26,6 +26,7 @@ var (
 	ErrNotDevice = errors.New("not a block device or an image file")
 	ErrExists    = errors.New("already exists")
 	ErrReadOnly  = errors.New("opened for reading only")
+	ErrProtected = errors.New("write-protected")
 )
 
 // SectorBytes is the logical block of whatever has none of its own.
@@ -41,6 +42,8 @@ type Device struct {
 	info    fs.FileInfo
 	size    int64
 	logical int
+
+	protected bool // BLKROGET
 }
 
 // Open opens path for reading. Errors wrap ErrNotDevice or the system's.
@@ -102,6 +105,9 @@ func (d *Device) measure() (err error) {
 			return fmt.Errorf("logical block size: %w", err)
 		}
 		d.logical = int(logical)
+		// A driver may let a protected device be opened for writing, and then fail every write.
+		protected, err := unix.IoctlGetUint32(int(fd), unix.BLKROGET)
+		d.protected = err == nil && protected != 0
 		return nil
 	})
 }

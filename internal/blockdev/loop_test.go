@@ -160,6 +160,20 @@ func TestLoopClaim(t *testing.T) {
 	}
 }
 
+func TestLoopProtected(t *testing.T) {
+	node := loop(t, image(t, 1<<20), "-r")
+	d, err := Claim(node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, err := range []error{d.CanWrite(), d.Arm()} {
+		if !errors.Is(err, ErrProtected) {
+			t.Error(err)
+		}
+	}
+}
+
 // A disk that another program locked, as udev's rules ask for, is in use.
 func TestLoopLocked(t *testing.T) {
 	node := loop(t, image(t, 1<<20))

@@ -69,9 +69,23 @@ func claim(path string, patience time.Duration, held []*Device) (*Device, error)
 	return d, nil
 }
 
+// CanWrite says why Arm would fail, as far as can be told without opening for writing.
+func (d *Device) CanWrite() error {
+	if d.protected {
+		return fmt.Errorf("%s: %w; blockdev --setrw lifts that, if the hardware does not insist", d.path, ErrProtected)
+	}
+	if err := unix.Access(d.path, unix.W_OK); err != nil {
+		return atPath(d.path, err)
+	}
+	return nil
+}
+
 // Arm opens a claimed device for writing. It is a second handle: closing a writable one makes udev look at the
 // device, and one that turned out not to be ours to write is better not looked at.
 func (d *Device) Arm() error {
+	if err := d.CanWrite(); err != nil {
+		return err
+	}
 	w, err := open(d.path, os.O_RDWR)
 	if err != nil {
 		return err

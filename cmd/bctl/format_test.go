@@ -1,0 +1,417 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bctl/internal/ondisk"
+	"bctl/superblock"
+)
+
+const (
+	setText  = "01234567-89ab-cdef-0123-456789abcdef"
+	uuidText = "fedcba98-7654-3210-fedc-ba9876543210"
+)
+
+// blank is an image of bytes that are no signature of anything, and not zero.
+func blank(t *testing.T, size int) string {
+	t.Helper()
+	return rawImage(t, bytes.Repeat([]byte{0xa5}, size))
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func superOf(t *testing.T, path string) *ondisk.Super {
+	t.Helper()
+	s, err := superblock.Read(bytes.NewReader(mustRead(t, path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A cache and two backing devices in one call are one set; of each, nothing but the first 8 KiB changes.
+func TestFormatSet(t *testing.T) {
+	const size = 600 * 8 << 10
+	c, b1, b2 := blank(t, size), blank(t, size), blank(t, size)
+	r := bctl("format", "-C", c, "-B", b1, "--writeback", b2, "-b", "8k", "-o", "64", "-l", "home", "--discard", "--cache-replacement-policy=fifo")
+	if r.code != 0 || r.stderr != "" {
+		t.Fatalf("%+v", r)
+	}
+	set := superOf(t, c).SetUUID
+	for i, path := range []string{c, b1, b2} {
+		s, img := superOf(t, path), mustRead(t, path)
+		if s.SetUUID != set || s.BlockSize != 8 || s.BucketSize != 16 || superblock.Label(s.Label) != "home" {
+			t.Errorf("%s: %+v", path, s)
+		}
+		if !bytes.Equal(img[:4096], make([]byte, 4096)) {
+			t.Errorf("%s: the start is not zero", path)
+		}
+		if !bytes.Equal(img[8192:], bytes.Repeat([]byte{0xa5}, size-8192)) {
+			t.Errorf("%s: more was written than a superblock", path)
+		}
+		if i == 0 {
+			if s.Version != 0 || s.Nbuckets != 600 || s.FirstBucket != 2 || !s.Discard() || s.Replacement() != ondisk.FIFO || s.Sync() {
+				t.Errorf("cache: %+v", s)
+			}
+		} else if s.Version != 4 || s.Nbuckets != 64 || s.CacheMode() != ondisk.Writeback || s.State() != ondisk.StateNone {
+			t.Errorf("backing: %+v", s)
+		}
+		for _, word := range []string{path, s.UUID.String(), s.SetUUID.String()} {
+			if !strings.Contains(r.stdout, word) {
+				t.Errorf("the summary has no %s:\n%s", word, r.stdout)
+			}
+		}
+	}
+	if superOf(t, b1).UUID == superOf(t, b2).UUID {
+		t.Error("two devices, one uuid")
+	}
+}
+
+func TestFormatSpellings(t *testing.T) {
+	for _, words := range []string{
+		"format -C DEV -b 8k --cset-uuid SET --uuid UUID",
+		"format DEV -b8k --cset-uuid=SET --uuid=UUID -C DEV",
+		"format --cache DEV --bucket 8192 --cset-uuid SET --uuid UUID",
+		"format --cache=DEV --bucket=8K --block=4k --cset-uuid SET --uuid UUID",
+		"--json format --uuid UUID -w 4096 --cset-uuid SET -b 8k -C -- DEV",
+		"format --uuid UUID --cset-uuid SET -b 8k --cache_replacement_policy lru -C DEV",
+	} {
+		path := blank(t, 600*8<<10)
+		words = strings.NewReplacer("format DEV", "format", "SET", setText, "UUID", uuidText).Replace(strings.ReplaceAll(words, "--uuid", "--u@"))
+		args := strings.Fields(strings.NewReplacer("--u@", "--uuid", "DEV", path).Replace(words))
+		if r := bctl(args...); r.code != 0 {
+			t.Errorf("%q: %+v", args, r)
+			continue
+		}
+		if s := superOf(t, path); s.UUID.String() != uuidText || s.SetUUID.String() != setText || s.Nbuckets != 600 || s.BlockSize != 8 {
+			t.Errorf("%q: %+v", args, s)
+		}
+	}
+}
+
+// Every refusal has its exit code, names its reason in one line, and leaves all devices as they were.
+func TestFormatRefusals(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, size int, edits map[int]string) {
+		img := make([]byte, size)
+		for off, s := range edits {
+			copy(img[off:], s)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), img, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := plainSuper(3)
+	s.Csum = s.Checksum()
+	back := plainSuper(1)
+	back.Csum = back.Checksum()
+	noMagic := *s
+	noMagic.Magic[0] = 0
+	file("ok", 1<<20, nil)
+	file("ok2", 1<<20, nil)
+	file("cache", 1<<20, map[int]string{4096: string(s.Append(nil))})
+	file("back", 1<<20, map[int]string{4096: string(back.Append(nil))})
+	file("nomagic", 1<<20, map[int]string{4096: string(noMagic.Append(nil))})
+	file("ext4", 1<<20, map[int]string{1080: "\x53\xef", 1024 + 96: "\x40"})
+	file("swap", 1<<20, map[int]string{4086: "SWAPSPACE2"})
+	file("gpt", 1<<20, map[int]string{510: "\x55\xaa", 512: "EFI PART", 1<<20 - 512: "EFI PART"})
+	file("both", 1<<20, map[int]string{0: "XFSB", 4096: string(s.Append(nil))})
+	file("tiny", 8192, nil)
+	file("empty", 0, nil)
+	file("few", 512*1024+512*511, nil)
+	t.Chdir(dir)
+	before := map[string]string{}
+	names, _ := filepath.Glob("*")
+	for _, name := range names {
+		before[name] = string(mustRead(t, name))
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		text string
+	}{
+		{"-C cache -b 4k -w 512", 8, "cache: it is a bcache cache device already (uuid fe010203-0405-0607-0809-0a0b0c0d0e0f, set ab000000-0000-0000-0000-00000000000c); use --wipe-bcache"},
+		{"-B back", 8, "back: it is a bcache backing device already"},
+		{"-B back --force", 8, "use --wipe-bcache"},
+		{"-B nomagic", 8, "nomagic: it is a bcache cache device already"},
+		{"-B ext4", 8, "ext4: it holds ext4 at byte 1080; use --force"},
+		{"-B ext4 --wipe-bcache", 8, "use --force"},
+		{"-B swap", 8, "swap: it holds swap at byte 4086; use --force"},
+		{"-B gpt", 8, "gpt: it holds mbr at byte 510, gpt at byte 512, gpt copy at byte 1048064; use --force"},
+		{"-B both --wipe-bcache", 8, "it holds xfs at byte 0; use --force"},
+		{"-B both --force", 8, "use --wipe-bcache"},
+		{"-C ok", 8, "ok: cache device is too small: 2 buckets, at least 513"},
+		{"-C few -b 4k -w 512", 8, "few: cache device is too small: 191 buckets, at least 513"},
+		{"-C ok -b 4k", 8, "ok: bucket of fewer than two blocks: block of 8 sectors, bucket of 8"},
+		{"-C ok -b 2M", 8, "ok: cache device is too small: 0 buckets"},
+		{"-B tiny", 8, "tiny: data offset past the end of the device"},
+		{"-B empty", 8, "empty: data offset past the end of the device"},
+		{"-C empty", 8, "empty: cache device is too small"},
+		{"-B missing", 8, "missing: no such file or directory; use --size to make an image file"},
+		{"-B .", 8, ".: not a block device or an image file: it is a directory"},
+		{"-B /dev/null", 8, "/dev/null: not a block device or an image file: it is a character device"},
+		{"-B ok -o 2048", 8, "ok: data offset past the end of the device: sector 2048"},
+		{"-B ok ok", 8, "ok: given twice"},
+		{"-B ok ./ok", 8, "./ok: given twice: ok is the same device"},
+		{"-B ok --size 1M", 8, "ok: already exists; leave --size out"},
+		{"-B new ./new --size 1M", 8, "given twice"},
+		{"-C new --size 1M", 8, "new: cache device is too small"},
+		{"-B new/x --size 1M", 8, "new/x: no such file or directory"},
+		// The first device of each is good, and must stay as it is.
+		{"-B ok ext4", 8, "ext4: it holds"},
+		{"-C ok -b 8k -w 512 -B ok2", 8, "ok: cache device is too small"},
+		{"-C ok -b 1k -w 512 -B ok2", 16, "bad bucket size (smaller than page size)"},
+		{"-B ok ok2 missing", 8, "missing"},
+		{"-B new --size 1M -C ok2", 8, "ok2: already exists"},
+
+		{"", 16, "no device given"},
+		{"-C", 16, "--cache: no device given"},
+		{"ok", 16, "ok: say -C (cache) or -B (backing) before the device"},
+		{"-C ok ok2", 16, "ok2: a set has one cache device, and ok is it"},
+		{"-B ok -b 1.5M", 16, `--bucket: "1.5M" is not a size`},
+		{"-B ok -b 512Q", 16, `--bucket: "512Q" is not a size`},
+		{"-B ok -b 3k", 16, "--bucket: 3k is not a power of two"},
+		{"-B ok -b 256", 16, "--bucket: 256 is smaller than a sector"},
+		{"-B ok -w 99999999T", 16, `--block: "99999999T" is too large`},
+		{"-B ok -w 8k", 16, "bad block size (larger than page size)"},
+		{"-C ok -b 4k -w 4k", 16, "bucket of fewer than two blocks"},
+		{"-C ok -b 4G", 16, "bucket too large"},
+		{"-C ok -b 2k", 16, "bad bucket size (smaller than page size)"},
+		{"-B ok -o 15", 16, "bad data offset"},
+		{"-B ok -o 1M", 16, `--data-offset: "1M" is not a number of sectors`},
+		{"-B ok -o 99999999999999999999", 16, "data offset past the end"},
+		{"-B ok --cset-uuid 1234", 16, `--cset-uuid: "1234" is not a UUID`},
+		{"-B ok --cset-uuid {01234567-89ab-cdef-0123-456789abcdef}", 16, "is not a UUID"},
+		{"-B ok --cset-uuid 0123456789abcdef0123456789abcdef", 16, "is not a UUID"},
+		{"-B ok --cset-uuid 00000000-0000-0000-0000-000000000000", 16, "bad UUID of the set"},
+		{"-B ok --uuid 00000000-0000-0000-0000-000000000000", 16, "--uuid: it is zero"},
+		{"-B ok --uuid a03ef8ed-3ee1-b878-c850-fc5ecb16cd99", 16, "is what detaching writes"},
+		{"-B ok ok2 --uuid 01234567-89ab-cdef-0123-456789abcdef", 16, "--uuid: it is of one device, and 2 are given"},
+		{"-B ok -l 123456789012345678901234567890123", 16, "bad label: 33 bytes, at most 32"},
+		{"-C ok --cache-replacement-policy mru", 16, "--cache-replacement-policy mru: not lru, fifo or random"},
+		{"-B new --size 0", 16, "--size: 0 is not a number of whole sectors"},
+		{"-B new --size 1000", 16, "--size: 1000 is not a number of whole sectors"},
+		{"-B new --size big", 16, `--size: "big" is not a size`},
+		{"-B ok -U", 16, "unknown flag -U"},
+	} {
+		for _, name := range []string{"bctl", "make-bcache", "mkfs.bcache"} {
+			args := strings.Fields(c.args)
+			if name == "bctl" {
+				args = append([]string{"format"}, args...)
+			}
+			r := runAs(name, args...)
+			wantLine(t, name+" "+c.args, r, c.code, c.text)
+			if !strings.HasPrefix(r.stderr, name+": ") {
+				t.Errorf("%s %s: said %q", name, c.args, r.stderr)
+			}
+		}
+	}
+	for name, want := range before {
+		if string(mustRead(t, name)) != want {
+			t.Errorf("%s was changed", name)
+		}
+	}
+	if now, _ := filepath.Glob("*"); len(now) != len(names) {
+		t.Errorf("files were made: %q", now)
+	}
+}
+
+func TestFormatWipe(t *testing.T) {
+	s := plainSuper(3)
+	s.Csum = s.Checksum()
+	img := make([]byte, 600*8<<10)
+	copy(img[4096:], s.Append(nil))
+	path := rawImage(t, img)
+	if r := bctl("format", "-C", path, "-b", "8k", "--wipe-bcache"); r.code != 0 || r.stderr != "" {
+		t.Fatalf("%+v", r)
+	}
+	if now := superOf(t, path); now.UUID == s.UUID || now.SetUUID == s.SetUUID || now.Version != 0 {
+		t.Errorf("%+v", now)
+	}
+}
+
+// --force erases what would make the device two things; but not what may be the volume's own.
+func TestFormatForce(t *testing.T) {
+	const size = 600 * 8 << 10
+	edit := func() []byte {
+		img := bytes.Repeat([]byte{0xa5}, size)
+		copy(img[1024:], make([]byte, 512))
+		copy(img[1080:], "\x53\xef")
+		copy(img[16384-10:], "SWAPSPACE2")
+		copy(img[65600:], "_BHRfS_M")
+		copy(img[size-512:], "EFI PART")
+		return img
+	}
+	cache := rawImage(t, edit())
+	r := bctl("format", "-C", cache, "-b", "8k", "--force")
+	if r.code != 0 || !strings.Contains(r.stderr, "erased btrfs at byte 65600") || !strings.Contains(r.stderr, "erased gpt copy") {
+		t.Errorf("%+v", r)
+	}
+	want := edit()
+	clear(want[:8192])
+	clear(want[16384-10 : 16384])
+	clear(want[65600:65608])
+	clear(want[size-512 : size-512+8])
+	if got := mustRead(t, cache); !bytes.Equal(got[8192:], want[8192:]) {
+		t.Error("cache: not only the magics were erased")
+	}
+	back := rawImage(t, edit())
+	r = bctl("format", "-B", back, "-o", "64", "--force")
+	if r.code != 0 || !strings.Contains(r.stderr, "erased swap at byte 16374") || !strings.Contains(r.stderr, "btrfs at byte 65600 was left") {
+		t.Errorf("%+v", r)
+	}
+	want = edit()
+	clear(want[16384-10 : 16384])
+	if got := mustRead(t, back); !bytes.Equal(got[8192:], want[8192:]) {
+		t.Error("backing: the volume's data was touched")
+	}
+}
+
+// A cache formatted again into its old set must not meet its old journal.
+func TestFormatSameSetAgain(t *testing.T) {
+	const size = 600 * 8 << 10
+	for _, kept := range []bool{true, false} { // the old superblock
+		img := bytes.Repeat([]byte{0xa5}, size)
+		s := plainSuper(3)
+		copy(s.SetUUID[:], "\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef")
+		s.Csum = s.Checksum()
+		args := []string{"--cset-uuid", setText}
+		if kept {
+			copy(img[4096:], s.Append(nil))
+			args = append(args, "--wipe-bcache")
+		} else {
+			copy(img[3*8<<10:], (&ondisk.Jset{Magic: s.SetMagic() ^ 0x245235c1a3625032}).Append(nil))
+		}
+		path := rawImage(t, img)
+		r := bctl(append([]string{"format", "-C", path, "-b", "8k"}, args...)...)
+		if r.code != 0 || !strings.Contains(r.stderr, "erased old journal") {
+			t.Fatalf("%+v", r)
+		}
+		got := mustRead(t, path)
+		if !bytes.Equal(got[2*8<<10:6*8<<10], make([]byte, 4*8<<10)) { // max(600 / 128, 2) buckets from bucket 2 on
+			t.Error("the journal is not zero")
+		}
+		if !bytes.Equal(got[6*8<<10:], img[6*8<<10:]) {
+			t.Error("more than the journal was erased")
+		}
+	}
+}
+
+func TestFormatSize(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("back", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := bctl("format", "-C", "cache", "-B", "back", "--size", "300M", "--json")
+	if r.code != 0 || r.stderr != "" {
+		t.Fatalf("%+v", r)
+	}
+	var o struct {
+		FormatVersion int    `json:"format_version"`
+		DryRun        bool   `json:"dry_run"`
+		SetUUID       string `json:"set_uuid"`
+		Devices       []map[string]any
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &o); err != nil || o.FormatVersion != 1 || o.DryRun || len(o.Devices) != 2 {
+		t.Fatalf("%v: %s", err, r.stdout)
+	}
+	c, b := o.Devices[0], o.Devices[1]
+	if c["device"] != "cache" || c["type"] != "cache" || c["nbuckets"] != 600.0 || c["bucket_sectors"] != 1024.0 || c["block_sectors"] != 8.0 ||
+		c["size_bytes"] != float64(300<<20) || c["set_uuid"] != o.SetUUID || c["cache_mode"] != nil {
+		t.Errorf("%v", c)
+	}
+	if b["device"] != "back" || b["type"] != "backing" || b["data_offset_sectors"] != 16.0 || b["nbuckets"] != nil || b["cache_mode"] != "writethrough" {
+		t.Errorf("%v", b)
+	}
+	for _, name := range []string{"cache", "back"} {
+		if info, err := os.Stat(name); err != nil || info.Size() != 300<<20 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+		if r := bctl("show-super", name); r.code != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// Buckets above 16 MiB are version 5; the backing device stays as it was before there were any.
+func TestFormatLargeBuckets(t *testing.T) {
+	t.Chdir(t.TempDir())
+	r := bctl("format", "-C", "cache", "-B", "back", "--size", "20G", "-b", "32M")
+	if r.code != 0 {
+		t.Skip("no sparse files here:", r.stderr)
+	}
+	o, _ := showJSON(t, "cache")
+	if f, ok := o["features"].([]any); o["version"] != 5.0 || o["bucket_sectors"] != 65536.0 || !ok || len(f) != 1 || f[0] != "large_bucket" {
+		t.Errorf("%v", o)
+	}
+	if o, _ := showJSON(t, "back"); o["version"] != 1.0 {
+		t.Errorf("%v", o)
+	}
+}
+
+func TestFormatDryRun(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("img", bytes.Repeat([]byte{0xa5}, 1<<20), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	info, _ := os.Stat("img")
+	for _, args := range [][]string{{"-B", "img", "-n"}, {"-B", "img", "--dry-run", "--json"}, {"-C", "new", "-B", "new2", "--size", "1G", "--dry-run"}} {
+		if r := bctl(append([]string{"format"}, args...)...); r.code != 0 || !strings.Contains(r.stdout, setUUIDKey(args)) {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+	if r := bctl("format", "-C", "img", "-n"); r.code != exitCannot {
+		t.Errorf("a dry run does not check: %+v", r)
+	}
+	now, err := os.Stat("img")
+	if err != nil || !now.ModTime().Equal(info.ModTime()) || !bytes.Equal(mustRead(t, "img"), bytes.Repeat([]byte{0xa5}, 1<<20)) {
+		t.Error("a dry run wrote")
+	}
+	if names, _ := filepath.Glob("*"); len(names) != 1 {
+		t.Errorf("a dry run made %q", names)
+	}
+}
+
+func setUUIDKey(args []string) string {
+	if args[len(args)-1] == "--json" {
+		return `"dry_run": true`
+	}
+	return "set uuid"
+}
+
+// A flag that cannot do anything is not silently ignored.
+func TestFormatIdleFlags(t *testing.T) {
+	for flag, kind := range map[string]string{"--discard": "-B", "--cache-replacement-policy=fifo": "-B", "--writeback": "-C", "--data-offset=32": "-C"} {
+		path := blank(t, 600*8<<10)
+		name, _, _ := strings.Cut(flag, "=")
+		if r := bctl("format", kind, path, "-b", "8k", flag); r.code != 0 || !strings.Contains(r.stderr, name+" has no effect") {
+			t.Errorf("%s: %+v", flag, r)
+		}
+	}
+}
+
+func TestFormatInterrupted(t *testing.T) {
+	path := blank(t, 1<<20)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, errs bytes.Buffer
+	if code := run(ctx, []string{"bctl", "format", "-B", path}, &out, &errs); code != exitInterrupted || out.Len() > 0 {
+		t.Errorf("exit %d, %q, %q", code, out.String(), errs.String())
+	}
+	if !bytes.Equal(mustRead(t, path), bytes.Repeat([]byte{0xa5}, 1<<20)) {
+		t.Error("it was written")
+	}
+}

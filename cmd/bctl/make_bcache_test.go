@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"bctl/internal/ondisk"
@@ -148,7 +149,6 @@ func TestFormatBlockDevice(t *testing.T) {
 func TestFormatInUse(t *testing.T) {
 	img := blank(t, 8<<20)
 	node := loopDevice(t, img)
-	before := mustRead(t, img)
 	r := bctl("format", "-B", img)
 	wantLine(t, "image under a loop device", r, exitCannot, img+": in use: attached to "+node)
 	link := filepath.Join(t.TempDir(), "link")
@@ -157,17 +157,20 @@ func TestFormatInUse(t *testing.T) {
 	}
 	wantLine(t, "one device twice", bctl("format", "-B", node, link), exitCannot, link+": given twice")
 
-	if out, err := exec.Command("mkswap", node).CombinedOutput(); err != nil {
-		t.Skipf("no mkswap: %v: %s", err, out)
+	if out, err := exec.Command("mke2fs", "-q", "-F", node).CombinedOutput(); err != nil {
+		t.Skipf("no filesystem to mount: %v: %s", err, out)
 	}
-	before = mustRead(t, img)
-	if out, err := exec.Command("swapon", node).CombinedOutput(); err != nil {
-		t.Skipf("no swapping here: %v: %s", err, out)
+	at := t.TempDir()
+	if err := syscall.Mount(node, at, "ext2", syscall.MS_RDONLY, ""); err != nil {
+		if err := syscall.Mount(node, at, "ext4", syscall.MS_RDONLY, ""); err != nil {
+			t.Skip("no mounting here:", err)
+		}
 	}
-	defer func() { _ = exec.Command("swapoff", node).Run() }()
+	defer func() { _ = syscall.Unmount(at, 0) }()
+	before := mustRead(t, img)
 	for _, args := range [][]string{{"-B", node}, {"-C", node, "-b", "8k", "--force", "--wipe-bcache"}, {"-B", node, "-n", "--force"}} {
-		wantLine(t, strings.Join(args, " "), bctl(append([]string{"format"}, args...)...), exitCannot, node+": in use: swap space: swapoff "+node+" first")
-		wantLine(t, strings.Join(args, " "), runAs("mkfs.bcache", args...), exitCannot, "swapoff")
+		wantLine(t, strings.Join(args, " "), bctl(append([]string{"format"}, args...)...), exitCannot, node+": in use: mounted on "+at+": umount "+at+" first")
+		wantLine(t, strings.Join(args, " "), runAs("mkfs.bcache", args...), exitCannot, "umount")
 	}
 	if !bytes.Equal(mustRead(t, img), before) {
 		t.Error("it was changed")

@@ -22,5 +22,6 @@ func allCommands() []*cli.Command {
 		formatCommand(),
 		showBucketsCommand(),
 		fsckCommand(),
+		demoCommand(),
 	}
 }

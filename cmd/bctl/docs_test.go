@@ -56,7 +56,8 @@ func writeManual(w io.Writer) {
 		if cmd.Hidden {
 			continue
 		}
-		fmt.Fprintf(w, "## %s %s\n\n%s\n\n    %s %s [flags] %s\n\n", app.Name, cmd.Name, cmd.Usage, app.Name, cmd.Name, cmd.ArgsUsage)
+		synopsis := strings.TrimSpace(app.Name + " " + cmd.Name + " [flags] " + cmd.ArgsUsage)
+		fmt.Fprintf(w, "## %s %s\n\n%s\n\n    %s\n\n", app.Name, cmd.Name, cmd.Usage, synopsis)
 		fmt.Fprintf(w, "%s\n\n", strings.TrimSpace(cmd.Description))
 		flagList(w, cmd.Flags)
 	}
@@ -98,6 +99,14 @@ U by nobody else.
 		for _, r := range part {
 			fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", r.Code, r.Severity, cell(r.Title), cell(r.Help), cell(r.Invariants))
 		}
+	}
+	fmt.Fprint(w, "\n## Invariants\n\nWhat holds on every sound device, and which code says that it does not.\n\n| invariant | holds | codes |\n| --- | --- | --- |\n")
+	for _, i := range finding.Invariants() {
+		codes := "only a running kernel can see it"
+		if cs := finding.CodesFor(i.ID); len(cs) > 0 {
+			codes = strings.Trim(fmt.Sprint(cs), "[]")
+		}
+		fmt.Fprintf(w, "| %s | %s | %s |\n", i.ID, cell(i.Text), codes)
 	}
 }
 

@@ -16,7 +16,7 @@ func writeHelp(w io.Writer, app *cli.App, cmd *cli.Command) error {
 	name, usage, args, text, flags := app.Name, app.Usage, app.ArgsUsage, app.Description, app.Flags
 	if cmd != nil {
 		name, usage, text, flags = app.Name+" "+cmd.Name, cmd.Usage, cmd.Description, cmd.Flags
-		args = "[flags] " + cmd.ArgsUsage
+		args = strings.TrimSpace("[flags] " + cmd.ArgsUsage)
 	}
 	fmt.Fprintf(&b, "%s - %s\n\nUsage: %s %s\n\n%s\n", name, usage, name, args, strings.TrimSpace(text))
 	if cmd == nil && len(app.Commands) > 0 {

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"bctl/internal/render"
+)
+
+const demoDescription = `Formats a scratch image as a cache device, shows its superblock, its buckets and their map, and checks it. Each
+command is printed before it runs. The image is sparse, and removed in the end.
+
+Examples:
+
+    bctl demo
+`
+
+func demoCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "demo",
+		Usage:       "show what bctl does, on a scratch image",
+		Description: demoDescription,
+		Action:      demo,
+	}
+}
+
+// demoSteps are the command lines; IMAGE becomes the scratch image. 1024 buckets are more than the kernel's
+// least, and few enough for a map that fits a screen.
+var demoSteps = []string{
+	"format --cache IMAGE --size 64M --bucket 64k --label demo",
+	"show-super IMAGE",
+	"show-buckets --summary IMAGE",
+	"show-buckets --limit 8 IMAGE",
+	"show-buckets --map IMAGE",
+	"fsck IMAGE",
+}
+
+// demo runs them as if each were typed.
+func demo(c *cli.Context) error {
+	if err := noMore(c, 0); err != nil {
+		return err
+	}
+	if f := outputFormat(c); f != render.Table {
+		return usagef("demo is for people: it has no %s", f)
+	}
+	dir, err := os.MkdirTemp("", "bctl-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	image := filepath.Join(dir, "cache.img")
+	for i, step := range demoSteps {
+		if i > 0 {
+			fmt.Fprintln(c.App.Writer)
+		}
+		args := append([]string{"bctl"}, strings.Fields(strings.ReplaceAll(step, "IMAGE", image))...)
+		fmt.Fprintf(c.App.Writer, "$ %s\n", strings.Join(args, " "))
+		args = append(args, "--color", c.String("color"))
+		if isQuiet(c) {
+			args = append(args, "--quiet")
+		}
+		if code := run(c.Context, args, c.App.Writer, c.App.ErrWriter); code != exitFine {
+			return exitWith(code)
+		}
+	}
+	return nil
+}

@@ -19,12 +19,7 @@ test:
 
 # Each fuzz target in turn, for FUZZTIME.
 fuzz:
-	@set -e; for pkg in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-			echo "== $$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
-		done; \
-	done
+	.ci/fuzz $(FUZZTIME)
 
 # The manual and the list of findings, from the tables that the program runs on.
 docs:

@@ -79,6 +79,9 @@ func (t *Buckets) Prio(b ondisk.Bucket) uint16 { return uint16(t.gens[b] >> 16) 
 // GenKnown reports whether the prio chain could be read for b.
 func (t *Buckets) GenKnown(b ondisk.Bucket) bool { return !t.has(b, flagGenUnknown) }
 
+// GenSeen reports whether, where the prio chain could not be read, a pointer told the gen.
+func (t *Buckets) GenSeen(b ondisk.Bucket) bool { return t.has(b, flagGenSeen) }
+
 // Sectors is the sum of the bucket's live extent pieces.
 func (t *Buckets) Sectors(b ondisk.Bucket) uint32 { return atomic.LoadUint32(&t.sectors[b]) }
 

@@ -82,6 +82,9 @@ func Open(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*Cach
 	return c, c.read()
 }
 
+// Reader is the device.
+func (c *Cache) Reader() io.ReaderAt { return c.r }
+
 // registered reports whether there is metadata to read. A cache that make-bcache wrote has none; one whose SYNC bit
 // was lost has a journal that proves it.
 func (c *Cache) registered() bool {

@@ -114,3 +114,49 @@ func (c *Cache) passes(f Filter, b ondisk.Bucket) bool {
 		(f.Inode < 0 || slices.Contains(t.Inodes(b), uint32(f.Inode))) &&
 		(f.GenAbove < 0 || int(t.Gen(b)) > f.GenAbove)
 }
+
+// PrioRow is one set of the prio chain.
+type PrioRow struct {
+	Set         int           `json:"set"`
+	Bucket      ondisk.Bucket `json:"bucket"`
+	Seq         uint64        `json:"seq"`
+	Next        ondisk.Bucket `json:"next_bucket"`
+	Csum        string        `json:"csum"` // ok or bad
+	First       ondisk.Bucket `json:"first_bucket"`
+	Last        ondisk.Bucket `json:"last_bucket"`
+	GensDiffer  int           `json:"gens_differ"`  // from those that pointers imply
+	PriosDiffer int           `json:"prios_differ"` // from those that marks imply
+	Error       string        `json:"error"`
+}
+
+// PrioRows returns the chain.
+func (c *Cache) PrioRows() (rows []PrioRow) {
+	for i, l := range c.Chain.Links {
+		r := PrioRow{Set: i, Bucket: l.Bucket, Seq: l.Seq, Next: l.Next, Csum: "ok", First: l.First, Last: l.First + ondisk.Bucket(l.Count) - 1}
+		if l.Err != nil {
+			r.Csum, r.Error = "bad", l.Err.Error()
+			rows = append(rows, r)
+			continue
+		}
+		for b := r.First; b <= r.Last; b++ {
+			if c.Buckets.Gen(b) != c.Buckets.DiskGen(b) {
+				r.GensDiffer++
+			}
+			if c.Buckets.registeredPrio(b) != c.Buckets.Prio(b) {
+				r.PriosDiffer++
+			}
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// PrioChange is a bucket whose entry in the prio chain changes.
+type PrioChange struct {
+	Bucket  ondisk.Bucket `json:"bucket"`
+	OldGen  uint8         `json:"old_gen"`
+	Gen     uint8         `json:"gen"`
+	OldPrio uint16        `json:"old_prio"`
+	Prio    uint16        `json:"prio"`
+	Mark    string        `json:"mark"`
+}

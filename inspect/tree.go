@@ -22,6 +22,7 @@ type Tree struct {
 	Surviving int64 // pieces that newer keys of their leaf left
 
 	leaves []child
+	above  [][]child // the nodes of all other levels, the root first
 	seqs   map[uint64]ondisk.Bucket
 	mu     sync.Mutex
 }
@@ -105,6 +106,7 @@ func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
 		c.Tree.leaves = nodes
 		return nil, nil
 	}
+	c.Tree.above = append(c.Tree.above, nodes)
 	var next []child
 	for i, keys := range below {
 		lower := ondisk.Pos{}

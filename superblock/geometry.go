@@ -92,6 +92,12 @@ func (g *Geometry) BucketOf(s ondisk.Sector) ondisk.Bucket { return ondisk.Bucke
 // Remainder is bucket_remainder: how far s lies inside its bucket.
 func (g *Geometry) Remainder(s ondisk.Sector) ondisk.Sector { return s & (g.BucketSectors - 1) }
 
+// Blocks is bytes rounded up to whole blocks, in sectors: set_blocks.
+func (g *Geometry) Blocks(bytes int64) ondisk.Sector {
+	sectors := ondisk.Sector((bytes + ondisk.SectorBytes - 1) / ondisk.SectorBytes)
+	return (sectors + g.BlockSectors - 1) / g.BlockSectors * g.BlockSectors
+}
+
 // Contains reports whether a pointer or a chain may name b: not the superblock's buckets, not past the end.
 func (g *Geometry) Contains(b ondisk.Bucket) bool { return b >= g.FirstBucket && b < g.NBuckets }
 

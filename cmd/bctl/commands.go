@@ -21,7 +21,10 @@ func allCommands() []*cli.Command {
 		showSuperCommand(),
 		formatCommand(),
 		showBucketsCommand(),
+		showPriosCommand(),
 		fsckCommand(),
+		rewritePriosCommand(),
+		undoCommand(),
 		demoCommand(),
 	}
 }

@@ -159,17 +159,22 @@ func bucketRange(c *cli.Context, f *inspect.Filter) error {
 		return nil
 	}
 	s := c.String("bucket")
+	var ok bool
+	if f.First, f.Last, ok = parseBuckets(s); !ok {
+		return usagef("--bucket %q: not a bucket number or a range A-B", s)
+	}
+	return nil
+}
+
+// parseBuckets reads A-B, or A alone.
+func parseBuckets(s string) (first, last ondisk.Bucket, ok bool) {
 	a, b, isRange := strings.Cut(s, "-")
 	if !isRange {
 		b = a
 	}
-	first, err1 := strconv.ParseUint(a, 10, 64)
-	last, err2 := strconv.ParseUint(b, 10, 64)
-	if err1 != nil || err2 != nil || last < first {
-		return usagef("--bucket %q: not a bucket number or a range A-B", s)
-	}
-	f.First, f.Last = ondisk.Bucket(first), ondisk.Bucket(last)
-	return nil
+	x, err1 := strconv.ParseUint(a, 10, 64)
+	y, err2 := strconv.ParseUint(b, 10, 64)
+	return ondisk.Bucket(x), ondisk.Bucket(y), err1 == nil && err2 == nil && x <= y
 }
 
 func bucketView(c *cli.Context, name string, cache *inspect.Cache, f inspect.Filter) render.View[inspect.BucketRow] {

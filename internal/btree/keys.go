@@ -156,6 +156,20 @@ func endsBy(p, o Piece) bool {
 	return p.Inode < o.Inode || p.Inode == o.Inode && p.End <= o.Start
 }
 
+// Every calls do for each key of all bsets, dead ones too.
+func (n *Node) Every(do func(k *ondisk.Bkey)) {
+	for _, s := range n.Sets {
+		for at := s.from; at < s.to; {
+			k, size, err := ondisk.DecodeKey(n.Keys[at:s.to])
+			if err != nil {
+				break // reported
+			}
+			do(&k)
+			at += size
+		}
+	}
+}
+
 // Children decodes the keys of an interior node, newest bset first.
 func (n *Node) Children() []ondisk.Bkey {
 	var out []ondisk.Bkey

@@ -143,8 +143,7 @@ func (rd *Reader) parse() {
 		if !rd.set(h, at, end) {
 			return
 		}
-		sectors := ondisk.Sector((h.Bytes() + ondisk.SectorBytes - 1) / ondisk.SectorBytes)
-		at += (sectors + block - 1) / block * block
+		at += rd.g.Blocks(h.Bytes())
 	}
 	for b := at; b+block <= end; b += block {
 		if h, err := ondisk.DecodeBsetHeader(rd.buf[b.Bytes():]); err == nil && h.Seq == first.Seq {

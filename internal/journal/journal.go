@@ -174,7 +174,7 @@ func (l *Log) scanBucket(ring int, w *window) (out ringBucket) {
 		switch {
 		case err == nil:
 			out.entries = append(out.entries, e)
-			off += l.blocks(e.Bytes)
+			off += l.g.Blocks(e.Bytes)
 			seen = off
 			continue
 		case !errors.Is(err, ondisk.ErrMagic) && !errors.Is(err, ondisk.ErrShort):

@@ -82,7 +82,7 @@ func (l *Log) judgeStops(n Entry) {
 	for _, e := range l.Live {
 		live[e.Seq] = true
 	}
-	end := n.Offset + l.blocks(n.Bytes)
+	end := n.Offset + l.g.Blocks(n.Bytes)
 	next := (n.Ring + 1) % l.g.NJournal
 	torn := false
 	for _, s := range l.stops {
@@ -101,11 +101,6 @@ func (l *Log) judgeStops(n Entry) {
 		l.tornMagic(n.Ring, end)
 		l.tornMagic(next, 0)
 	}
-}
-
-func (l *Log) blocks(bytes int64) ondisk.Sector {
-	sectors := ondisk.Sector((bytes + ondisk.SectorBytes - 1) / ondisk.SectorBytes)
-	return (sectors + l.g.BlockSectors - 1) / l.g.BlockSectors * l.g.BlockSectors
 }
 
 // tornMagic finds an entry whose magic alone is damaged, where the next one would stand.

@@ -1,0 +1,40 @@
+package inspect
+
+import (
+	"sync"
+
+	"bctl/internal/btree"
+	"bctl/internal/finding"
+	"bctl/internal/ondisk"
+)
+
+// EveryPointer calls visit for each pointer of each key on the device, one at a time: those of dead keys in older
+// bsets, of freed nodes' records, of the nodes themselves, and of the live journal. Errors: the context's.
+func (c *Cache) EveryPointer(visit func(p ondisk.Ptr)) error {
+	var mu sync.Mutex
+	take := func(k *ondisk.Bkey) {
+		for _, p := range k.Ptr[:k.Ptrs()] {
+			visit(p)
+		}
+	}
+	quiet := func(finding.Finding) {} // the first walk reported
+	for i, nodes := range append(append([][]child{}, c.Tree.above...), c.Tree.leaves) {
+		level := len(c.Tree.above) - i
+		err := c.eachNode(nodes, quiet, level, nil, func(_ int, n *btree.Node) {
+			mu.Lock()
+			defer mu.Unlock()
+			take(&n.Key)
+			n.Every(take)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	keys, _ := ondisk.DecodeKeys(c.keys.keys)
+	for i := range keys {
+		take(&keys[i])
+	}
+	uuid := c.Journal.Newest.UUIDBucket.Bkey
+	take(&uuid)
+	return nil
+}

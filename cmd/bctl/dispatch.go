@@ -19,6 +19,7 @@ var otherNames = [][2]string{
 	{"bcache-super-show", "what bcache-tools' prints, byte for byte"},
 	{"make-bcache", "bctl format, with the output of bcache-tools'"},
 	{"mkfs.bcache", "the same"},
+	{"fsck.bcache", "bctl fsck, with the flags that fsck(8) passes on"},
 }
 
 // programFor finds the program for argv[0], and the name its messages begin with.
@@ -28,6 +29,10 @@ func programFor(argv0 string) (string, program) {
 		return name, superShow
 	case "make-bcache", "mkfs.bcache":
 		return name, makeBcache(name)
+	case "fsck.bcache":
+		return name, func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+			return runApp(ctx, soloApp(name, fsckBcacheCommand()), args, stdout, stderr)
+		}
 	default:
 		return "bctl", func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return runApp(ctx, bctlApp(), args, stdout, stderr)

@@ -23,12 +23,16 @@ cache device showed is erased; on a backing device, what lies in the volume's da
 
 When a block device is closed, udev looks at it, and a system with bcache's rules registers it with the kernel.
 
+With --init the cache is complete, so that no kernel need register it first; with --attach the backing devices are
+attached to it as well.
+
 Called as make-bcache or mkfs.bcache, bctl takes the same flags and prints what make-bcache prints.
 
 Examples:
 
     bctl format -C /dev/nvme0n1p3 -B /dev/sdb /dev/sdc --writeback
-    bctl format -C cache.img --size 1G -b 256k
+    bctl format -C cache.img --size 1G -b 256k --init
+    bctl format -C cache.img -B back.img --size 1G --attach
     bctl format -B /dev/sdb --cset-uuid bf34e38e-2e6e-40cb-ac72-14c563e8e54f --dry-run
 `
 
@@ -48,6 +52,8 @@ func formatFlags() []cli.Flag {
 		&cli.StringFlag{Name: "cache-replacement-policy", Aliases: []string{"cache_replacement_policy"}, Usage: "cache device: `POLICY` is lru, fifo or random", Value: "lru"},
 		&cli.BoolFlag{Name: "wipe-bcache", Usage: "overwrite a bcache superblock"},
 		&cli.BoolFlag{Name: "force", Usage: "overwrite other signatures and partition tables"},
+		&cli.BoolFlag{Name: "init", Usage: "cache device: write the empty journal, prio chain, uuids and btree too, as the first registration would"},
+		&cli.BoolFlag{Name: "attach", Usage: "attach the backing devices to the cache; implies --init"},
 		&cli.StringFlag{Name: "size", Usage: "make the devices: new image files of `SIZE`"},
 		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "check everything, write nothing"},
 	}
@@ -78,6 +84,8 @@ type formatOptions struct {
 	wipeBcache       bool
 	force            bool
 	dryRun           bool
+	init             bool         // make the set's metadata too
+	attach           bool         // and the backing devices' slots
 	size             int64        // of the image files to make; 0: the devices exist
 	note             func(string) // says something that is no error
 }
@@ -86,6 +94,7 @@ type formatOptions struct {
 func readFormat(c *cli.Context) (o formatOptions, err error) {
 	o = formatOptions{
 		caches: c.StringSlice("cache"), backings: c.StringSlice("bdev"),
+		init: c.Bool("init") || c.Bool("attach"), attach: c.Bool("attach"),
 		wipeBcache: c.Bool("wipe-bcache"), force: c.Bool("force"), dryRun: c.Bool("dry-run"),
 		note: func(text string) {
 			if !isQuiet(c) {
@@ -133,6 +142,10 @@ func (o *formatOptions) readDevices(c *cli.Context) error {
 		return usagef("%s: a set has one cache device, and %s is it", o.caches[1], o.caches[0])
 	case slices.Contains(o.caches, "") || slices.Contains(o.backings, ""):
 		return usagef("a device has no name")
+	case o.init && len(o.caches) == 0:
+		return usagef("--init and --attach: no cache device is given (-C DEV)")
+	case o.attach && len(o.backings) == 0:
+		return usagef("--attach: no backing device is given (-B DEV...)")
 	case c.IsSet("uuid") && len(o.caches)+len(o.backings) > 1:
 		return usagef("--uuid: it is of one device, and %d are given", len(o.caches)+len(o.backings))
 	}

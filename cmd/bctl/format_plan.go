@@ -13,6 +13,7 @@ import (
 
 	"bctl/internal/blockdev"
 	"bctl/internal/ondisk"
+	"bctl/internal/plan"
 	"bctl/internal/signature"
 	"bctl/superblock"
 )
@@ -26,7 +27,8 @@ type target struct {
 	super   *ondisk.Super
 	zero    []span // besides the start; magics to erase, an old journal
 	left    []signature.Found
-	made    bool // by us: to be removed if nothing comes of it
+	made    bool       // by us: to be removed if nothing comes of it
+	set     *plan.Plan // the set's metadata, to be written before the superblock; nil: the kernel makes it
 }
 
 // A span is bytes that will be zero, and why.
@@ -59,6 +61,9 @@ func runFormat(ctx context.Context, o formatOptions) (done []*target, err error)
 		if err := t.plan(o); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.path, err)
 		}
+	}
+	if err := o.planSet(targets); err != nil {
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

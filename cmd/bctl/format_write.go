@@ -51,6 +51,9 @@ func (t *target) write(o formatOptions) error {
 			return err
 		}
 	}
+	if err := t.writeSet(); err != nil {
+		return fmt.Errorf("%s: %w", t.path, err)
+	}
 	if _, err := t.dev.WriteAt(t.super.Append(nil), ondisk.SuperOffset); err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package transaction
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 
 	"bctl/inspect"
@@ -23,7 +21,9 @@ func (t *Tx) RewritePrios() (buckets []ondisk.Bucket, seq uint64, err error) {
 	}
 	next := old // behind the last set stands the head of the chain before
 	for i := len(buckets) - 1; i >= 0; i-- {
-		b, err := t.prioSet(i, seq, next)
+		b, err := encodePrioSet(&t.g, i, seq, next, func(b ondisk.Bucket) ondisk.PrioEntry {
+			return ondisk.PrioEntry{Prio: t.Prio(b), Gen: t.Gen(b)}
+		})
 		if err != nil {
 			return nil, 0, err
 		}
@@ -32,25 +32,6 @@ func (t *Tx) RewritePrios() (buckets []ondisk.Bucket, seq uint64, err error) {
 	}
 	t.entry.PrioBucket[t.g.ThisDev] = uint64(buckets[0])
 	return buckets, seq, nil
-}
-
-// prioSet encodes set i, and decodes it again.
-func (t *Tx) prioSet(i int, seq, next uint64) ([]byte, error) {
-	per := t.g.PriosPerBucket()
-	set := ondisk.PrioSet{Seq: seq, NextBucket: next, Data: make([]ondisk.PrioEntry, per)}
-	set.Tail = make([]byte, int(t.g.MetaSectors.Bytes())-ondisk.PrioSetBytes-3*per)
-	for k := range set.Data {
-		if b := ondisk.Bucket(i*per + k); b < t.g.NBuckets {
-			set.Data[k] = ondisk.PrioEntry{Prio: t.Prio(b), Gen: t.Gen(b)}
-		}
-	}
-	set.Seal(t.g.SetMagic)
-	b := set.Append(nil)
-	again, err := ondisk.DecodePrioSet(b, t.g.SetMagic)
-	if err != nil || !bytes.Equal(again.Append(nil), b) {
-		return nil, fmt.Errorf("prio set %d: %w", i, errors.Join(ErrEncode, err))
-	}
-	return b, nil
 }
 
 // Changes lists the buckets whose entries in the chain differ from the old chain's.

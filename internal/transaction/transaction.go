@@ -14,7 +14,6 @@
 package transaction
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -107,13 +106,10 @@ func (t *Tx) Commit() (*plan.Plan, error) {
 	if err := t.reserve(); err != nil {
 		return nil, err
 	}
-	t.entry.Seal(t.g.SetMagic)
-	b := t.entry.Append(nil)
-	again, err := ondisk.DecodeJset(b, t.g.SetMagic)
-	if err != nil || !bytes.Equal(again.Append(nil), b) {
-		return nil, fmt.Errorf("journal entry %d: %w", t.entry.Seq, errors.Join(ErrEncode, err))
+	b, err := sealJset(&t.g, &t.entry)
+	if err != nil {
+		return nil, err
 	}
-	b = append(b, make([]byte, t.g.Blocks(int64(len(b))).Bytes()-int64(len(b)))...)
 	p := new(plan.Plan)
 	p.Then(t.puts...)
 	off := t.c.Journal.Sector(t.at).Bytes()

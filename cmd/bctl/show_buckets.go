@@ -62,8 +62,8 @@ func showBuckets(c *cli.Context) error {
 	if c.Bool("map") && format != render.Table {
 		return usagef("--map is a picture: it contradicts --format %s", format)
 	}
-	if c.Bool("map") && c.Bool("summary") {
-		return usagef("--map contradicts --summary")
+	if err := wholeOnly(c); err != nil {
+		return err
 	}
 	dev, err := blockdev.Open(name)
 	if err != nil {
@@ -88,6 +88,18 @@ func showBuckets(c *cli.Context) error {
 		return err
 	}
 	return damageExit(c, name, &found)
+}
+
+// wholeOnly refuses flags that choose buckets together with those that show the whole device.
+func wholeOnly(c *cli.Context) error {
+	for _, whole := range []string{"map", "summary"} {
+		for _, other := range []string{"summary", "mark", "inode", "bucket", "gen-above", "sort", "limit"} {
+			if whole != other && c.Bool(whole) && c.IsSet(other) {
+				return usagef("--%s shows the whole device: it contradicts --%s", whole, other)
+			}
+		}
+	}
+	return nil
 }
 
 // openCache reads the cache on dev. Errors name it.

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -38,12 +38,12 @@ func undo(c *cli.Context) error {
 		return usagef("want an undo file and a device, see bctl undo --help")
 	}
 	file, name, dry := c.Args().Get(0), c.Args().Get(1), c.Bool("dry-run")
-	f, err := os.Open(file)
+	f, err := blockdev.Open(file) // a fifo would make os.Open wait
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	u, err := plan.ReadUndo(f)
+	u, err := plan.ReadUndo(io.NewSectionReader(f, 0, f.Size()))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}

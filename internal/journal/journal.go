@@ -13,7 +13,6 @@
 package journal
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -305,5 +304,3 @@ func insert(list []Entry, e Entry, added bool) ([]Entry, bool) {
 	}
 	return slices.Insert(list, at, e), true
 }
-
-func bySeq(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) }

@@ -197,10 +197,19 @@ func (r *rewriteReport) write(c *cli.Context) error {
 				}
 			}
 		},
-		Columns: prioChangeColumns, Notes: c.App.ErrWriter,
+		Columns: prioChangeColumns, Limit: shownChanges,
 	}
-	return render.Write(c.App.Writer, outputFormat(c), view)
+	if err := render.Write(c.App.Writer, outputFormat(c), view); err != nil {
+		return err
+	}
+	if n := len(r.Changed) - shownChanges; n > 0 && outputFormat(c) == render.Table && !isQuiet(c) {
+		fmt.Fprintf(c.App.ErrWriter, "bctl: %d more buckets change, --json lists all\n", n)
+	}
+	return nil
 }
+
+// shownChanges is how many changed buckets a table lists.
+const shownChanges = 20
 
 // optionalName leaves a line out of the table.
 func optionalName(name string, shown bool) string {

@@ -10,7 +10,7 @@ func (rd *Reader) keys(s *Set) {
 	n := &rd.node
 	var w orderWatch
 	w.leaf = n.Level == 0
-	odd, zeros := 0, 0
+	odd, zeros, atZero := 0, 0, 0
 	for at := s.from; at < s.to; {
 		k, size, err := ondisk.DecodeKey(n.Keys[at:s.to])
 		if err != nil {
@@ -20,11 +20,14 @@ func (rd *Reader) keys(s *Set) {
 		if !k.PadsZero() {
 			odd++
 		}
-		if w.leaf && k.IsZero() && k.Size() > 0 {
-			zeros++
-		}
 		w.next(&k)
-		if w.leaf && k.Size() > 0 {
+		switch {
+		case !w.leaf || k.Size() == 0:
+		case k.IsZero():
+			zeros++
+		case k.Offset() == 0: // it covers nothing, so no extent will show that it is malformed (K62)
+			atZero++
+		default:
 			n.pieces = append(n.pieces, Piece{Start: startOf(&k), End: k.Offset(), Inode: k.Inode(), At: uint32(at)})
 		}
 		s.Count++
@@ -36,6 +39,9 @@ func (rd *Reader) keys(s *Set) {
 	}
 	if zeros > 0 {
 		rd.emit(finding.BTZeroKey, s.Sector, "%d records of freed nodes", zeros)
+	}
+	if atZero > 0 {
+		rd.emit(finding.EXSize, s.Sector, "%d extents that end at sector 0 of their volume", atZero)
 	}
 	if w.falls > 0 {
 		rd.emit(finding.BTOrder, s.Sector, "%d keys out of order, first %s", w.falls, w.firstFall)

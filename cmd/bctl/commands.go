@@ -25,6 +25,7 @@ func allCommands() []*cli.Command {
 		fsckCommand(),
 		rewritePriosCommand(),
 		undoCommand(),
+		allocBenchCommand(),
 		demoCommand(),
 	}
 }

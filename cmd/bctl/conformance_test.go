@@ -32,7 +32,7 @@ func (s subject) run(args ...string) result {
 }
 
 // apart are commands that do not take devices alone; their own tests say what they do with bad ones.
-var apart = []string{"demo", "undo"}
+var apart = []string{"alloc-bench", "demo", "undo"}
 
 // writers change a sane device.
 var writers = []string{"format", "rewrite-prios"}

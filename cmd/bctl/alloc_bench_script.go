@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"bctl/alloc"
+	"bctl/internal/render"
+)
+
+// allocScript is --script: the decisions, and nothing else.
+func allocScript(c *cli.Context, model alloc.Model) error {
+	if err := refuse(c, "--script", allFlagsBut(c, "script", "model")...); err != nil {
+		return err
+	}
+	if format := outputFormat(c); format != render.Table {
+		return usagef("--script prints lines of its own: it contradicts --format %s", format)
+	}
+	if c.NArg() > 0 {
+		return usagef("--script starts from its own state: no DEVICE goes with it")
+	}
+	f, err := openPlain(c.String("script"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = alloc.RunScript(f, c.App.Writer, model)
+	var bad *alloc.ScriptError
+	switch {
+	case errors.As(err, &bad):
+		return usagef("%s: %v", f.Name(), bad)
+	case err != nil:
+		return fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return nil
+}

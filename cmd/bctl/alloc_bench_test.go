@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const allocCases = "../../testdata/alloc"
+
+// The two outputs that were recorded with every op echoed behind "> ", which the language does not have.
+var echoedCases = []string{"random-limit.out", "random-policy.out"}
+
+// The command prints for each script what the kernel's own alloc.c decided, byte for byte.
+func TestAllocScripts(t *testing.T) {
+	scripts, err := filepath.Glob(filepath.Join(allocCases, "*.txt"))
+	if err != nil || len(scripts) < 50 {
+		t.Fatalf("%d scripts, %v", len(scripts), err)
+	}
+	for _, script := range scripts {
+		base := strings.TrimSuffix(script, ".txt")
+		old := base + ".v46.out"
+		if _, err := os.Stat(old); err != nil {
+			old = "" // no output of 4.6 was recorded for it
+		}
+		for model, out := range map[string]string{"": base + ".out", "5.8": base + ".out", "4.6": old} {
+			if out == "" {
+				continue
+			}
+			args := []string{"alloc-bench", "--script", script}
+			if model != "" {
+				args = append(args, "--model", model)
+			}
+			want, err := os.ReadFile(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range echoedCases {
+				if filepath.Base(out) == name {
+					want = withoutEchoes(want)
+				}
+			}
+			if got := bctl(args...); got.code != 0 || got.stderr != "" || got.stdout != string(want) {
+				t.Errorf("%s, model %q: exit %d, said %q, or other decisions", script, model, got.code, got.stderr)
+			}
+		}
+	}
+}
+
+func withoutEchoes(out []byte) []byte {
+	var kept []byte
+	for line := range bytes.Lines(out) {
+		if !bytes.HasPrefix(line, []byte("> ")) {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
+}
+
+func TestAllocScriptErrors(t *testing.T) {
+	dir := t.TempDir()
+	script := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := script("good", "config nbuckets=600\n")
+	for _, test := range []struct {
+		text string
+		says []string
+	}{
+		{"config nbuckets=12\n", []string{"line 1", "nbuckets"}},
+		{"\n# well\nfrobnicate 1\n", []string{"line 3", "frobnicate"}},
+		{"touch x\n", []string{"line 1", "touch"}},
+		{"config policy=mru\n", []string{"line 1", "mru"}},
+		{"unpin 5\n", []string{"line 1", "unpinned"}},
+		{strings.Repeat("x", 2<<20), []string{"line 1", "too long"}},
+	} {
+		path := script("bad", test.text)
+		wantLine(t, test.text[:min(20, len(test.text))], bctl("alloc-bench", "--script", path), exitUsage, append(test.says, path)...)
+	}
+	missing := filepath.Join(dir, "missing")
+	wantLine(t, "missing", bctl("alloc-bench", "--script", missing), exitCannot, missing)
+	wantLine(t, "directory", bctl("alloc-bench", "--script", dir), exitCannot, dir)
+	wantLine(t, "model", bctl("alloc-bench", "--script", good, "--model", "7.1"), exitUsage, "7.1", "6.2")
+	wantLine(t, "format", bctl("alloc-bench", "--script", good, "--json"), exitUsage, "json")
+	wantLine(t, "device", bctl("alloc-bench", "--script", good, good), exitUsage, "DEVICE")
+}

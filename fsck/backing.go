@@ -16,6 +16,7 @@ var backingCodes = []faultCode{
 	{superblock.ErrCacheMode, finding.BDState},
 	{superblock.ErrAttachedNoSet, finding.BDState},
 	{superblock.ErrLabel, finding.BDFields},
+	{superblock.ErrLeftovers, finding.BDFields},
 	{superblock.ErrMountTime, finding.BDFields},
 	{superblock.ErrOffset, finding.BDSuper},
 	{superblock.ErrMagic, finding.BDSuper},

@@ -134,7 +134,7 @@ func (l *Log) judgeOrder(chains [][]Entry) {
 	}
 	for i := 1; i < len(l.Live); i++ {
 		a, b := l.Live[i-1], l.Live[i]
-		if step := (b.Ring - a.Ring + l.g.NJournal) % l.g.NJournal; step > 1 {
+		if step := (b.Ring - a.Ring + l.g.NJournal) % l.g.NJournal; step > 1 && b.Seq == a.Seq+1 {
 			l.emit(finding.JROrder, b, "journal: entry %d stands %d buckets behind entry %d", b.Seq, step, a.Seq)
 		}
 	}

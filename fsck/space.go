@@ -70,7 +70,9 @@ func (c *checker) space() {
 	}
 	share(finding.SPDirty, marks[inspect.Dirty], dirtyPercent, "hold dirty data")
 	share(finding.SPMetadata, marks[inspect.Metadata], metadataPercent, "hold metadata")
-	share(finding.SPLeaked, leaked, leakedPercent, "hold nothing, but have a prio")
+	if c.c.Tree.Intact { // what is lost referred to some of them
+		share(finding.SPLeaked, leaked, leakedPercent, "hold nothing, but have a prio")
+	}
 }
 
 // fill notes a tree that garbage collection would shrink.

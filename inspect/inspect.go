@@ -142,10 +142,8 @@ func (c *Cache) readPrios() {
 		next = l.First + ondisk.Bucket(l.Count)
 	}, c.o.Sink)
 	c.Buckets.unknownGens(next, c.Geo.NBuckets)
-	for _, l := range c.Chain.Links {
-		if l.Err == nil {
-			c.Buckets.set(l.Bucket, flagPrio)
-		}
+	for _, l := range c.Chain.Links { // the unreadable ones too: whatever else stands there is in the wrong place
+		c.Buckets.set(l.Bucket, flagPrio)
 	}
 }
 

@@ -77,9 +77,16 @@ func (c *Cache) judgeRootGen(p ondisk.Ptr) {
 	}
 }
 
+// branch is what a node's keys lead to.
+type branch struct {
+	keys  []ondisk.Bkey // of an interior node's children, newest bset first
+	fits  bool          // they are keys of the node's level
+	whole bool          // and all of them
+}
+
 // adoptLevel reads all nodes of a level and returns the live ones of the level below, in order.
 func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
-	below := make([][]ondisk.Bkey, len(nodes))
+	below := make([]branch, len(nodes))
 	reachable := make([]bool, len(nodes))
 	err := c.eachNode(nodes, c.o.Sink, level, func(i int) bool {
 		reachable[i] = c.claim(nodes[i], level)
@@ -91,7 +98,7 @@ func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
 			lower = nodes[i-1].pos()
 		}
 		if level == 0 {
-			c.adoptLeaf(n, lower)
+			below[i].fits = c.adoptLeaf(n, lower)
 		} else {
 			below[i] = c.adoptInterior(n)
 		}
@@ -103,23 +110,27 @@ func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
 	}
 	nodes, below = c.reached(level, nodes, below, reachable)
 	if level == 0 {
-		c.Tree.leaves = nodes
+		for i := range nodes {
+			if below[i].fits {
+				c.Tree.leaves = append(c.Tree.leaves, nodes[i])
+			}
+		}
 		return nil, nil
 	}
 	c.Tree.above = append(c.Tree.above, nodes)
 	var next []child
-	for i, keys := range below {
+	for i, b := range below {
 		lower := ondisk.Pos{}
 		if i > 0 {
 			lower = nodes[i-1].pos()
 		}
-		next = append(next, c.liveChildren(nodes[i].key(), lower, level, keys)...)
+		next = append(next, c.liveChildren(nodes[i].key(), lower, level, b)...)
 	}
 	return next, nil
 }
 
 // reached drops the nodes that were not read, because another parent already led there.
-func (c *Cache) reached(level int, nodes []child, below [][]ondisk.Bkey, ok []bool) (n []child, b [][]ondisk.Bkey) {
+func (c *Cache) reached(level int, nodes []child, below []branch, ok []bool) (n []child, b []branch) {
 	for i := range nodes {
 		if ok[i] {
 			n, b = append(n, nodes[i]), append(b, below[i])
@@ -193,20 +204,21 @@ func (c *Cache) noteNode(n *btree.Node) {
 	c.Tree.seqs[n.Seq()] = b
 }
 
-// adoptLeaf adopts from every extent that survives within its own node, and checks that they lie within it.
-func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) {
+// adoptLeaf adopts from every extent that survives within its own node, and checks that they lie within it. It
+// reports whether they are extents at all.
+func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) bool {
 	pieces := n.Extents()
 	for _, s := range n.Sets {
 		atomic.AddInt64(&c.Tree.LeafKeys, int64(s.Count))
 	}
 	atomic.AddInt64(&c.Tree.Surviving, int64(len(pieces)))
 	if len(pieces) == 0 {
-		return
+		return true
 	}
 	first, last := pieces[0], pieces[len(pieces)-1]
 	if last.Inode == ondisk.MaxInode && last.End == ondisk.MaxKeyOffset {
 		c.nodeFinding(n, finding.BTLevel, "it holds the keys of an interior node")
-		return
+		return false
 	}
 	if end := (ondisk.Pos{Inode: last.Inode, Offset: last.End}); end.Compare(n.Key.Pos()) > 0 {
 		c.nodeFinding(n, finding.BTShort, "its last extent ends at %v, the node at %v", end, n.Key.Pos())
@@ -218,6 +230,7 @@ func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) {
 		k := n.Keys.Key(p)
 		c.adoptKey(&k, false)
 	}
+	return true
 }
 
 func (c *Cache) nodeFinding(n *btree.Node, code finding.Code, format string, args ...any) {
@@ -250,16 +263,16 @@ func (c *Cache) outside(k *ondisk.Bkey) bool {
 }
 
 // adoptInterior adopts from all keys of a node, those of freed nodes too, and returns them, newest bset first.
-func (c *Cache) adoptInterior(n *btree.Node) []ondisk.Bkey {
+func (c *Cache) adoptInterior(n *btree.Node) branch {
 	keys, bad := n.Children(), 0
 	for i := range keys {
-		if c.notChild(&keys[i]) != "" {
+		if k := &keys[i]; c.notChild(k) != "" || k.Size() != c.Geo.NodeSectors {
 			bad++
 		}
 	}
-	if bad > 1 && bad == len(keys) {
-		c.nodeFinding(n, finding.BTLevel, "none of its %d keys can be a child", bad)
-		return nil
+	if bad > 1 && 2*bad > len(keys) { // an extent of a whole bucket has a child's shape
+		c.nodeFinding(n, finding.BTLevel, "%d of its %d keys cannot be a child", bad, len(keys))
+		return branch{}
 	}
 	for i := range keys {
 		if why := c.notChild(&keys[i]); why != "" {
@@ -268,7 +281,8 @@ func (c *Cache) adoptInterior(n *btree.Node) []ondisk.Bkey {
 		}
 		c.adoptKey(&keys[i], keys[i].IsZero())
 	}
-	return slices.DeleteFunc(keys, func(k ondisk.Bkey) bool { return k.IsZero() || c.notChild(&k) != "" })
+	keys = slices.DeleteFunc(keys, func(k ondisk.Bkey) bool { return k.IsZero() || c.notChild(&k) != "" })
+	return branch{keys, true, n.Whole}
 }
 
 // notChild is __bch_btree_ptr_invalid.
@@ -287,14 +301,14 @@ func (c *Cache) notChild(k *ondisk.Bkey) string {
 }
 
 // liveChildren judges the keys of the node at key, once all gens of its level are known.
-func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, keys []ondisk.Bkey) (live []child) {
+func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, from branch) (live []child) {
 	b := c.Geo.BucketOf(key.Ptr[0].Offset())
 	emit := func(code finding.Code, format string, args ...any) {
 		f := finding.New(code, format, args...)
 		f.Message = fmt.Sprintf("btree node at bucket %d, level %d: %s", b, level, f.Message)
 		c.o.Sink(f.In(b))
 	}
-	keys = slices.DeleteFunc(keys, c.dead)
+	keys := slices.DeleteFunc(from.keys, c.dead)
 	slices.SortStableFunc(keys, func(a, b ondisk.Bkey) int { return a.Pos().Compare(b.Pos()) })
 	for i := range keys {
 		k := &keys[i]
@@ -313,6 +327,7 @@ func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, keys 
 		live = append(live, child{k.High, k.Low, k.Ptr[0]})
 	}
 	switch {
+	case !from.whole: // what is missing may stand in what could not be read
 	case len(live) == 0:
 		emit(finding.BTNoChild, "no live child")
 	case live[len(live)-1].pos().Compare(key.Pos()) < 0:

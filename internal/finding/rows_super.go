@@ -9,7 +9,7 @@ var superRows = []Row{
 	{SBVersion, Damage, "K6", "unknown superblock version", "The kernel knows 0, 1, 3, 4, 5 and 6."},
 	{SBFeatures, Damage, "K7 K8 K9", "unknown feature bits", "A newer kernel or damage; older kernels refuse the device. bctl writes nothing to it."},
 	{SBJournalBuckets, Damage, "K11 K21", "journal buckets are not one after the other", "The kernel refuses the device; the journal starts at the first bucket and holds at most 256."},
-	{SBNBuckets, Damage, "K12 K13 K25", "impossible count of buckets", "The kernel wants at least 513; make-bcache formats from 128 on."},
+	{SBNBuckets, Damage, "K12 K13 K25 U7", "impossible count of buckets", "The kernel wants at least 513; make-bcache formats from 128 on."},
 	{SBBlock, Damage, "K14 K15", "impossible block size", "A power of two, at most a page."},
 	{SBBucket, Damage, "K16 K17 K24", "impossible bucket size", "A power of two, at least a page, at most 2^31 sectors."},
 	{SBDeviceSmall, Damage, "K18 U3", "device is smaller than its buckets", "It was truncated or its partition shrank: what lay behind the end is lost. The kernel looks only at the whole disk."},
@@ -30,7 +30,7 @@ var superRows = []Row{
 	{SBDiscard, Warning, "U11", "discard is enabled", "Discarded journal buckets look like missing entries; kernels from 6.19 on no longer allow for that."},
 	{SBLabel, Note, "U13", "odd label, time or sequence number", "Harmless."},
 	{SBByteOrder, Warning, "U12", "metadata of the other byte order", "The set was used on a big-endian machine; bctl and kernels on little-endian ones cannot read its metadata."},
-	{SBNoGeometry, Damage, "U7 U74", "no usable sizes in the superblock", "Without block size, bucket size and count nothing else can be found."},
+	{SBNoGeometry, Damage, "K14 K16 K24", "no usable sizes in the superblock", "Without block size, bucket size and count nothing else can be found."},
 	{SBBucketBlocks, Damage, "K17", "bucket of fewer than two blocks", "The kernel panics at the first read that misses."},
 	{SBJournalEnd, Damage, "K22", "journal reaches past the last bucket", "The kernel refuses the device."},
 }

@@ -29,7 +29,7 @@ var btreeRows = []Row{
 
 var extentRows = []Row{
 	{EXShort, Damage, "K59", "extent points before the first bucket", "An error, then a kernel BUG: it would hit the superblock."},
-	{EXPastEnd, Damage, "K60", "extent points past the device", "The kernel refuses the device with a stack trace."},
+	{EXPastEnd, Damage, "K60 U74", "extent points past the device", "The kernel refuses the device with a stack trace."},
 	{EXCross, Damage, "K61", "extent crosses the end of its bucket", "The kernel refuses the device with a stack trace."},
 	{EXSize, Damage, "K62", "extent starts before its volume", "The kernel refuses the device with 'spotted extent'."},
 	{EXStaleDirty, Warning, "K63 U65", "stale dirty pointer", "Its bucket was reused. After a crash that is legal: the data had been written back, only the note of it was not. Otherwise the named sectors are lost: the volume shows what the backing device has."},
@@ -54,7 +54,7 @@ var spaceRows = []Row{
 }
 
 var backingRows = []Row{
-	{BDSuper, Damage, "K1 K2 K3 K4 K5 K6", "backing superblock is damaged", "The kernel refuses the device."},
+	{BDSuper, Damage, "K1 K2 K3 K4 K5", "backing superblock is damaged", "The kernel refuses the device."},
 	{BDBlock, Damage, "K28 U15", "backing device's blocks are smaller than the cache's", "The kernel does not attach it ('block size less than set's block size')."},
 	{BDDuplicate, Damage, "K29 U15", "two backing devices with one uuid", "The kernel attaches the first only."},
 	{BDNoSlot, Damage, "K30 U14 U45", "backing device's uuid is in no slot", "It says it is attached, but the cache does not know it. A dirty one does not come up; a clean one gets a new slot."},

@@ -157,34 +157,34 @@ func (rd *Reader) parse() {
 // set judges and takes the bset at sector at; false ends the node.
 func (rd *Reader) set(h ondisk.BsetHeader, at, end ondisk.Sector) bool {
 	n := &rd.node
-	lost := fmt.Sprintf("this and later bsets, up to key %v, are not checked", n.Key.Pos())
 	left := (end - at).Bytes()
 	switch {
 	case h.Version > ondisk.BsetVersion:
-		rd.emit(finding.BTVersion, at, "unsupported bset version %d; %s", h.Version, lost)
-		return false
+		return rd.lose(finding.BTVersion, at, "unsupported bset version %d", h.Version)
 	case h.Bytes() > left:
-		rd.emit(finding.BTHeader, at, "bad btree header: %d words of keys; %s", h.Keys, lost)
-		return false
+		return rd.lose(finding.BTHeader, at, "bad btree header: %d words of keys", h.Keys)
 	}
 	b := rd.buf[at.Bytes():][:h.Bytes()]
 	if err := h.CheckMagic(rd.g.SetMagic); err != nil {
-		rd.emit(finding.BTMagic, at, "%v; %s", err, lost)
-		return false
+		return rd.lose(finding.BTMagic, at, "%v", err)
 	}
 	if err := h.CheckSum(b, n.Key.Ptr[0]); err != nil {
-		rd.emit(finding.BTChecksum, at, "%v; %s", err, lost)
-		return false
+		return rd.lose(finding.BTChecksum, at, "%v", err)
 	}
 	if at > 0 && h.Keys == 0 {
-		rd.emit(finding.BTEmpty, at, "empty set; %s", lost)
-		return false
+		return rd.lose(finding.BTEmpty, at, "empty set")
 	}
 	s := Set{BsetHeader: h, Sector: at, from: int(at.Bytes()) + ondisk.BsetBytes, to: int(at.Bytes() + h.Bytes()), lo: len(n.pieces)}
 	rd.keys(&s)
 	s.hi = len(n.pieces)
 	n.Sets = append(n.Sets, s)
 	return true
+}
+
+// lose reports a bset that ends the node; it returns false.
+func (rd *Reader) lose(c finding.Code, at ondisk.Sector, format string, args ...any) bool {
+	rd.emit(c, at, "%s; this and later bsets, up to key %v, are not checked", fmt.Sprintf(format, args...), rd.node.Key.Pos())
+	return false
 }
 
 // String names the node for messages.

@@ -70,7 +70,7 @@ func Open(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*Cach
 	if o.Progress == nil {
 		o.Progress = progress.Silent
 	}
-	if limit := max(64<<20, o.Size); uint64(g.NBuckets) > uint64(limit)/bucketBytes {
+	if limit := max(16<<20, o.Size); uint64(g.NBuckets) > uint64(limit)/bucketBytes {
 		return nil, fmt.Errorf("%w: %d, in %d bytes", ErrTooLarge, g.NBuckets, o.Size)
 	}
 	c := &Cache{Super: s, Geo: g, r: r, ctx: ctx, o: o, Buckets: newBuckets(&g)}

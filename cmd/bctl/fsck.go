@@ -153,8 +153,27 @@ func writeReport(w io.Writer, format render.Format, rep *fsck.Report) error {
 		}
 		fmt.Fprintln(w)
 	}
-	_, err := io.WriteString(w, reportText(rep))
+	_, err := io.WriteString(w, reportText(rep)+advice(rep))
 	return err
+}
+
+// advice is the way out, as far as there is one.
+func advice(rep *fsck.Report) string {
+	chain, other := false, false
+	for _, f := range rep.Findings {
+		if f.Severity == finding.Damage {
+			isChain := strings.HasPrefix(string(f.Code), "PR")
+			chain, other = chain || isChain, other || !isChain
+		}
+	}
+	switch {
+	case other:
+		return "\nbctl cannot repair this yet. Keep the kernel away from the device, and copy it before anything else;\n" +
+			"docs/findings.md says what each code means for the data.\n"
+	case chain:
+		return fmt.Sprintf("\nOnly the prio chain is damaged: bctl rewrite-prios --from-btree %s makes it anew, and can be undone.\n", rep.Device)
+	}
+	return ""
 }
 
 // reportText is the check's result for people.

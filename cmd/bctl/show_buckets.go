@@ -11,11 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/inspect"
-	"bctl/internal/blockdev"
-	"bctl/internal/finding"
 	"bctl/internal/ondisk"
 	"bctl/internal/render"
-	"bctl/superblock"
 )
 
 const showBucketsDescription = `Shows every bucket as the kernel would know it after registering the device, before its allocator starts: its gen
@@ -50,10 +47,6 @@ func showBucketsCommand() *cli.Command {
 }
 
 func showBuckets(c *cli.Context) error {
-	name, err := oneDevice(c)
-	if err != nil {
-		return err
-	}
 	filter, err := bucketFilter(c)
 	if err != nil {
 		return err
@@ -65,29 +58,16 @@ func showBuckets(c *cli.Context) error {
 	if err := wholeOnly(c); err != nil {
 		return err
 	}
-	dev, err := blockdev.Open(name)
-	if err != nil {
-		return err
-	}
-	defer dev.Close()
-	var found finding.Collector
-	cache, err := openCache(c, dev, &found)
-	if err != nil {
-		return err
-	}
-	out := c.App.Writer
-	switch {
-	case c.Bool("summary"):
-		err = writeBucketSummary(out, format, name, cache)
-	case c.Bool("map"):
-		err = writeMap(out, cache, mapWidth(c), useColor(c, out))
-	default:
-		err = render.Write(out, format, bucketView(c, name, cache, filter))
-	}
-	if err != nil {
-		return err
-	}
-	return damageExit(c, name, &found)
+	return showCache(c, func(name string, cache *inspect.Cache) error {
+		switch out := c.App.Writer; {
+		case c.Bool("summary"):
+			return writeBucketSummary(out, format, name, cache)
+		case c.Bool("map"):
+			return writeMap(out, cache, mapWidth(c), useColor(c, out))
+		default:
+			return render.Write(out, format, bucketView(c, name, cache, filter))
+		}
+	})
 }
 
 // wholeOnly refuses flags that choose buckets together with those that show the whole device.
@@ -100,33 +80,6 @@ func wholeOnly(c *cli.Context) error {
 		}
 	}
 	return nil
-}
-
-// openCache reads the cache on dev. Errors name it.
-func openCache(c *cli.Context, dev *blockdev.Device, found *finding.Collector) (*inspect.Cache, error) {
-	name := c.Args().First()
-	s, err := superblock.Read(dev)
-	if err == nil && s.IsBacking() {
-		err = fmt.Errorf("a backing device, it has no buckets")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	cache, err := inspect.Open(c.Context, dev, s, inspect.Options{Size: dev.Size(), Sink: found.Add, Progress: progressOf(c)})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return cache, nil
-}
-
-// damageExit ends a command that has shown what it could of a damaged device.
-func damageExit(c *cli.Context, name string, found *finding.Collector) error {
-	n := found.Count(finding.Damage)
-	if n == 0 {
-		return nil
-	}
-	fmt.Fprintf(c.App.ErrWriter, "bctl: %s is damaged (%d findings), so this may be incomplete: see bctl fsck %s\n", name, n, name)
-	return exitWith(exitDamage)
 }
 
 func bucketFilter(c *cli.Context) (inspect.Filter, error) {

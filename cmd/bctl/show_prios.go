@@ -8,8 +8,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/inspect"
-	"bctl/internal/blockdev"
-	"bctl/internal/finding"
 	"bctl/internal/ondisk"
 	"bctl/internal/render"
 	"bctl/prio"
@@ -40,33 +38,16 @@ func showPriosCommand() *cli.Command {
 }
 
 func showPrios(c *cli.Context) error {
-	name, err := oneDevice(c)
-	if err != nil {
-		return err
-	}
 	format := outputFormat(c)
 	if c.Bool("raw") && format != render.Table {
 		return usagef("--raw is text: it contradicts --format %s", format)
 	}
-	dev, err := blockdev.Open(name)
-	if err != nil {
-		return err
-	}
-	defer dev.Close()
-	var found finding.Collector
-	cache, err := openCache(c, dev, &found)
-	if err != nil {
-		return err
-	}
-	if c.Bool("raw") {
-		err = writeRawPrios(c.App.Writer, cache)
-	} else {
-		err = render.Write(c.App.Writer, format, priosView(name, cache))
-	}
-	if err != nil {
-		return err
-	}
-	return damageExit(c, name, &found)
+	return showCache(c, func(name string, cache *inspect.Cache) error {
+		if c.Bool("raw") {
+			return writeRawPrios(c.App.Writer, cache)
+		}
+		return render.Write(c.App.Writer, format, priosView(name, cache))
+	})
 }
 
 func priosView(name string, cache *inspect.Cache) render.View[inspect.PrioRow] {

@@ -176,7 +176,7 @@ func (l *Log) scanBucket(ring int, w *window) (out ringBucket) {
 			off += l.g.Blocks(e.Bytes)
 			seen = off
 			continue
-		case !errors.Is(err, ondisk.ErrMagic) && !errors.Is(err, ondisk.ErrShort):
+		case !errors.Is(err, ondisk.ErrMagic):
 			out.stops = append(out.stops, stop{e, err})
 		}
 		behind = true
@@ -187,10 +187,10 @@ func (l *Log) scanBucket(ring int, w *window) (out ringBucket) {
 
 // probe looks for a jset at the start of b. Its numbers come back with an error too, as far as there are any.
 func probe(b []byte, setMagic uint64) (Entry, error) {
-	err := ondisk.CheckJset(b, setMagic)
-	if err != nil && errors.Is(err, ondisk.ErrMagic) || errors.Is(err, ondisk.ErrShort) {
-		return Entry{}, err
+	if !ondisk.JsetHasMagic(b, setMagic) {
+		return Entry{}, ondisk.ErrMagic
 	}
+	err := ondisk.CheckJset(b, setMagic)
 	j := ondisk.JsetNumbers(b)
 	return Entry{Seq: j.Seq, LastSeq: j.LastSeq, Csum: j.Csum, Bytes: ondisk.JsetSize(b)}, err
 }

@@ -99,6 +99,16 @@ func CheckJset(b []byte, setMagic uint64) error {
 	return nil
 }
 
+// JsetHasMagic reports whether a jset's magic, in either byte order, stands at the start of b: what tells most blocks
+// of a journal bucket apart without further ado.
+func JsetHasMagic(b []byte, setMagic uint64) bool {
+	if len(b) < JsetBytes {
+		return false
+	}
+	got, want := binary.LittleEndian.Uint64(b[8:]), setMagic^jsetMagic
+	return got == want || got == bits.ReverseBytes64(want)
+}
+
 // JsetButMagic reports whether b starts with a jset of which the magic alone is damaged.
 func JsetButMagic(b []byte, setMagic uint64) bool {
 	if len(b) < JsetBytes {

@@ -13,6 +13,7 @@
 package btree
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -151,7 +152,26 @@ func (rd *Reader) parse() {
 			return
 		}
 	}
+	if at+block <= end && rd.onlySeq(at, end, first.Seq) {
+		rd.lose(finding.BTChecksum, at, "bad seq alone: the checksum is that of a bset of this node, which the kernel does not read")
+		return
+	}
 	n.Whole = true
+}
+
+// onlySeq reports whether the block behind the last bset starts another of which the seq alone is damaged. Leftovers
+// of other nodes have other checksums: they start with another pointer, and cover another seq.
+func (rd *Reader) onlySeq(at, end ondisk.Sector, seq uint64) bool {
+	b := rd.buf[at.Bytes():end.Bytes()]
+	h, err := ondisk.DecodeBsetHeader(b)
+	if err != nil || h.CheckMagic(rd.g.SetMagic) != nil || h.Version > ondisk.BsetVersion || h.Keys == 0 || h.Bytes() > int64(len(b)) {
+		return false
+	}
+	was := h.Seq
+	binary.LittleEndian.PutUint64(b[16:], seq)
+	err = h.CheckSum(b[:h.Bytes()], rd.node.Key.Ptr[0])
+	binary.LittleEndian.PutUint64(b[16:], was)
+	return err == nil
 }
 
 // set judges and takes the bset at sector at; false ends the node.

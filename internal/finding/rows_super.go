@@ -82,7 +82,7 @@ var uuidRows = []Row{
 	{UUPointer, Damage, "K43 U23", "uuid bucket is used for something else too", "Volumes cannot be told apart."},
 	{UUDuplicate, Damage, "U37", "two slots with one uuid", "The kernel attaches the backing device to the first."},
 	{UUInvalid, Damage, "U38", "half invalidated slot", "The invalid uuid and the time of invalidation come together."},
-	{UULostDirty, Damage, "U39", "dirty data of a detached volume", "The data are still in the cache, but nothing in the kernel leads to them any more."},
+	{UULostDirty, Damage, "U39", "dirty data of a detached volume", "The data are still in the cache, but nothing in the kernel leads to them any more, and their buckets are never freed. After a crash within seconds of a detach they may have been written back before: the note of that is not journalled."},
 	{UULostClean, Warning, "U40", "clean data of a volume without a slot", "Space that is wasted until the buckets are reused."},
 	{UUInode, Damage, "U41", "inode beyond the uuid table", "The kernel indexes past its table."},
 	{UUNoSlotDirty, Damage, "U42", "dirty data of an inode that no slot names", "The kernel registers and says nothing; the data are unreachable."},

@@ -213,8 +213,8 @@ func (w *window) reset(r io.ReaderAt, start, size int64) {
 func (w *window) at(off, n int64) ([]byte, error) {
 	n = min(n, w.size-off)
 	if off < w.from || off+n > w.to {
-		if w.buf == nil {
-			w.buf = make([]byte, windowBytes)
+		if int64(len(w.buf)) < min(windowBytes, w.size) {
+			w.buf = make([]byte, min(windowBytes, w.size))
 		}
 		w.from, w.to = off, min(off+windowBytes, w.size)
 		if err := readFull(w.r, w.buf[:w.to-w.from], w.start+off); err != nil {

@@ -44,6 +44,24 @@ var made = map[string]func(t testing.TB) *planter.Cache{
 	"made-tiny-buckets": func(t testing.TB) *planter.Cache {
 		return planter.Make(t, planter.Plan{Buckets: 1024, Bucket: 16, Block: 2})
 	},
+	// Small and quick to check, with two levels, dirty data and a journalled key.
+	"hostile": func(t testing.TB) *planter.Cache {
+		c := planter.Make(t, planter.Plan{Buckets: 600, Bucket: 128, Block: 8, JournalCount: 4})
+		free := c.Free(8)
+		var keys []ondisk.Bkey
+		for i := range 3 {
+			end := ondisk.Pos{Offset: sectors(1000 * (i + 1))}
+			if i == 2 {
+				end = ondisk.MaxKey.Pos()
+			}
+			data := planter.Dirty(c.Key(0, sectors(1000*i+504), 104, c.Geo.Start(free[3+i]), 0))
+			keys = append(keys, c.PutNode(free[i], 0, uint64(50+i), end, data))
+		}
+		c.AddSet(c.Root(), keys...)
+		c.SetRoot(c.Root().Key, 1)
+		c.AddEntry(func(j *ondisk.Jset) { j.Keys = []ondisk.Bkey{c.Key(0, 808, 8, c.Geo.Start(free[6]), 0)} })
+		return c
+	},
 	// Buckets of 4 MiB, nodes of 1 MiB.
 	"made-large-buckets": func(t testing.TB) *planter.Cache {
 		return planter.Make(t, planter.Plan{Buckets: 1024, Bucket: 8192, Block: 8})

@@ -31,8 +31,8 @@ type scene struct {
 	verify  bool
 }
 
-// originals are the images as files, opened once for the whole test binary.
-var originals sync.Map // of name to func() [][]byte
+// originals are the images, opened or made once for the whole test binary.
+var originals sync.Map // of name to func() original
 
 type original struct {
 	cache *planter.Image
@@ -42,11 +42,12 @@ type original struct {
 // open makes a scene of a kernel's image, or of a made one (made_test.go).
 func open(t testing.TB, name string) *scene {
 	t.Helper()
-	if build, ok := made[name]; ok {
-		c := build(t)
-		return &scene{Cache: c, main: c.Image}
-	}
-	once, _ := originals.LoadOrStore(name, sync.OnceValue(func() original { return unpack(t, name) }))
+	once, _ := originals.LoadOrStore(name, sync.OnceValue(func() original {
+		if build, ok := made[name]; ok {
+			return original{cache: build(t).Image}
+		}
+		return unpack(t, name)
+	}))
 	o := once.(func() original)()
 	s := &scene{Cache: planter.Open(t, o.cache.Copy())}
 	for _, b := range o.back {

@@ -44,7 +44,7 @@ type Cache struct {
 	minPrio  uint16
 	rescale  int32
 	lru      weights
-	heap     []uint64
+	heap     lruHeap
 	fifoLast uint32 // fifo_last_bucket
 	rng      SplitMix64
 
@@ -74,7 +74,7 @@ func New(cfg Config) (*Cache, error) {
 		buckets:     make([]bucket, cfg.NBuckets),
 		morePins:    map[uint32]int{},
 		freeInc:     newFifo(unit << 2),
-		heap:        make([]uint64, 0, unit<<3),
+		heap:        newLRUHeap(unit << 3),
 		hand:        -1,
 		availSeen:   cfg.NBuckets,
 		rng:         SplitMix64(cfg.Seed),

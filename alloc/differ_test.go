@@ -65,6 +65,41 @@ func TestDifferential(t *testing.T) {
 	}
 }
 
+// TestDifferentialLarge compares refills of big devices, where the heap is deep
+// and buckets enter it three at a time.
+func TestDifferentialLarge(t *testing.T) {
+	for i, buckets := range []int{8192, 9000, 16384, 32768, 65536, 65536, 131072} {
+		for j, fields := range []string{"prio 1 32768", "prio 30000 30007", "prio 1 1", "used 1 9"} {
+			k := newSlowKernel(false)
+			var text strings.Builder
+			add := func(format string, a ...any) {
+				line := fmt.Sprintf(format, a...)
+				text.WriteString(line + "\n")
+				k.exec(line)
+			}
+			name, span, _ := strings.Cut(fields, " ")
+			add("config nbuckets=%d bucket_size=128 sync=0", buckets)
+			add("scatter mark %d 1 2", i)
+			add("used 1-%d 64", buckets-1)
+			add("scatter %s %d %s", name, 9*i+j, span)
+			add("start existing")
+			for range 3 * buckets / 1024 {
+				add("alloc none wait")
+				add("alloc movinggc wait")
+			}
+			add("hash")
+			k.finish()
+			var got bytes.Buffer
+			if err := RunScript(strings.NewReader(text.String()), &got, DefaultModel()); err != nil {
+				t.Fatal(err)
+			}
+			if d := firstDifference(got.String(), k.out.String()); d != "" {
+				t.Errorf("%d buckets, %s: %s", buckets, fields, d)
+			}
+		}
+	}
+}
+
 func differ(t *testing.T, m Model, policy string, seed, number uint64) {
 	rng := rand.New(rand.NewPCG(seed, number<<8|uint64(len(m.Name+policy))))
 	text, want := generate(rng, policy, m.Name == "4.6")

@@ -24,11 +24,14 @@ func newFifoExact(n int) fifo {
 func (f *fifo) used() uint32 { return f.back - f.front }
 func (f *fifo) full() bool   { return f.back-f.front == f.size }
 
+// at is the place of the bucket that was, or will be, pushed as number i.
+func (f *fifo) at(i uint32) *uint32 { return &f.data[i&uint32(len(f.data)-1)] }
+
 func (f *fifo) push(b uint32) bool {
 	if f.full() {
 		return false
 	}
-	f.data[f.back&uint32(len(f.data)-1)] = b
+	*f.at(f.back) = b
 	f.back++
 	return true
 }
@@ -37,7 +40,7 @@ func (f *fifo) pop() (uint32, bool) {
 	if f.back == f.front {
 		return 0, false
 	}
-	b := f.data[f.front&uint32(len(f.data)-1)]
+	b := *f.at(f.front)
 	f.front++
 	return b, true
 }
@@ -45,7 +48,7 @@ func (f *fifo) pop() (uint32, bool) {
 // appendTo appends the buckets on f to list, the next to leave first.
 func (f *fifo) appendTo(list []uint32) []uint32 {
 	for i := f.front; i != f.back; i++ {
-		list = append(list, f.data[i&uint32(len(f.data)-1)])
+		list = append(list, *f.at(i))
 	}
 	return list
 }

@@ -1,95 +1,196 @@
 package alloc
 
-// The heap of invalidate_buckets_lru(), operation for operation: which of
-// several equally light buckets goes first depends on every exchange, so
-// nothing here may be "improved" that moves one. The kernel's heap_sift and
-// heap_sift_down exchange equal elements too.
-//
-// An entry is a bucket's weight in the upper half and its number in the lower;
-// only the upper halves are ever compared.
+import (
+	"math"
+	"math/bits"
+)
 
-func entry(weight, bucket uint32) uint64 { return uint64(weight)<<32 | uint64(bucket) }
-func weightOf(e uint64) uint32           { return uint32(e >> 32) }
+// lruHeap is the heap of invalidate_buckets_lru(). Which of several equally
+// light buckets goes first depends on every exchange the kernel's heap macros
+// make, and they exchange equal elements too: what follows makes the same
+// exchanges, with few branches that a processor would have to guess.
+//
+// Nodes count from 1, so that the children of i are 2i and 2i+1. A node is a
+// weight, plus one, in the upper half, and a bucket in the lower. Only upper
+// halves are compared. Where a max-heap has no node there is 0, in a min-heap
+// noNode.
+type lruHeap struct {
+	nodes   []uint64 // 0 is not used; the last is always empty
+	n       int
+	sinking [2]sinking
+}
+
+const (
+	noNode    = math.MaxUint64
+	lowerHalf = 1<<32 - 1
+)
+
+// newLRUHeap makes a heap of a power of two.
+func newLRUHeap(size int) lruHeap { return lruHeap{nodes: make([]uint64, size+2)} }
+
+func node(weight, bucket uint32) uint64 { return uint64(weight+1)<<32 | uint64(bucket) }
+
+func (h *lruHeap) full() bool { return h.n == len(h.nodes)-2 }
+
+// top is the weight of the heaviest.
+func (h *lruHeap) top() uint32 { return uint32(h.nodes[1]>>32) - 1 }
+
+// levels is how many steps down from the top every path has. When n is a power
+// of two, node n alone is one step deeper.
+func (h *lruHeap) levels() int { return bits.Len(uint(h.n-1)) - 1 }
+
+// clear empties the heap for a max-heap.
+func (h *lruHeap) clear() {
+	h.n = 0
+	h.nodes[len(h.nodes)-1] = 0
+}
 
 // addMax is heap_add() with bucket_max_cmp. It first sifts up to where the new
-// entry meets a heavier one, then down from there: with equal weights it goes
-// up to the root and all the way down again.
-func addMax(h []uint64, e uint64) []uint64 {
-	h = append(h, e)
-	i := len(h) - 1
-	for i > 0 {
-		p := (i - 1) / 2
-		if weightOf(e) < weightOf(h[p]) {
+// node meets a heavier one, then down from there: among equals it goes all the
+// way up to the top, and all the way down again.
+func (h *lruHeap) addMax(x uint64) {
+	h.n++
+	a, i, n := h.nodes, h.n, h.n
+	for i > 1 && a[i/2] <= x|lowerHalf {
+		a[i] = a[i/2]
+		i /= 2
+	}
+	for 2*i <= n {
+		child := 2 * i
+		if child < n && a[child]|lowerHalf < a[child+1] {
+			child++
+		}
+		if a[child]|lowerHalf < x {
 			break
 		}
-		h[i] = h[p]
-		i = p
+		a[i] = a[child]
+		i = child
 	}
-	siftMax(h, i, e)
-	return h
+	a[i] = x
 }
 
-// siftMax is heap_sift() with bucket_max_cmp, of e from the hole at i.
-func siftMax(h []uint64, i int, e uint64) {
-	for {
-		r := 2*i + 1
-		if r >= len(h) {
-			break
-		}
-		child := h[r]
-		if r+1 < len(h) {
-			if right := h[r+1]; weightOf(child) < weightOf(right) {
-				child = right
-				r++
-			}
-		}
-		if weightOf(child) < weightOf(e) {
-			break
-		}
-		h[i] = child
-		i = r
+// replaceTop puts x for the top of a full max-heap: heap_sift() with
+// bucket_max_cmp. It only begins to: x moves down a third of the way, those
+// that were put there before it move on by a third, and settle ends it. Three
+// that move in different thirds do not wait for each other's comparisons, nor
+// can they meet: the one ahead has left a third before the next enters it.
+func (h *lruHeap) replaceTop(x uint64) {
+	third := h.levels() / 3
+	if third == 0 {
+		h.sinkLast(1, h.levels(), x)
+		return
 	}
-	h[i] = e
+	if s := h.sinking[1]; s.i != 0 {
+		h.sinkLast(s.i, h.levels()-2*third, s.x)
+	}
+	h.sinking[1] = h.sinking[0].down(h.nodes, third)
+	h.sinking[0] = sinking{1, x}.down(h.nodes, third)
 }
 
-// siftMin is heap_sift() with bucket_min_cmp.
-func siftMin(h []uint64, i int, e uint64) {
-	for {
-		r := 2*i + 1
-		if r >= len(h) {
-			break
+// settle ends what replaceTop has begun.
+func (h *lruHeap) settle() {
+	third := h.levels() / 3
+	for range h.sinking {
+		if s := h.sinking[1]; s.i != 0 {
+			h.sinkLast(s.i, h.levels()-2*third, s.x)
 		}
-		child := h[r]
-		if r+1 < len(h) {
-			if right := h[r+1]; weightOf(child) > weightOf(right) {
-				child = right
-				r++
-			}
-		}
-		if weightOf(child) > weightOf(e) {
-			break
-		}
-		h[i] = child
-		i = r
+		h.sinking[1] = h.sinking[0].down(h.nodes, third)
+		h.sinking[0] = sinking{}
 	}
-	h[i] = e
 }
 
-// heapifyMin re-sifts the finished max-heap in place, bottom up.
-func heapifyMin(h []uint64) {
-	for i := len(h)/2 - 1; i >= 0; i-- {
-		siftMin(h, i, h[i])
+// sinking is a node x on its way down: node i is free for it, and above it
+// everything is in place. i is 0 when there is none.
+type sinking struct {
+	i int
+	x uint64
+}
+
+// down goes n levels down the path of the heavier children, each of which
+// moves up, or to where x is heavier than both.
+func (s sinking) down(a []uint64, n int) sinking {
+	i, x := s.i, s.x
+	if i == 0 {
+		return s
+	}
+	for ; n > 0; n-- {
+		_, right := bits.Sub64(a[2*i]|lowerHalf, a[2*i+1], 0) // 1 if the left is lighter
+		c := 2*i + int(right)
+		child := a[c]
+		if child|lowerHalf < x { // seldom: the light belong further down
+			a[i] = x
+			return sinking{}
+		}
+		a[i] = child
+		i = c
+	}
+	return sinking{i, x}
+}
+
+// sinkLast is down for the last n levels, where x is sure to come to rest, but
+// where is anybody's guess. It goes down the path to the end: above x's place
+// each child moves up; from there on x carries what stood where it went, and
+// puts it back.
+func (h *lruHeap) sinkLast(i, n int, x uint64) {
+	a := h.nodes
+	limit := x // what a child must reach to move up; out of reach once x is placed
+	for ; n > 0; n-- {
+		_, right := bits.Sub64(a[2*i]|lowerHalf, a[2*i+1], 0)
+		c := 2*i + int(right)
+		child := a[c]
+		_, place := bits.Sub64(child|lowerHalf, limit, 0) // 1 if the child is lighter than x
+		other := (child ^ x) & -place
+		a[i] = child ^ other
+		x ^= other
+		limit |= -place
+		i = c
+	}
+	if 2*i == h.n && a[2*i]|lowerHalf >= limit {
+		a[i] = a[2*i]
+		i *= 2
+	}
+	a[i] = x
+}
+
+// makeMin re-sifts the max-heap to a min-heap in place, bottom up.
+func (h *lruHeap) makeMin() {
+	for i := h.n + 1; i < len(h.nodes); i++ {
+		h.nodes[i] = noNode
+	}
+	for i := h.n / 2; i >= 1; i-- {
+		h.siftMin(i, h.nodes[i])
 	}
 }
 
 // popMin is heap_pop() with bucket_min_cmp.
-func popMin(h []uint64) (bucket uint32, rest []uint64) {
-	bucket = uint32(h[0])
-	last := len(h) - 1
-	e := h[last]
-	h = h[:last]
-	if last > 0 {
-		siftMin(h, 0, e)
+func (h *lruHeap) popMin() (bucket uint32) {
+	bucket = uint32(h.nodes[1])
+	x := h.nodes[h.n]
+	h.nodes[h.n] = noNode
+	if h.n--; h.n > 0 {
+		h.siftMin(1, x)
 	}
-	return bucket, h
+	return bucket
+}
+
+// siftMin is heap_sift() with bucket_min_cmp, of x in the place of node i. See
+// replaceTop for how.
+func (h *lruHeap) siftMin(i int, x uint64) {
+	a, limit := h.nodes, x|lowerHalf
+	for n := h.levels() - bits.Len(uint(i)) + 1; n > 0; n-- {
+		_, right := bits.Sub64(a[2*i+1]|lowerHalf, a[2*i], 0) // 1 if the right is lighter
+		c := 2*i + int(right)
+		child := a[c]
+		_, place := bits.Sub64(limit, child, 0) // 1 if the child is heavier than x
+		other := (child ^ x) & -place
+		a[i] = child ^ other
+		x ^= other
+		limit &^= -place
+		i = c
+	}
+	if 2*i == h.n && a[2*i] <= limit {
+		a[i] = a[2*i]
+		i *= 2
+	}
+	a[i] = x
 }

@@ -62,19 +62,21 @@ func (c *Cache) invalidateRandom() {
 }
 
 // invalidateLRU is invalidate_buckets_lru(): the eight times unit lightest
-// buckets on a heap, the lightest of those on free_inc.
+// buckets on a heap, the lightest of those on free_inc. They leave the heap
+// first and are invalidated then: the one does not depend on the other, and a
+// processor fetches many buckets at a time.
 func (c *Cache) invalidateLRU() {
 	c.collectLightest()
-	heapifyMin(c.heap)
-	for !c.freeInc.full() {
-		if len(c.heap) == 0 {
-			c.needsGC()
-			return
-		}
-		var i uint32
-		i, c.heap = popMin(c.heap)
-		c.invalidateOne(i)
-		c.freeInc.push(i)
+	c.heap.makeMin()
+	from := c.freeInc.back
+	for !c.freeInc.full() && c.heap.n > 0 {
+		c.freeInc.push(c.heap.popMin())
+	}
+	for at := from; at != c.freeInc.back; at++ {
+		c.invalidateOne(*c.freeInc.at(at))
+	}
+	if !c.freeInc.full() {
+		c.needsGC()
 	}
 }
 

@@ -1,14 +1,18 @@
 package alloc
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // The kernel weighs every bucket anew for each refill. Here the weights of all
-// buckets are kept as they change, with a lower bound for each sixteen, so
-// that a refill can leave out the sixteens that hold nothing light enough.
+// buckets are kept as they change, with a lower bound for each eight, so
+// that a refill can leave out the eights that hold nothing light enough.
 // Which buckets enter the heap, and in which order, stays the same.
 
 const (
-	keysPerBlock = 16
+	keysPerBlock = 8
+	blocksAtOnce = 8
 
 	keyNone   = 1<<32 - 1 // may not be invalidated
 	keyWide   = 1<<32 - 2 // weighs more than fits: see rankWide
@@ -65,7 +69,8 @@ func (c *Cache) changed(i uint32) {
 func (c *Cache) rebuild() {
 	w := &c.lru
 	if w.key == nil {
-		blocks := (len(c.buckets) + keysPerBlock - 1) / keysPerBlock
+		const atOnce = blocksAtOnce * keysPerBlock
+		blocks := (len(c.buckets) + atOnce - 1) / atOnce * blocksAtOnce
 		w.low = make([]uint32, blocks)
 		w.key = make([]uint32, blocks*keysPerBlock)
 		for i := range w.key {
@@ -95,8 +100,8 @@ func (c *Cache) collectLightest() {
 		c.rankWide()
 		i, _ = c.fillHeap()
 	}
-	if len(c.heap) == cap(c.heap) {
-		c.heap = replaceTops(c.heap, w, i)
+	if c.heap.full() {
+		w.replaceTops(&c.heap, i)
 	}
 	if wide {
 		w.fresh = false // its keys are ranks of this moment
@@ -106,9 +111,10 @@ func (c *Cache) collectLightest() {
 // fillHeap adds the first candidates until the heap is full. It returns the
 // bucket behind the last, and whether it met a weight too wide to compare.
 func (c *Cache) fillHeap() (next int, wide bool) {
-	h, keys := c.heap[:0], c.lru.key
+	h, keys := &c.heap, c.lru.key
+	h.clear()
 	i := 0
-	for ; i < len(keys) && len(h) < cap(h); i++ {
+	for ; i < len(keys) && !h.full(); i++ {
 		switch k := keys[i]; {
 		case k == keyNone:
 			if i%keysPerBlock == 0 && c.lru.low[i/keysPerBlock] == keyNone {
@@ -117,39 +123,51 @@ func (c *Cache) fillHeap() (next int, wide bool) {
 		case k == keyWide:
 			return i, true
 		default:
-			h = addMax(h, entry(k, uint32(i)))
+			h.addMax(node(k, uint32(i)))
 		}
 	}
-	c.heap = h
 	return i, false
 }
 
-// replaceTops takes the candidates from bucket i on: each one strictly lighter
-// than the heaviest on the full heap h replaces it.
-func replaceTops(h []uint64, w *weights, i int) []uint64 {
-	top := weightOf(h[0])
-	for ; i%keysPerBlock != 0; i++ {
-		if w.key[i] < top {
-			siftMax(h, 0, entry(w.key[i], uint32(i)))
-			top = weightOf(h[0])
+// replaceTops goes through the buckets from i on: each candidate strictly
+// lighter than the heaviest on the full heap replaces it. Where the next one
+// is cannot be guessed, so eight blocks, and then the eight keys of a block,
+// are compared without a branch.
+func (w *weights) replaceTops(h *lruHeap, i int) {
+	top := h.top()
+	for ; i%(blocksAtOnce*keysPerBlock) != 0; i++ {
+		if k := w.key[i]; k < top {
+			h.replaceTop(node(k, uint32(i)))
+			top = h.top()
 		}
 	}
-	for blk := i / keysPerBlock; blk < len(w.low); blk++ {
-		if w.low[blk] >= top {
-			continue
-		}
-		first := blk * keysPerBlock
-		low := uint32(keyNone)
-		for j, k := range w.key[first : first+keysPerBlock] {
-			low = min(low, k)
-			if k < top {
-				siftMax(h, 0, entry(k, uint32(first+j)))
-				top = weightOf(h[0])
+	for b := i / keysPerBlock; b < len(w.low); b += blocksAtOnce {
+		for blocks := lighter(w.low[b:], top); blocks != 0; blocks &= blocks - 1 {
+			block := b + bits.TrailingZeros(blocks)
+			keys := w.key[block*keysPerBlock : (block+1)*keysPerBlock]
+			found := lighter(keys, top)
+			if found == 0 { // the bound is of a bucket that has become heavier
+				w.low[block] = slices.Min(keys)
+			}
+			for ; found != 0; found &= found - 1 {
+				j := bits.TrailingZeros(found)
+				if k := keys[j]; k < top {
+					h.replaceTop(node(k, uint32(block*keysPerBlock+j)))
+					top = h.top()
+				}
 			}
 		}
-		w.low[blk] = low
 	}
-	return h
+	h.settle()
+}
+
+// lighter returns a bit for each of the first eight keys that is below top.
+func lighter(keys []uint32, top uint32) uint {
+	k, t := keys[:8:8], uint64(top)
+	return uint((uint64(k[0])-t)>>63 | (uint64(k[1])-t)>>63<<1 |
+		(uint64(k[2])-t)>>63<<2 | (uint64(k[3])-t)>>63<<3 |
+		(uint64(k[4])-t)>>63<<4 | (uint64(k[5])-t)>>63<<5 |
+		(uint64(k[6])-t)>>63<<6 | (uint64(k[7])-t)>>63<<7)
 }
 
 // rankWide replaces the keys of the wide by their rank among themselves, above

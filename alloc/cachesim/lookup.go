@@ -1,0 +1,213 @@
+package cachesim
+
+// A gap is a run of sectors that the cache lacks.
+type gap struct{ from, to uint64 }
+
+// lookup goes through what the cache has of a request, and does what cache_lookup_fn() does: the bucket of each
+// extent that is read gets the prio of one just used. It returns how many sectors are missing, and the first run of
+// them: bcache fills one for a request.
+func (s *Sim) lookup(volume uint32, sector, n uint64) (missing uint64, first gap) {
+	miss := func(from, to uint64) {
+		switch {
+		case missing == 0:
+			first = gap{from, to}
+		case first.to == from:
+			first.to = to
+		}
+		missing += to - from
+	}
+	end := sector + n
+	last := ^uint64(0)
+	for at := sector; at < end; {
+		stop := min(end, at&^(pageSize-1)+pageSize)
+		p := s.m.find(key(volume, at>>pageShift))
+		if p == nil {
+			miss(at, stop)
+			at = stop
+			continue
+		}
+		for at < stop {
+			base := at &^ (chunkSize - 1)
+			to := min(stop, base+chunkSize)
+			w := p[at>>chunkShift&7]
+			if bucket := w.sector() >> s.shift; w&shapeMask == wholeBits && s.era[bucket] == w.era() {
+				if bucket != last {
+					s.c.Touch(int(bucket))
+					last = bucket
+				}
+			} else {
+				s.lookupParts(w, base, at, to, miss)
+				last = ^uint64(0)
+			}
+			at = to
+		}
+	}
+	return missing, first
+}
+
+// lookupParts is lookup from at to to, in the chunk at base.
+func (s *Sim) lookupParts(w piece, base, at, to uint64, miss func(from, to uint64)) {
+	var parts parts
+	s.m.lists.peek(w, &parts)
+	for at < to {
+		next, found := to, false
+		for _, p := range parts.piece[:parts.n] {
+			start := base + p.start()
+			end := start + p.length()
+			switch {
+			case !s.alive(p) || end <= at:
+			case start <= at:
+				s.c.Touch(int(p.sector() >> s.shift))
+				next, found = min(to, end), true
+			case !found:
+				next = min(next, start)
+			}
+			if found {
+				break
+			}
+		}
+		if !found {
+			miss(at, next)
+		}
+		at = next
+	}
+}
+
+// alive reports whether nothing has invalidated the bucket since p was written.
+func (s *Sim) alive(p piece) bool { return s.era[p.sector()>>s.shift] == p.era() }
+
+// forget takes sectors from what their bucket has live.
+func (s *Sim) forget(p piece, n uint64) {
+	b := p.sector() >> s.shift
+	s.live[b] -= uint32(n)
+	s.liveSectors -= n
+	if p.dirty() && uint32(p.sector()&(1<<s.shift-1)) >= s.cleaned[b] {
+		s.dirty[b] -= uint32(n)
+		s.dirtySectors -= n
+	}
+}
+
+// cover removes what is cached of a run of sectors of one chunk from w, and says how much that was.
+func (s *Sim) cover(w piece, a, b uint64, with piece) (now piece, covered uint64) {
+	var old, kept parts
+	s.m.lists.load(w, &old)
+	for _, p := range old.piece[:old.n] {
+		start, end := p.start(), p.start()+p.length()
+		if !s.alive(p) {
+			continue
+		}
+		if end <= a || start >= b {
+			kept.add(p)
+			continue
+		}
+		from, to := max(start, a), min(end, b)
+		s.forget(p.cut(from, to), to-from)
+		covered += to - from
+		if start < from {
+			kept.add(p.cut(start, from))
+		}
+		if to < end {
+			kept.add(p.cut(to, end))
+		}
+	}
+	if with != 0 {
+		kept.add(with)
+	}
+	return s.m.lists.store(&kept), covered
+}
+
+// put records that n sectors of a volume are at a place of the cache. It returns how many of them were cached before.
+func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered uint64) {
+	end := sector + n
+	bucket := place >> s.shift
+	era := s.era[bucket]
+	for at := sector; at < end; {
+		if s.m.full() {
+			s.sweep()
+		}
+		p := s.m.add(key(volume, at>>pageShift))
+		for stop := min(end, at&^(pageSize-1)+pageSize); at < stop; {
+			a := at & (chunkSize - 1)
+			b := min(chunkSize, a+stop-at)
+			w := &p[at>>chunkShift&7]
+			fresh := newPiece(a, b-a, place, era, dirty)
+			switch {
+			case *w == 0:
+				*w = fresh
+			case *w&shapeMask == wholeBits && b-a == chunkSize:
+				if s.alive(*w) {
+					s.forget(*w, chunkSize)
+					covered += chunkSize
+				}
+				*w = fresh
+			default:
+				var c uint64
+				*w, c = s.cover(*w, a, b, fresh)
+				covered += c
+			}
+			place += b - a
+			at += b - a
+		}
+	}
+	return covered
+}
+
+// drop removes what is cached of a run of sectors: what a write that goes past the cache leaves, or a trim. It
+// returns how many that were.
+func (s *Sim) drop(volume uint32, sector, n uint64) (covered uint64) {
+	end := sector + n
+	if n>>pageShift > uint64(len(s.m.keys)) {
+		for i, k := range s.m.keys { // a trim of terabytes
+			first := k & (1<<44 - 1) << pageShift
+			if k>>44 == uint64(volume+1) && first < end && first+pageSize > sector {
+				from, to := max(first, sector), min(first+pageSize, end)
+				covered += s.dropIn(&s.m.pages[i], from, to)
+			}
+		}
+		return covered
+	}
+	for at := sector; at < end; {
+		stop := min(end, at&^(pageSize-1)+pageSize)
+		if p := s.m.find(key(volume, at>>pageShift)); p != nil {
+			covered += s.dropIn(p, at, stop)
+		}
+		at = stop
+	}
+	return covered
+}
+
+// dropIn is drop in one page.
+func (s *Sim) dropIn(p *page, at, stop uint64) (covered uint64) {
+	for at < stop {
+		a := at & (chunkSize - 1)
+		b := min(chunkSize, a+stop-at)
+		if w := &p[at>>chunkShift&7]; *w != 0 {
+			var c uint64
+			*w, c = s.cover(*w, a, b, 0)
+			covered += c
+		}
+		at += b - a
+	}
+	return covered
+}
+
+// sweep throws stale pieces away, and pages that have nothing else.
+func (s *Sim) sweep() {
+	s.m.sweep(func(p *page) bool {
+		some := false
+		for i, w := range p {
+			if w == 0 {
+				continue
+			}
+			if w&listBit == 0 {
+				if !s.alive(w) {
+					p[i] = 0
+				}
+			} else {
+				p[i], _ = s.cover(w, 0, 0, 0)
+			}
+			some = some || p[i] != 0
+		}
+		return some
+	})
+}

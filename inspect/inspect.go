@@ -116,6 +116,7 @@ func (c *Cache) read() error {
 	if err := c.adopt(); err != nil {
 		return err
 	}
+	c.raiseChain()
 	return c.mark()
 }
 
@@ -142,8 +143,27 @@ func (c *Cache) readPrios() {
 		next = l.First + ondisk.Bucket(l.Count)
 	}, c.o.Sink)
 	c.Buckets.unknownGens(next, c.Geo.NBuckets)
-	for _, l := range c.Chain.Links { // the unreadable ones too: whatever else stands there is in the wrong place
-		c.Buckets.set(l.Bucket, flagPrio)
+	for i, l := range c.Chain.Links { // the unreadable ones too: whatever else stands there is in the wrong place
+		if c.surelyPrio(i) {
+			c.Buckets.set(l.Bucket, flagPrio)
+		}
+	}
+}
+
+// surelyPrio reports whether link i of the chain is a prio set's bucket, readable or not. What has not even the magic
+// of one, and was reached through a damaged set, may be anything.
+func (c *Cache) surelyPrio(i int) bool {
+	l := c.Chain.Links[i]
+	return l.Err == nil || l.Seq > 0 || i == 0 || c.Chain.Links[i-1].Err == nil
+}
+
+// raiseChain gives the chain's own buckets, where their gens are unknown, one past the highest pointer to them: what
+// points there is of the time when they held data.
+func (c *Cache) raiseChain() {
+	for i, l := range c.Chain.Links {
+		if c.surelyPrio(i) && c.Buckets.GenSeen(l.Bucket) {
+			c.Buckets.adopt(l.Bucket, c.Buckets.Gen(l.Bucket)+1, false)
+		}
 	}
 }
 
@@ -158,6 +178,9 @@ func (c *Cache) readUUIDs() {
 		c.o.Sink(finding.New(finding.UUPointer, "uuid bucket %d is in the prio chain", b).In(b))
 	}
 	c.Buckets.set(b, flagUUID)
+	if !c.Buckets.GenKnown(b) {
+		c.Buckets.adopt(b, p.Gen(), false)
+	}
 	if stale := ondisk.GenAfter(c.Buckets.Gen(b), p.Gen()); stale > 0 && c.Buckets.GenKnown(b) {
 		c.o.Sink(finding.New(finding.GNMetadata, "uuid bucket %d: gen %d, the journal's pointer has %d", b, c.Buckets.Gen(b), p.Gen()).In(b))
 	}

@@ -53,6 +53,7 @@ type Cache struct {
 	prioBuckets    []uint32 // of the newest set; 0 where none was written
 	prioLast       []uint32 // of the set before: given back once the new one is journalled
 	prioSeq        uint64
+	prioEntry      func(i int) (prio uint16, gen uint8) // made once, for Pack
 
 	open  openBuckets
 	flash flashVolumes
@@ -82,6 +83,7 @@ func New(cfg Config) (*Cache, error) {
 		prioLast:    make([]uint32, slots),
 		open:        newOpenBuckets(cfg.Model.OpenBuckets),
 	}
+	c.prioEntry = func(i int) (uint16, uint8) { return c.buckets[i].prio, c.buckets[i].gen }
 	c.free = [reserveNR]fifo{
 		ReserveBtree:    newFifo(cfg.btreeReserve()),
 		ReservePrio:     newFifoExact(slots),
@@ -136,7 +138,11 @@ func (c *Cache) SetPrio(i int, prio uint16) {
 }
 
 // Touch is what a cache hit does to bucket i.
-func (c *Cache) Touch(i int) { c.SetPrio(i, initialPrio) }
+func (c *Cache) Touch(i int) {
+	if c.buckets[i].prio != initialPrio { // mostly it has been touched since the last rescale
+		c.SetPrio(i, initialPrio)
+	}
+}
 
 // SetMark sets bucket i's gc mark.
 func (c *Cache) SetMark(i int, m GCMark) {

@@ -5,17 +5,18 @@ package alloc
 // journal points to it.
 //
 // Slots are written from the last to the first, because each one carries the
-// number of the next one's bucket.
+// number of the next one's bucket. The methods speak of nothing that package
+// alloc defines, so that what knows the disk need not know the allocator.
 type PrioWriter interface {
-	// Pack takes the image of a slot, buckets [lo, hi) as they are now. The
-	// bucket the slot goes to is taken only after this, so the image shows it
-	// before. next is the bucket of the slot behind, or, for the last slot,
-	// the first bucket of the set before.
-	Pack(c *Cache, slot, lo, hi int, next uint32)
+	// Pack takes the image of a slot: entry(i) of each bucket lo <= i < hi, as
+	// it is now. The bucket the slot goes to is taken only after this, and the
+	// image shows it as it was before. next is the bucket of the slot behind,
+	// or, for the last slot, the first bucket of the set before; 0 for none.
+	Pack(seq uint64, slot, lo, hi int, entry func(i int) (prio uint16, gen uint8), next int)
 	// Write writes what was packed last.
-	Write(slot int, bucket uint32) error
-	// Journal writes the journal entry that makes the set current. The old
-	// set's buckets are given back after it returns.
+	Write(slot, bucket int) error
+	// Journal writes the journal entry that makes the set current: it names
+	// buckets[0]. The old set's buckets are given back after it returns.
 	Journal(seq uint64, buckets []uint32) error
 }
 
@@ -23,10 +24,10 @@ type PrioWriter interface {
 type PrioCounter struct{ Sets, Slots uint64 }
 
 // Pack does nothing.
-func (*PrioCounter) Pack(*Cache, int, int, int, uint32) {}
+func (*PrioCounter) Pack(uint64, int, int, int, func(int) (uint16, uint8), int) {}
 
 // Write counts a slot.
-func (p *PrioCounter) Write(int, uint32) error { p.Slots++; return nil }
+func (p *PrioCounter) Write(int, int) error { p.Slots++; return nil }
 
 // Journal counts a set.
 func (p *PrioCounter) Journal(uint64, []uint32) error { p.Sets++; return nil }
@@ -77,7 +78,7 @@ func (p *prioWrite) writeSlot(c *Cache) status {
 		if w := c.cfg.Prios; w != nil {
 			lo := p.slot * c.cfg.priosPerBucket()
 			hi := min(lo+c.cfg.priosPerBucket(), c.cfg.NBuckets)
-			w.Pack(c, p.slot, lo, hi, c.prioNext(p.slot))
+			w.Pack(c.prioSeq, p.slot, lo, hi, c.prioEntry, c.prioNext(p.slot))
 		}
 		p.packed = true
 		p.alloc = bucketAlloc{reserve: ReservePrio, wait: p.wait}
@@ -91,7 +92,7 @@ func (p *prioWrite) writeSlot(c *Cache) status {
 	}
 	b := p.alloc.bucket
 	if w := c.cfg.Prios; w != nil {
-		if err := w.Write(p.slot, b); err != nil {
+		if err := w.Write(p.slot, int(b)); err != nil {
 			c.fail(err)
 			return failed
 		}
@@ -104,11 +105,11 @@ func (p *prioWrite) writeSlot(c *Cache) status {
 
 // prioNext is next_bucket of a slot: prio_last_buckets lies behind
 // prio_buckets in one array, and the kernel reads one past the end.
-func (c *Cache) prioNext(slot int) uint32 {
+func (c *Cache) prioNext(slot int) int {
 	if slot+1 < len(c.prioBuckets) {
-		return c.prioBuckets[slot+1]
+		return int(c.prioBuckets[slot+1])
 	}
-	return c.prioLast[0]
+	return int(c.prioLast[0])
 }
 
 // finishPrioWrite journals the set, and only then lets go of the old one: until

@@ -20,21 +20,22 @@ func fnv1a(h uint64, p []byte) uint64 {
 type scriptDisk struct {
 	s    *script
 	data []byte // of the slot packed last
-	next uint32
+	next int
 }
 
 func newScriptDisk(s *script) *scriptDisk { return &scriptDisk{s: s} }
 
 // Pack keeps the slot's entries as they stand on disk: le16 prio, u8 gen.
-func (d *scriptDisk) Pack(c *Cache, _, lo, hi int, next uint32) {
+func (d *scriptDisk) Pack(_ uint64, _, lo, hi int, entry func(int) (uint16, uint8), next int) {
 	d.data, d.next = d.data[:0], next
 	for i := lo; i < hi; i++ {
-		d.data = binary.LittleEndian.AppendUint16(d.data, c.buckets[i].prio)
-		d.data = append(d.data, c.buckets[i].gen)
+		prio, gen := entry(i)
+		d.data = binary.LittleEndian.AppendUint16(d.data, prio)
+		d.data = append(d.data, gen)
 	}
 }
 
-func (d *scriptDisk) Write(slot int, bucket uint32) error {
+func (d *scriptDisk) Write(slot, bucket int) error {
 	d.s.printf("prio_io slot=%d bucket=%d next=%d data=%016x\n",
 		slot, bucket, d.next, fnv1a(fnvOffset, d.data))
 	return nil

@@ -56,3 +56,21 @@ type Stats struct {
 	Waits            [stateNR]uint64 // the allocator fell asleep, by State
 	WorstGenDistance uint8           // highest need_gc ever
 }
+
+// Sub is what was counted since before. The worst gen distance is that of all time.
+func (s Stats) Sub(before Stats) Stats {
+	d := Stats{
+		Invalidated: s.Invalidated - before.Invalidated, LiveSectors: s.LiveSectors - before.LiveSectors,
+		Taken: s.Taken - before.Taken, Discards: s.Discards - before.Discards,
+		PrioWrites: s.PrioWrites - before.PrioWrites, PrioFailed: s.PrioFailed - before.PrioFailed,
+		GCs: s.GCs - before.GCs, GCWakes: s.GCWakes - before.GCWakes, RandomDraws: s.RandomDraws - before.RandomDraws,
+		SectorsWritten: s.SectorsWritten - before.SectorsWritten, WorstGenDistance: s.WorstGenDistance,
+	}
+	for r := range s.TakeFails {
+		d.TakeFails[r] = s.TakeFails[r] - before.TakeFails[r]
+	}
+	for w := range s.Waits {
+		d.Waits[w] = s.Waits[w] - before.Waits[w]
+	}
+	return d
+}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"bctl/internal/ondisk"
@@ -86,13 +85,13 @@ func Lookup(c Code) Row {
 	panic("no finding " + string(c))
 }
 
-// keep is how many findings of one code are kept with their places; the rest are counted.
+// keep is how many findings of one code are kept with their places: the first ones by place. The rest are counted.
 const keep = 10000
 
 // Collector gathers findings from all goroutines. Its zero value is ready.
 type Collector struct {
 	mu    sync.Mutex
-	found []Finding
+	found map[Code][]Finding // up to 2*keep
 	count map[Code]int
 }
 
@@ -101,33 +100,40 @@ func (c *Collector) Add(f Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.count == nil {
-		c.count = map[Code]int{}
+		c.found, c.count = map[Code][]Finding{}, map[Code]int{}
 	}
-	if c.count[f.Code]++; c.count[f.Code] <= keep {
-		c.found = append(c.found, f)
+	c.count[f.Code]++
+	fs := append(c.found[f.Code], f)
+	if len(fs) == 2*keep { // not at each one: sorting half of them anew costs little so
+		fs = firstPlaces(fs)
 	}
+	c.found[f.Code] = fs
+}
+
+// firstPlaces sorts fs and leaves those that are kept.
+func firstPlaces(fs []Finding) []Finding {
+	slices.SortStableFunc(fs, comparePlaces)
+	return fs[:min(len(fs), keep)]
+}
+
+func comparePlaces(a, b Finding) int {
+	return cmp.Or(comparePtr(a.Bucket, b.Bucket), comparePtr(a.Sector, b.Sector), comparePtr(a.Inode, b.Inode),
+		comparePtr(a.OffsetSectors, b.OffsetSectors), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Message, b.Message))
 }
 
 // Findings returns what was added, in the order of the table and of the places, whoever came first. Where a code
 // was found too often to keep every place, its last finding says how many were left out.
-func (c *Collector) Findings() []Finding {
+func (c *Collector) Findings() (out []Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := slices.Clone(c.found)
-	order := map[Code]int{}
 	for _, part := range Table() {
 		for _, r := range part {
-			if order[r.Code] = len(order); c.count[r.Code] > keep {
-				out = append(out, New(r.Code, "... and %d more of these", c.count[r.Code]-keep))
+			out = append(out, firstPlaces(c.found[r.Code])...)
+			if more := c.count[r.Code] - keep; more > 0 {
+				out = append(out, New(r.Code, "... and %d more of these", more))
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Finding) int {
-		more := func(f Finding) bool { return strings.HasPrefix(f.Message, "... and") }
-		return cmp.Or(cmp.Compare(order[a.Code], order[b.Code]), boolCompare(more(a), more(b)),
-			comparePtr(a.Bucket, b.Bucket), comparePtr(a.Sector, b.Sector), comparePtr(a.Inode, b.Inode),
-			comparePtr(a.OffsetSectors, b.OffsetSectors), cmp.Compare(a.Message, b.Message))
-	})
 	return out
 }
 
@@ -156,14 +162,4 @@ func comparePtr(a, b *uint64) int {
 		return 1
 	}
 	return cmp.Compare(*a, *b)
-}
-
-func boolCompare(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
 }

@@ -70,7 +70,11 @@ func (t *Tx) reserve() error {
 		}
 	}
 	if t.entry.PrioBucket[t.g.ThisDev] != t.c.Journal.Newest.PrioBucket[t.g.ThisDev] {
-		unmarked += len(t.c.Chain.Links) // the new entry no longer leads to the old chain
+		for _, l := range t.c.Chain.Links { // the new entry no longer leads to the old chain
+			if t.c.Buckets.Mark(l.Bucket) == inspect.Metadata {
+				unmarked++
+			}
+		}
 	}
 	if need := t.g.PrioBuckets() + max(t.g.NJournal, 8); unmarked < need {
 		return fmt.Errorf("%w: %d would be left, the kernel needs %d to start", ErrNoSpace, unmarked, need)

@@ -96,8 +96,9 @@ type Risk struct {
 	Offset, Count ondisk.Sector
 }
 
-// Risks looks for what the gens set with SetGen would do: stale pointers that come back to life, live dirty extents
-// and metadata that become stale. It is called before Allocate. Errors: the context's.
+// Risks looks for what the gens set with SetGen would do: stale pointers that come back to life or fall behind
+// further than the kernel bears, live dirty extents and metadata that become stale. It is called before Allocate.
+// Errors: the context's.
 func (t *Tx) Risks() (risks []Risk, err error) {
 	var mu sync.Mutex
 	add := func(r Risk) {
@@ -116,7 +117,8 @@ func (t *Tx) Risks() (risks []Risk, err error) {
 			if !p.Available() || b >= t.g.NBuckets || t.gens[b] == t.c.Buckets.Gen(b) {
 				continue
 			}
-			stale := ondisk.GenAfter(t.gens[b], p.Gen()) > 0
+			lag := ondisk.GenAfter(t.gens[b], p.Gen())
+			stale := lag > 0
 			r := Risk{Bucket: b, Inode: e.Inode(), Offset: e.Start(), Count: e.Size()}
 			switch {
 			case e.Stale > 0 && !stale:
@@ -124,6 +126,9 @@ func (t *Tx) Risks() (risks []Risk, err error) {
 				add(r)
 			case e.Live && e.Dirty() && stale:
 				r.Why = "live dirty data would be lost"
+				add(r)
+			case lag > ondisk.GenLimit:
+				r.Why = "a pointer would be too far behind, and the kernel would complain of it"
 				add(r)
 			}
 		}

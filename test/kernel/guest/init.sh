@@ -1,0 +1,102 @@
+#!/bin/busybox sh
+# The guest's init: mounts, loads bcache, names the disks and runs /script. What the test reads goes to the second
+# serial port, one line each: "@case NAME" begins a case, "@KEY VALUE" is a fact, all else is the kernel's log.
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t debugfs debug /sys/kernel/debug
+for m in /modules/*; do insmod "$m"; done
+exec 3>/dev/ttyS1
+stty -F /dev/ttyS1 raw
+
+B=/sys/fs/bcache
+
+say() { echo "@$*" >&3; }
+klog() { dmesg -c | sed 's/^\[[ 0-9.]*\] //' >&3; }
+case_() {
+	klog
+	say case "$1"
+	say at "$(cut -d" " -f1 /proc/uptime)"
+}
+
+# name the disks as QEMU's serial numbers do: /disk/NAME, or /disk/NAME1 for its first partition
+for s in /sys/block/vd*; do
+	d=$(basename "$s")
+	n=$(cat "$s/serial")
+	ln -s "/dev/$d" "/disk/$n"
+	for p in "$s/$d"*; do [ -e "$p" ] && ln -s "/dev/$(basename "$p")" "/disk/$n${p##*/$d}"; done
+done
+dev() { basename "$(readlink "/disk/$1")"; }
+sys() { echo "/sys/class/block/$(dev "$1")/bcache"; }
+bcache() { basename "$(readlink -f "$(sys "$1")/dev")"; }
+setof() { readlink -f "$(sys "$1")/set"; }
+
+# register DISK... hands devices to bcache
+register() {
+	for n in "$@"; do
+		if echo "/dev/$(dev "$n")" 2>/dev/null >$B/register; then say "registered.$n yes"; else say "registered.$n no"; fi
+	done
+}
+# wait_for TEST...: up to ten seconds
+wait_for() {
+	for i in $(seq 100); do "$@" && return; usleep 100000; done
+	say "timeout $*"
+	return 1
+}
+attached() { [ -e "$(sys "$1")/cache" ]; }
+# attach BACKING CACHE
+attach() {
+	attached "$1" || basename "$(setof "$2")" >"$(sys "$1")/attach"
+	wait_for attached "$1"
+}
+# set_attr DISK NAME VALUE: of a backing device
+set_attr() { echo "$3" >"$(sys "$1")/$2"; }
+# tune CACHE BACKING...: everything goes through the cache, nothing is written back by itself
+tune() {
+	echo 0 >"$(setof "$1")/congested_read_threshold_us"
+	echo 0 >"$(setof "$1")/congested_write_threshold_us"
+	shift
+	for n in "$@"; do
+		set_attr "$n" sequential_cutoff 0
+		set_attr "$n" writeback_running 0
+	done
+}
+# facts CACHE: the set's numbers
+facts() {
+	s=$(setof "$1")
+	say "tree_depth.$1 $(cat "$s/tree_depth")"
+	sed 's/:[ \t]*/ /' "$s/cache0/priority_stats" | while read -r k v; do say "stats.$1 $k $v"; done
+}
+# dirty BACKING...: dirty_data and the sha256
+dirty() { for n in "$@"; do say "dirty.$n $(cat "$(sys "$n")/dirty_data")"; done; }
+sums() { for n in "$@"; do say "sum.$n $(guest sum "/dev/$(bcache "$n")" | cut -d' ' -f3)"; done; }
+# dump NAME CACHE: the live extents as the kernel sees them, for each inode: keys, sectors, dirty sectors
+dump() {
+	awk -v n="$1" '{ split($1, a, ":"); k[a[1]]++; s[a[1]] += $3; if (/dirty/) d[a[1]] += $3 }
+		END { for (i in k) print "@dump." n, i, k[i], s[i], d[i] + 0 }' "/sys/kernel/debug/bcache/bcache-$(basename "$(setof "$1")")" >&3
+}
+
+gone() { for x in $B/*-* /sys/class/block/*/bcache; do [ -e "$x" ] && return 1; done; return 0; }
+# stop_all stops every device and set, and waits until the kernel has let go of them
+stop_all() {
+	sync
+	for f in /sys/block/bcache*/bcache/stop /sys/class/block/vd*/bcache/stop; do [ -e "$f" ] && echo 1 >"$f"; done
+	usleep 200000
+	for f in $B/*-*/stop; do [ -e "$f" ] && echo 1 >"$f"; done
+	wait_for gone
+}
+# crash resets the machine at once: nothing is flushed, nothing is shut down
+crash() {
+	klog
+	say crash
+	usleep 200000
+	echo b >/proc/sysrq-trigger
+	sleep 60
+}
+
+. /script
+klog
+say end
+reboot -f

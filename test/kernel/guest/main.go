@@ -1,0 +1,101 @@
+// Guest runs inside the virtual machine of test/kernel. It does seeded I/O on a device:
+//
+//	guest write DEVICE WORKLOAD    direct writes, in order
+//	guest read  DEVICE WORKLOAD    direct reads
+//	guest sum   DEVICE...          a line "DEVICE SIZE SHA256" each
+//
+// A WORKLOAD is the text form of workload.Workload.
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"bctl/test/kernel/workload"
+)
+
+var errUsage = errors.New("usage: guest write|read DEVICE WORKLOAD, or guest sum DEVICE...")
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "guest:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	switch {
+	case len(args) == 3 && (args[0] == "write" || args[0] == "read"):
+		w, err := workload.Parse(args[2])
+		if err != nil {
+			return err
+		}
+		return do(args[1], w, args[0] == "write")
+	case len(args) > 1 && args[0] == "sum":
+		for _, dev := range args[1:] {
+			if err := sum(dev, out); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return errUsage
+}
+
+// do runs the workload past the page cache: what a write returns from, bcache has taken.
+func do(dev string, w workload.Workload, write bool) error {
+	f, err := os.OpenFile(dev, os.O_RDWR|syscall.O_DIRECT, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	buf := aligned(int(w.Max))
+	for op := range w.On(size) {
+		b := buf[:op.Len]
+		if write {
+			w.Fill(b, op)
+			_, err = f.WriteAt(b, op.Off)
+		} else {
+			_, err = f.ReadAt(b, op.Off)
+		}
+		if err == nil && write && w.Sync {
+			err = f.Sync()
+		}
+		if err != nil {
+			return fmt.Errorf("operation %d: %w", op.Number, err)
+		}
+	}
+	return f.Sync()
+}
+
+// aligned is memory as direct I/O wants it.
+func aligned(n int) []byte {
+	const page = 4096
+	b := make([]byte, n+page)
+	skip := page - int(uintptr(unsafe.Pointer(&b[0]))%page)
+	return b[skip : skip+n]
+}
+
+func sum(dev string, out io.Writer) error {
+	f, err := os.Open(dev)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 1<<20))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s %d %x\n", dev, n, h.Sum(nil))
+	return err
+}

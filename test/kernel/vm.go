@@ -1,0 +1,128 @@
+package kernel
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+//go:embed guest/init.sh
+var initScript []byte
+
+// A Disk is an image file that a boot shows to the guest as /disk/NAME.
+type Disk struct {
+	Name     string // at most 20 bytes: it is the disk's serial number
+	Path     string
+	Snapshot bool   // the guest's writes are thrown away
+	Log      string // file to record every write in
+}
+
+// A Boot is one run of a virtual machine.
+type Boot struct {
+	Kernel  Kernel
+	Disks   []Disk
+	Script  string // shell, with the functions of guest/init.sh
+	Timeout time.Duration
+}
+
+// The disks stand on PCI slots from this one on, eight to a slot.
+const firstSlot, perSlot, lastSlot = 4, 8, 31
+
+const memoryMB = 512
+
+// Run boots, waits for the end of the script or its crash, and returns what the guest reported. It fails the test
+// where the guest did not come to an end.
+func (b Boot) Run(t testing.TB) *Report {
+	t.Helper()
+	dir := t.TempDir()
+	initramfs := filepath.Join(dir, "initramfs")
+	if err := writeInitramfs(t, initramfs, b.Kernel, b.Script); err != nil {
+		t.Fatal(err)
+	}
+	console, facts := filepath.Join(dir, "console"), filepath.Join(dir, "facts")
+	args := []string{
+		"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", fmt.Sprint(memoryMB),
+		"-nodefaults", "-display", "none", "-no-reboot",
+		"-serial", "file:" + console, "-serial", "file:" + facts,
+		"-kernel", b.Kernel.Image, "-initrd", initramfs,
+		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 edd=off mitigations=off",
+	}
+	for i, d := range b.Disks {
+		args = append(args, d.args(t, i)...)
+	}
+	timeout := b.Timeout
+	if timeout == 0 {
+		timeout = 3 * time.Minute
+	}
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, toolQEMU, args...).CombinedOutput()
+	said := readText(facts)
+	if err != nil {
+		t.Fatalf("linux %s: %v after %v\n%s\nfacts:\n%s\nconsole:\n%s",
+			b.Kernel.Series, err, time.Since(start).Round(time.Second), out, tail(said), tail(readText(console)))
+	}
+	r := parseReport(said, readText(console))
+	t.Logf("linux %s: %d disks, %d cases, %v", b.Kernel.Release, len(b.Disks), len(r.Cases), time.Since(start).Round(time.Second))
+	if !r.Ended {
+		t.Fatalf("linux %s stopped before the script's end\nfacts:\n%s\nconsole:\n%s", b.Kernel.Series, tail(said), tail(r.Console))
+	}
+	return r
+}
+
+// args are QEMU's for one disk. Host flushes are left out: what a crash may lose is the guest's memory, not the file.
+func (d Disk) args(t testing.TB, n int) []string {
+	t.Helper()
+	slot := firstSlot + n/perSlot
+	if slot > lastSlot || len(d.Name) > 20 || strings.ContainsAny(d.Name+d.Path+d.Log, ",=") {
+		t.Fatalf("disk %d %q: too many disks, or a name that QEMU takes apart", n, d.Name)
+	}
+	file := fmt.Sprintf("driver=file,filename=%s,discard=unmap,cache.no-flush=on", d.Path)
+	var args []string
+	switch {
+	case d.Log != "":
+		if err := os.WriteFile(d.Log, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args = []string{
+			"-blockdev", fmt.Sprintf("%s,node-name=file%d", file, n),
+			"-blockdev", fmt.Sprintf("driver=file,filename=%s,cache.no-flush=on,node-name=log%d", d.Log, n),
+			"-blockdev", fmt.Sprintf("driver=blklogwrites,file=file%d,log=log%d,log-sector-size=512,discard=unmap,node-name=disk%d", n, n, n),
+		}
+	case d.Snapshot:
+		args = []string{"-drive", fmt.Sprintf("file=%s,format=raw,if=none,id=disk%d,cache=unsafe,discard=unmap,snapshot=on", d.Path, n)}
+	default:
+		args = []string{
+			"-blockdev", fmt.Sprintf("%s,node-name=file%d", file, n),
+			"-blockdev", fmt.Sprintf("driver=raw,file=file%d,discard=unmap,node-name=disk%d", n, n),
+		}
+	}
+	return append(args, "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=%s,addr=%#x.%d,multifunction=on",
+		n, d.Name, slot, n%perSlot))
+}
+
+// readText reads what a serial port wrote; what is not there was not said.
+func readText(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return string(bytes.ReplaceAll(b, []byte("\r"), nil))
+}
+
+// tail is the end of a long text.
+func tail(s string) string {
+	const most = 6000
+	if len(s) > most {
+		return "..." + s[len(s)-most:]
+	}
+	return s
+}

@@ -30,7 +30,7 @@ type Write struct {
 	What string // for people: "prio set 0, bucket 17"
 }
 
-// Plan is what is to be written, a flush after each step.
+// Plan is what is to be written, a flush after each step. No place is written twice.
 type Plan struct {
 	Steps [][]Write
 	// Watched are the places that show whether the device was used since: whoever uses it writes there.

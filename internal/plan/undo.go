@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
-// An undo file is a line that names it, a line of JSON, and the old contents of all blocks one after the other.
+// An undo file is a line that names it, the digest of all that follows, a line of JSON, and of all blocks one after the
+// other the old contents, then the new ones.
 const undoMagic = "bctl undo 1\n"
 
 // What can be wrong with an undo file, or with the device it is held against.
@@ -27,17 +29,20 @@ type Undo struct {
 	SizeBytes int64   `json:"size_bytes"`
 	Created   string  `json:"created"`
 	Blocks    []block `json:"blocks"`  // in the order they were written
-	Watched   []block `json:"watched"` // must be as before the change or as after it
-	DataSum   string  `json:"data_sha256"`
+	Watched   []watch `json:"watched"` // must be as before the change or as after it
 
-	old [][]byte // of Blocks
+	old, new [][]byte // of Blocks
 }
 
 type block struct {
 	Region
-	Step int    `json:"step"`
-	Old  string `json:"old_sha256"`
-	New  string `json:"new_sha256"`
+	Step int `json:"step"`
+}
+
+type watch struct {
+	Region
+	Old string `json:"old_sha256"`
+	New string `json:"new_sha256"`
 }
 
 func sum(b []byte) string {
@@ -48,21 +53,24 @@ func sum(b []byte) string {
 // Undo makes the undo file of p, to be carried out on dev. Nothing may be written to dev before it is on its medium.
 func (p *Plan) Undo(dev Device) (*Undo, error) {
 	u := &Undo{SizeBytes: dev.Size()}
-	all := sha256.New()
 	for i, step := range p.Steps {
 		for _, w := range step {
 			g := Region{w.Off, int64(len(w.Data))}
+			if u.touches(g) {
+				return nil, fmt.Errorf("%s: written twice, so it could not be told what stood there", w.What)
+			}
 			old, err := read(dev, g)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", w.What, err)
 			}
-			u.Blocks = append(u.Blocks, block{g, i, sum(old), sum(w.Data)})
-			u.old = append(u.old, old)
-			all.Write(old)
+			u.Blocks = append(u.Blocks, block{g, i})
+			u.old, u.new = append(u.old, old), append(u.new, w.Data)
 		}
 	}
-	u.DataSum = hex.EncodeToString(all.Sum(nil))
 	for _, g := range p.Watched {
+		if u.covers(g) {
+			continue // checked with the blocks, sector by sector
+		}
 		old, err := read(dev, g)
 		if err != nil {
 			return nil, err
@@ -71,9 +79,19 @@ func (p *Plan) Undo(dev Device) (*Undo, error) {
 		if err != nil {
 			return nil, err
 		}
-		u.Watched = append(u.Watched, block{g, 0, sum(old), sum(now)})
+		u.Watched = append(u.Watched, watch{g, sum(old), sum(now)})
 	}
 	return u, nil
+}
+
+// covers reports whether a block holds all of g.
+func (u *Undo) covers(g Region) bool {
+	return slices.ContainsFunc(u.Blocks, func(b block) bool { return b.Off <= g.Off && g.Off+g.Bytes <= b.Off+b.Bytes })
+}
+
+// touches reports whether a block holds any of g.
+func (u *Undo) touches(g Region) bool {
+	return slices.ContainsFunc(u.Blocks, func(b block) bool { return b.Off < g.Off+g.Bytes && g.Off < b.Off+b.Bytes })
 }
 
 // WriteTo writes the file.
@@ -82,8 +100,8 @@ func (u *Undo) WriteTo(w io.Writer) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	parts := append([][]byte{[]byte(undoMagic), head, []byte("\n")}, u.old...)
-	return bytes.NewReader(bytes.Join(parts, nil)).WriteTo(w)
+	body := slices.Concat(append(head, '\n'), bytes.Join(u.old, nil), bytes.Join(u.new, nil))
+	return bytes.NewReader(slices.Concat([]byte(undoMagic), []byte(sum(body)+"\n"), body)).WriteTo(w)
 }
 
 // maxUndo bounds what ReadUndo takes in: a plan holds metadata, a few buckets at most.
@@ -96,37 +114,62 @@ func ReadUndo(r io.Reader) (*Undo, error) {
 	if magic != undoMagic {
 		return nil, errors.Join(ErrUndoFile, err)
 	}
-	head, err := in.ReadBytes('\n')
+	want, err := in.ReadString('\n')
 	if err != nil {
 		return nil, fmt.Errorf("%w: its head is cut short", ErrUndoFile)
 	}
+	body, err := io.ReadAll(in)
+	if err != nil {
+		return nil, err
+	}
+	if sum(body)+"\n" != want {
+		return nil, fmt.Errorf("%w: it is cut short or changed", ErrUndoFile)
+	}
+	head, data, _ := bytes.Cut(body, []byte("\n"))
 	u := new(Undo)
 	if err := json.Unmarshal(head, u); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUndoFile, err)
 	}
-	data, err := io.ReadAll(in)
-	if err != nil {
-		return nil, err
-	}
-	if sum(data) != u.DataSum {
-		return nil, fmt.Errorf("%w: its data are cut short or changed", ErrUndoFile)
-	}
-	for _, b := range u.Blocks {
-		if b.Off < 0 || b.Bytes < 0 || b.Bytes > int64(len(data)) {
-			return nil, fmt.Errorf("%w: blocks that cannot be", ErrUndoFile)
-		}
-		u.old, data = append(u.old, data[:b.Bytes]), data[b.Bytes:]
-	}
-	return u, nil
+	return u, u.take(data)
 }
 
-// Check reports whether dev is the device u was made for, and everything is as it was left: each block as it was
-// written, or, after an undo that was cut off, as it was before. Errors wrap ErrChanged.
+// take finds the contents of the blocks in what follows the head.
+func (u *Undo) take(data []byte) error {
+	for _, of := range []*[][]byte{&u.old, &u.new} {
+		for _, b := range u.Blocks {
+			if b.Off < 0 || b.Bytes <= 0 || b.Bytes > int64(len(data)) || b.Bytes > u.SizeBytes-b.Off {
+				return fmt.Errorf("%w: blocks that cannot be", ErrUndoFile)
+			}
+			*of, data = append(*of, data[:b.Bytes]), data[b.Bytes:]
+		}
+	}
+	for _, w := range u.Watched {
+		if w.Off < 0 || w.Bytes <= 0 || w.Bytes > maxUndo || w.Bytes > u.SizeBytes-w.Off {
+			return fmt.Errorf("%w: blocks that cannot be", ErrUndoFile)
+		}
+	}
+	if len(data) > 0 {
+		return fmt.Errorf("%w: more than its blocks", ErrUndoFile)
+	}
+	return nil
+}
+
+// Check reports whether dev is the device u was made for, and everything is as it was left: each sector as it was
+// written, or, where the write or an undo was cut off, as it was before. Errors wrap ErrChanged.
 func (u *Undo) Check(dev Device) error {
 	if dev.Size() != u.SizeBytes {
 		return fmt.Errorf("%w: it has %d bytes, that one had %d", ErrChanged, dev.Size(), u.SizeBytes)
 	}
-	for _, b := range append(append([]block{}, u.Blocks...), u.Watched...) {
+	for i, b := range u.Blocks {
+		now, err := read(dev, b.Region)
+		if err != nil {
+			return err
+		}
+		if at := foreign(now, u.old[i], u.new[i]); at >= 0 {
+			return fmt.Errorf("%w: at byte %d", ErrChanged, b.Off+int64(at))
+		}
+	}
+	for _, b := range u.Watched {
 		now, err := read(dev, b.Region)
 		if err != nil {
 			return err
@@ -136,6 +179,20 @@ func (u *Undo) Check(dev Device) error {
 		}
 	}
 	return nil
+}
+
+// sector is what a device writes whole or not at all.
+const sector = 512
+
+// foreign finds the first sector that is neither the old nor the new one: -1 where there is none.
+func foreign(now, old, new []byte) int {
+	for at := 0; at < len(now); at += sector {
+		end := min(at+sector, len(now))
+		if s := now[at:end]; !bytes.Equal(s, old[at:end]) && !bytes.Equal(s, new[at:end]) {
+			return at
+		}
+	}
+	return -1
 }
 
 // Plan puts the old contents back, the last step first: what refers to new blocks goes before they do.

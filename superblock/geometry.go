@@ -2,6 +2,7 @@ package superblock
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 
 	"bctl/internal/ondisk"
@@ -58,7 +59,7 @@ func NewGeometry(s *ondisk.Super) (Geometry, error) {
 		return Geometry{}, fmt.Errorf("%w: %d sectors", ErrBucketPage, bucket)
 	case bucket < ondisk.Sector(s.BlockSize):
 		return Geometry{}, fmt.Errorf("%w: block of %d sectors, bucket of %d", ErrBucketBlocks, s.BlockSize, bucket)
-	case s.Nbuckets == 0 || s.Nbuckets > uint64(ondisk.MaxKeyOffset)/uint64(bucket):
+	case s.Nbuckets == 0 || s.Nbuckets > uint64(math.MaxInt64)/ondisk.SectorBytes/uint64(bucket): // Size is in bytes
 		return Geometry{}, fmt.Errorf("%w: %d", ErrTooManyBuckets, s.Nbuckets)
 	case s.Keys > ondisk.JournalBuckets:
 		return Geometry{}, fmt.Errorf("%w: %d", ErrJournalCount, s.Keys)

@@ -30,6 +30,7 @@ func (s *Sim) insert(q *trace.Request, sector, n uint64, dirty bool) (placed uin
 			s.dirtyQueue.push(queued{uint32(b), s.era[b]})
 		}
 		s.f.Overwritten += s.put(q.Volume, sector, length, p.Sector, dirty)
+		s.filled[b] = uint32(p.Sector&(1<<s.shift-1) + length)
 		s.live[b] += uint32(length)
 		s.liveSectors += length
 		if dirty {
@@ -126,6 +127,6 @@ func (s *Sim) writeback() {
 		s.f.WrittenBack += uint64(s.dirty[b])
 		s.dirtySectors -= uint64(s.dirty[b])
 		s.dirty[b] = 0
-		s.cleaned[b] = 1 << s.shift
+		s.cleaned[b] = s.filled[b] // it may be open still, and take more
 	}
 }

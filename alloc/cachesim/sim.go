@@ -46,7 +46,8 @@ type Sim struct {
 	era     []uint16 // how often each bucket was invalidated
 	live    []uint32 // sectors that pieces lead to
 	dirty   []uint32 // of these, not written back
-	cleaned []uint32 // dirty data below this sector of the bucket have been
+	filled  []uint32 // where the bucket's data end
+	cleaned []uint32 // dirty data below this sector of the bucket are not any more
 	node    []bool   // holds a btree node
 
 	liveSectors  uint64
@@ -100,7 +101,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 		return nil, err
 	}
 	s.era, s.live, s.dirty = make([]uint16, n), make([]uint32, n), make([]uint32, n)
-	s.cleaned, s.node = make([]uint32, n), make([]bool, n)
+	s.filled, s.cleaned, s.node = make([]uint32, n), make([]uint32, n), make([]bool, n)
 	s.meta.size(cfg.Alloc)
 	return s, nil
 }
@@ -117,7 +118,7 @@ func (s *Sim) Trace(e alloc.Event) {
 	s.f.ThrownAway += uint64(s.live[b])
 	s.liveSectors -= uint64(s.live[b])
 	s.dirtySectors -= uint64(s.dirty[b]) // none: dirty buckets are not invalidated
-	s.live[b], s.dirty[b], s.cleaned[b] = 0, 0, 0
+	s.live[b], s.dirty[b], s.filled[b], s.cleaned[b] = 0, 0, 0, 0
 	if s.era[b]++; s.era[b] == 0 {
 		s.sweep() // or pieces as old as the count is long would be live again
 	}
@@ -169,6 +170,7 @@ func (s *Sim) read(q *trace.Request) {
 	}
 	fill := min(first.to-first.from, maxFill)
 	s.f.Filled += s.insert(q, first.from, fill, false)
+	s.meta.skipped()
 }
 
 func (s *Sim) write(q *trace.Request) {

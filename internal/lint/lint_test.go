@@ -22,8 +22,8 @@ var layers = [][]string{
 	{"internal/finding"},
 	{"superblock"},
 	{"prio", "internal/journal", "internal/btree"},
-	{"alloc", "inspect"},
-	{"internal/transaction"},
+	{"alloc", "alloc/trace", "inspect"},
+	{"alloc/cachesim", "internal/transaction"},
 	{"fsck"},
 	{"cmd/bctl"},
 }
@@ -36,7 +36,7 @@ var testOnly = []string{"internal/imgtest", "internal/planter", "internal/lint"}
 var owners = map[string][]string{
 	"github.com/cheggaaa/pb/v3":         {"internal/progress"},
 	"github.com/google/uuid":            {"superblock", "cmd/bctl"},
-	"github.com/klauspost/compress":     {"internal/imgtest", "alloc"},
+	"github.com/klauspost/compress":     {"internal/imgtest", "alloc/trace"},
 	"github.com/mattn/go-isatty":        {"cmd/bctl"},
 	"github.com/olekukonko/tablewriter": {"internal/render"},
 	"github.com/urfave/cli/v2":          {"cmd/bctl"},

@@ -1,0 +1,85 @@
+package cachesim
+
+import "bctl/alloc"
+
+// Figures is what a Sim has counted.
+type Figures struct {
+	Reads, Writes, Trims     uint64
+	ReadMisses, WriteMisses  uint64 // requests of which some sector was not cached
+	ReadSectors              uint64
+	WriteSectors             uint64
+	ReadMissSectors          uint64
+	WriteMissSectors         uint64
+	Bypassed                 uint64 // requests that went past the cache, trims included
+	NoRoom                   uint64 // allocations given up: every bucket is dirty, metadata or held
+	Filled                   uint64 // sectors added by read misses
+	Overwritten              uint64 // sectors that became garbage
+	DataSectors              uint64 // sectors of data written to the cache
+	WrittenBack              uint64 // sectors
+	ThrownAway               uint64 // live sectors in buckets that were invalidated
+	GCs                      uint64
+	JournalSectors           uint64
+	BtreeSectors             uint64
+	PrioSectors              uint64
+	Alloc                    alloc.Stats
+	LiveSectors, DirtySector uint64 // at the end
+}
+
+// Figures returns what was counted since the last ResetFigures.
+func (s *Sim) Figures() Figures {
+	f := s.f
+	f.Alloc = s.c.Stats().Sub(f.Alloc)
+	f.JournalSectors = s.meta.journalSectors - f.JournalSectors
+	f.BtreeSectors = s.meta.btreeSectors - f.BtreeSectors
+	f.PrioSectors = f.Alloc.PrioWrites * (uint64(s.c.PrioSlots())*s.meta.prioSectors + journalBlock)
+	f.LiveSectors, f.DirtySector = s.liveSectors, s.dirtySectors
+	return f
+}
+
+// ResetFigures begins to count anew: the warmup is over.
+func (s *Sim) ResetFigures() {
+	s.f = Figures{Alloc: s.c.Stats(), JournalSectors: s.meta.journalSectors, BtreeSectors: s.meta.btreeSectors}
+}
+
+// Requests is how many there were.
+func (f *Figures) Requests() uint64 { return f.Reads + f.Writes + f.Trims }
+
+// ReadMissRatio is the share of reads that missed.
+func (f *Figures) ReadMissRatio() Ratio { return ratio(f.ReadMisses, f.Reads) }
+
+// WriteMissRatio is the share of writes to something that was not cached.
+func (f *Figures) WriteMissRatio() Ratio { return ratio(f.WriteMisses, f.Writes) }
+
+// MissRatio is the share of both.
+func (f *Figures) MissRatio() Ratio {
+	return ratio(f.ReadMisses+f.WriteMisses, f.Reads+f.Writes)
+}
+
+// ByteMissRatio is MissRatio by sectors.
+func (f *Figures) ByteMissRatio() Ratio {
+	return ratio(f.ReadMissSectors+f.WriteMissSectors, f.ReadSectors+f.WriteSectors)
+}
+
+// MetadataSectors is all that was written besides data.
+func (f *Figures) MetadataSectors() uint64 { return f.JournalSectors + f.BtreeSectors + f.PrioSectors }
+
+// MetadataAmplification is the metadata written for each sector of data.
+func (f *Figures) MetadataAmplification() Ratio { return ratio(f.MetadataSectors(), f.DataSectors) }
+
+// WriteAmplification is what was written to the cache for each sector that somebody wrote.
+func (f *Figures) WriteAmplification() Ratio {
+	return ratio(f.DataSectors+f.MetadataSectors(), f.WriteSectors)
+}
+
+// A Ratio is a quotient, which is not there where nothing was counted.
+type Ratio struct {
+	Value float64
+	Known bool
+}
+
+func ratio(a, of uint64) Ratio {
+	if of == 0 {
+		return Ratio{}
+	}
+	return Ratio{float64(a) / float64(of), true}
+}

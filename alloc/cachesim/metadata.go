@@ -1,0 +1,121 @@
+package cachesim
+
+import "bctl/alloc"
+
+const (
+	keyBytes      = 24       // struct bkey with one pointer
+	jsetBytes     = 240      // struct jset up to its keys, rounded up
+	journalDelay  = 100_000  // us: journal_delay_ms
+	journalBytes  = 32 << 10 // the largest entry: PAGE_SIZE << JSET_BITS
+	sectorBytes   = 512
+	metaSectors   = 8192      // the most of a bucket that a prio set or a node takes
+	nodeMaxBytes  = 256 << 10 // BTREE_MAX_PAGES
+	nodeFill      = 2.0 / 3   // of a leaf, on average, between splits in half
+	journalBlock  = 8         // sectors: what one entry is rounded up to
+	leastOfLeaves = 1
+)
+
+// metadata counts what bcache writes besides data, from below:
+//
+//	journal  a key for each piece of a write; an entry is written every 100 ms in which there are keys, or when 32 KiB
+//	         are full, in blocks of 4 KiB. Read misses are not journalled.
+//	btree    each key once when it reaches its leaf, and once more when the leaf is split. A split takes a bucket;
+//	         the oldest nodes go while the keys would fit fewer.
+//	prios    what the allocator writes, and an entry of the journal for each set
+//
+// A leaf that is written for one key costs a block, so scattered writes cost more than this. Traces without times are
+// taken to fill every journal entry.
+type metadata struct {
+	nodeSectors int
+	prioSectors uint64 // one set
+
+	nodes    []uint32 // buckets, the oldest first
+	unsplit  uint64   // bytes of keys since the last split
+	keys     uint64   // ever
+	keyed    uint64   // sectors they were for
+	pending  uint64   // bytes of keys in the open journal entry
+	deadline uint64   // us: when it is written
+	counted  uint64   // keys that journalled has seen
+
+	journalSectors uint64
+	btreeSectors   uint64
+}
+
+// size is bch_cache_set_alloc()'s btree_pages and prio_buckets().
+func (m *metadata) size(c alloc.Config) {
+	m.nodeSectors = min(c.BucketSize, metaSectors)
+	if most := nodeMaxBytes / sectorBytes; m.nodeSectors > most {
+		m.nodeSectors = max(m.nodeSectors/4, most)
+	}
+	m.prioSectors = uint64(min(c.BucketSize, metaSectors))
+}
+
+// keyAdded is a key of n sectors that goes into a leaf.
+func (m *metadata) keyAdded(s *Sim, n uint64) {
+	m.keys++
+	m.keyed += n
+	m.unsplit += keyBytes
+	if m.unsplit*2 >= uint64(m.nodeSectors)*sectorBytes {
+		s.split()
+	}
+}
+
+// split writes half a node of keys to where they belong, and as many that were there anew.
+func (s *Sim) split() {
+	m := &s.meta
+	m.btreeSectors += 2 * m.unsplit / sectorBytes
+	m.unsplit = 0
+	s.addNode()
+	perKey := max(1, m.keyed/m.keys)
+	leaves := int(float64(s.liveSectors/perKey*keyBytes)/(float64(m.nodeSectors*sectorBytes)*nodeFill)) + leastOfLeaves
+	for len(m.nodes) > leaves+1 { // and the root
+		b := m.nodes[0]
+		m.nodes = m.nodes[1:]
+		s.node[b] = false
+		s.c.Free(int(b))
+	}
+}
+
+// addNode is bch_btree_node_alloc().
+func (s *Sim) addNode() {
+	b, ok := s.c.Alloc(alloc.ReserveBtree)
+	if !ok {
+		s.settle()
+		if b, ok = s.c.Alloc(alloc.ReserveBtree); !ok {
+			return // counted with the reserves' failures; the old node goes on
+		}
+	}
+	s.c.Put(b)
+	s.node[b] = true
+	s.meta.nodes = append(s.meta.nodes, uint32(b))
+	s.settle()
+}
+
+// journalled puts the keys added since the last call into the journal. Those of read misses, which are not
+// journalled, were skipped with skipped.
+func (m *metadata) journalled(now uint64, s *Sim) {
+	if m.pending > 0 && now >= m.deadline && now > 0 {
+		m.writeEntry()
+	}
+	fresh := (m.keys - m.counted) * keyBytes
+	m.counted = m.keys
+	if m.pending == 0 {
+		m.deadline = now + journalDelay
+	}
+	for m.pending += fresh; m.pending >= journalBytes-jsetBytes; {
+		rest := m.pending - (journalBytes - jsetBytes)
+		m.pending = journalBytes - jsetBytes
+		m.writeEntry()
+		m.pending = rest
+	}
+}
+
+// skipped forgets the keys added since the last call.
+func (m *metadata) skipped() { m.counted = m.keys }
+
+// writeEntry writes the open journal entry.
+func (m *metadata) writeEntry() {
+	const block = journalBlock * sectorBytes
+	m.journalSectors += (m.pending + jsetBytes + block - 1) / block * journalBlock
+	m.pending = 0
+}

@@ -1,0 +1,120 @@
+package cachesim
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"bctl/alloc"
+	"bctl/alloc/trace"
+)
+
+func config(policy alloc.Policy, buckets, sectors int) Config {
+	cfg := alloc.DefaultConfig()
+	cfg.Policy, cfg.NBuckets, cfg.BucketSize, cfg.BlockSize = policy, buckets, sectors, 1
+	return Config{Alloc: cfg, DirtyRatio: 0.1}
+}
+
+func newSim(t testing.TB, cfg Config) *Sim {
+	t.Helper()
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+
+// check compares everything that the Sim counts by bucket with a count over all sectors.
+func check(t *testing.T, s *Sim, footprint uint64, volumes uint32) {
+	t.Helper()
+	live := make([]uint32, len(s.live))
+	dirty := make([]uint32, len(s.live))
+	places := map[uint64]bool{}
+	for v := range volumes {
+		for sector := uint64(0); sector < footprint; sector++ {
+			p := s.m.find(key(v, sector>>pageShift))
+			if p == nil {
+				continue
+			}
+			var all parts
+			s.m.lists.peek(p[sector>>chunkShift&7], &all)
+			found := 0
+			for _, x := range all.piece[:all.n] {
+				in := sector & (chunkSize - 1)
+				if !s.alive(x) || in < x.start() || in >= x.start()+x.length() {
+					continue
+				}
+				found++
+				place := x.sector() + in - x.start()
+				if places[place] {
+					t.Fatalf("sector %d of the cache is used twice", place)
+				}
+				places[place] = true
+				b := place >> s.shift
+				live[b]++
+				if x.dirty() && uint32(place&(1<<s.shift-1)) >= s.cleaned[b] {
+					dirty[b]++
+				}
+			}
+			if found > 1 {
+				t.Fatalf("volume %d, sector %d is in %d pieces", v, sector, found)
+			}
+		}
+	}
+	sum, dirtySum := uint64(0), uint64(0)
+	for b := range live {
+		if live[b] != s.live[b] || dirty[b] != s.dirty[b] {
+			t.Fatalf("bucket %d: %d live and %d dirty sectors, counted as %d and %d", b, live[b], dirty[b], s.live[b], s.dirty[b])
+		}
+		sum += uint64(live[b])
+		dirtySum += uint64(dirty[b])
+	}
+	if sum != s.liveSectors || dirtySum != s.dirtySectors {
+		t.Fatalf("%d live, %d dirty sectors, counted as %d and %d", sum, dirtySum, s.liveSectors, s.dirtySectors)
+	}
+	if err := s.c.Check(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Requests of any place and length leave the map, the counts of each bucket and the allocator in step.
+func TestMapAndCounts(t *testing.T) {
+	const footprint, volumes = 20_000, 2
+	for _, policy := range []alloc.Policy{alloc.LRU, alloc.FIFO, alloc.Random} {
+		for _, ratio := range []float64{0, 0.3} {
+			cfg := config(policy, 600, 16)
+			cfg.DirtyRatio = ratio
+			s := newSim(t, cfg)
+			r := rand.New(rand.NewPCG(1, uint64(policy)))
+			for step := range 40 {
+				var batch []trace.Request
+				for range 100 {
+					n := 1 + r.Uint32N(9)
+					if r.IntN(20) == 0 {
+						n = 1 + r.Uint32N(300)
+					}
+					op := trace.Op(r.IntN(2))
+					if r.IntN(30) == 0 {
+						op = trace.Trim
+					}
+					batch = append(batch, trace.Request{
+						Op: op, Volume: r.Uint32N(volumes), Sectors: n, Sector: r.Uint64N(footprint - uint64(n)),
+					})
+				}
+				if err := s.Do(batch); err != nil {
+					t.Fatal(err)
+				}
+				if step%8 == 7 {
+					check(t, s, footprint, volumes)
+				}
+			}
+			f := s.Figures()
+			if f.Alloc.Invalidated == 0 || f.GCs == 0 || f.ReadMisses == 0 || f.Reads == f.ReadMisses || f.Overwritten == 0 {
+				t.Errorf("%v: nothing much happened: %+v", policy, f)
+			}
+			if ratio == 0 && f.WrittenBack > 0 || ratio > 0 && f.WrittenBack == 0 {
+				t.Errorf("%v, dirty ratio %v: %d sectors written back", policy, ratio, f.WrittenBack)
+			}
+		}
+	}
+}

@@ -60,7 +60,7 @@ func undo(c *cli.Context) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if !dry {
-		if err := dev.Arm(); err != nil {
+		if err := arm(c, dev); err != nil {
 			return err
 		}
 		if err := u.Plan().Run(dev); err != nil {

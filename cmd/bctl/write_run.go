@@ -26,7 +26,17 @@ func writeFlags() []cli.Flag {
 type writeRun struct {
 	c      *cli.Context
 	dryRun bool
-	undo   string // "" for none
+	undo   string               // the file, "" for one in the state directory
+	sync   func(*os.File) error // of the undo file
+}
+
+// claimed is a claimed device: a *blockdev.Device.
+type claimed interface {
+	plan.Device
+	Path() string
+	IsBlock() bool
+	CanWrite() error
+	Arm() error
 }
 
 func newWriteRun(c *cli.Context) (*writeRun, error) {
@@ -36,7 +46,7 @@ func newWriteRun(c *cli.Context) (*writeRun, error) {
 	if c.IsSet("undo") && c.String("undo") == "" {
 		return nil, usagef("--undo: no file given")
 	}
-	return &writeRun{c: c, dryRun: c.Bool("dry-run"), undo: c.String("undo")}, nil
+	return &writeRun{c: c, dryRun: c.Bool("dry-run"), undo: c.String("undo"), sync: (*os.File).Sync}, nil
 }
 
 // open claims the device, unless nothing is to be written.
@@ -48,28 +58,42 @@ func (w *writeRun) open(name string) (*blockdev.Device, error) {
 }
 
 // run saves the undo file and writes. It returns the file's name.
-func (w *writeRun) run(dev *blockdev.Device, p *plan.Plan) (string, error) {
+func (w *writeRun) run(dev claimed, p *plan.Plan) (name string, err error) {
 	if w.dryRun {
 		return "", nil
 	}
-	name := ""
+	if err := dev.CanWrite(); err != nil {
+		return "", err
+	}
 	if !w.c.Bool("no-undo") {
-		var err error
 		if name, err = w.saveUndo(dev, p); err != nil {
 			return "", fmt.Errorf("undo file: %w", err)
 		}
 	}
-	if dev.IsBlock() && !isQuiet(w.c) {
-		fmt.Fprintf(w.c.App.ErrWriter, "bctl: %s: when it is closed, udev looks at it and may hand it to the kernel, which then writes to it (docs/writing.md says how to hold that off)\n", dev.Path())
-	}
-	if err := dev.Arm(); err != nil {
+	if err := arm(w.c, dev); err != nil {
+		if name != "" {
+			os.Remove(name) // of nothing
+		}
 		return "", err
 	}
-	return name, p.Run(dev)
+	if err := p.Run(dev); err != nil && name != "" {
+		return "", fmt.Errorf("%w; what stood there before is in %s", err, name)
+	} else if err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+// arm opens a claimed device for writing, and says before it what that brings with it.
+func arm(c *cli.Context, dev claimed) error {
+	if dev.IsBlock() && !isQuiet(c) {
+		fmt.Fprintf(c.App.ErrWriter, "bctl: %s: when it is closed, udev looks at it and may hand it to the kernel, which then writes to it (docs/writing.md says how to hold that off)\n", dev.Path())
+	}
+	return dev.Arm()
 }
 
 // saveUndo has the old contents on their medium before anything is written.
-func (w *writeRun) saveUndo(dev *blockdev.Device, p *plan.Plan) (string, error) {
+func (w *writeRun) saveUndo(dev claimed, p *plan.Plan) (string, error) {
 	u, err := p.Undo(dev)
 	if err != nil {
 		return "", err
@@ -89,7 +113,7 @@ func (w *writeRun) saveUndo(dev *blockdev.Device, p *plan.Plan) (string, error) 
 		return "", err
 	}
 	_, err = u.WriteTo(f)
-	err = errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(name)))
+	err = errors.Join(err, w.sync(f), f.Close(), w.syncDir(filepath.Dir(name)))
 	if err != nil {
 		os.Remove(name)
 		return "", err
@@ -98,15 +122,16 @@ func (w *writeRun) saveUndo(dev *blockdev.Device, p *plan.Plan) (string, error) 
 }
 
 // syncDir makes a new file's name durable.
-func syncDir(dir string) error {
+func (w *writeRun) syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(w.sync(d), d.Close())
 }
 
-// stateDir is where undo files go: $BCTL_STATE_DIR, /var/lib/bctl for root, else $XDG_STATE_HOME/bctl.
+// stateDir is where undo files go: $BCTL_STATE_DIR, else $XDG_STATE_HOME/bctl, else /var/lib/bctl for root and
+// ~/.local/state/bctl for others.
 func stateDir() (string, error) {
 	dir := os.Getenv("BCTL_STATE_DIR")
 	switch home := os.Getenv("XDG_STATE_HOME"); {

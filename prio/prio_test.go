@@ -12,8 +12,6 @@ import (
 	"testing"
 
 	"bctl/internal/finding"
-	"bctl/internal/imgtest"
-	"bctl/internal/journal"
 	"bctl/internal/ondisk"
 	"bctl/superblock"
 )
@@ -124,58 +122,6 @@ func checkTaken(t *testing.T, l Link, es []ondisk.PrioEntry) {
 }
 
 func sum(b []byte) { binary.LittleEndian.PutUint64(b, ondisk.Crc64(b[8:])) }
-
-// Every prio set that stands in an image, of the current chain and of older ones, decodes and encodes to the same
-// bytes; the current chain is whole.
-func TestImages(t *testing.T) {
-	for _, name := range imgtest.Names(t) {
-		f, err := os.Open(imgtest.Open(t, name).Cache)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		s, err := superblock.Read(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g, err := superblock.NewGeometry(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sink := func(f finding.Finding) { t.Errorf("%s: %s %s", name, f.Code, f.Message) }
-		l, err := journal.Scan(f, &g, 1, sink)
-		if err != nil {
-			t.Fatal(err)
-		}
-		covered := 0
-		c := Follow(f, &g, ondisk.Bucket(l.Newest.PrioBucket[g.ThisDev]), func(_ Link, es []ondisk.PrioEntry) { covered += len(es) }, sink)
-		if !c.Intact || covered != int(g.NBuckets) {
-			t.Errorf("%s: gens of %d of %d buckets, intact %v", name, covered, g.NBuckets, c.Intact)
-		}
-		sets := 0
-		buf := make([]byte, g.MetaSectors.Bytes())
-		for b := g.FirstBucket; b < g.NBuckets; b++ {
-			if _, err := f.ReadAt(buf[:ondisk.PrioSetBytes], g.Start(b).Bytes()); err != nil {
-				t.Fatal(err)
-			}
-			if !ondisk.PrioSetHasMagic(buf, g.SetMagic) {
-				continue
-			}
-			p, err := Read(f, &g, b)
-			if err != nil {
-				t.Errorf("%s: bucket %d: %v", name, b, err)
-				continue
-			}
-			if _, err := f.ReadAt(buf, g.Start(b).Bytes()); err != nil || !bytes.Equal(p.Append(nil), buf) {
-				t.Errorf("%s: bucket %d: encodes to something else (%v)", name, b, err)
-			}
-			sets++
-		}
-		if sets < len(c.Links) {
-			t.Errorf("%s: %d sets, %d in the chain", name, sets, len(c.Links))
-		}
-	}
-}
 
 // A chain of anything in 16 small buckets: Follow never panics, ends, hands out only what decodes, each set once.
 func FuzzFollow(f *testing.F) {

@@ -11,9 +11,7 @@ import (
 	"testing"
 
 	"bctl/internal/finding"
-	"bctl/internal/imgtest"
 	"bctl/internal/ondisk"
-	"bctl/superblock"
 )
 
 const seedDir = "../ondisk/testdata"
@@ -68,98 +66,6 @@ func seeds(t testing.TB, kinds ...string) (out []seed) {
 		t.Fatalf("no %v in seeds.txt", kinds)
 	}
 	return out
-}
-
-func TestKernelMadeImages(t *testing.T) {
-	cut := map[string][]seed{}
-	for _, s := range seeds(t) {
-		cut[s.image] = append(cut[s.image], s)
-	}
-	for _, name := range imgtest.Names(t) {
-		img := imgtest.Open(t, name)
-		seedsStandThere(t, img, cut[name])
-		everyBset(t, img)
-	}
-}
-
-// seedsStandThere: every seed is what stands in its image where seeds.txt says, byte for byte.
-func seedsStandThere(t *testing.T, img *imgtest.Image, cut []seed) {
-	for _, s := range cut {
-		if got := imgtest.Read(t, filepath.Join(img.Dir, s.file+".img"), s.at, len(s.data)); !bytes.Equal(got, s.data) {
-			t.Errorf("%s-%s-%s-%d is not what stands there", s.kind, s.image, s.file, s.at)
-		}
-	}
-}
-
-// everyBset: every bset that belongs to the set - of live nodes, and of old ones in buckets since freed - decodes with
-// some parent pointer that its bucket can have had, and encodes to the same bytes.
-func everyBset(t *testing.T, img *imgtest.Image) {
-	f, err := os.Open(img.Cache)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	s, err := superblock.Read(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := superblock.NewGeometry(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := 0
-	node := make([]byte, g.NodeSectors.Bytes())
-	for b := g.FirstBucket + ondisk.Bucket(g.NJournal); b < g.NBuckets; b++ {
-		head := node[:ondisk.BsetBytes]
-		if _, err := f.ReadAt(head, g.Start(b).Bytes()); err != nil {
-			t.Fatal(err)
-		}
-		if h, err := ondisk.DecodeBsetHeader(head); err != nil || h.CheckMagic(g.SetMagic) != nil {
-			continue
-		}
-		if _, err := f.ReadAt(node, g.Start(b).Bytes()); err != nil {
-			t.Fatal(err)
-		}
-		good += bucketBsets(t, &g, b, node)
-	}
-	if good == 0 {
-		t.Errorf("%s: no bset", img.Name)
-	}
-}
-
-// bucketBsets checks the bsets of one bucket, as far as its first one's node reaches. Which gen its pointer had is
-// found by trying: it is in no bset, but the checksum starts with it.
-func bucketBsets(t *testing.T, g *superblock.Geometry, b ondisk.Bucket, buf []byte) (good int) {
-	h, err := ondisk.DecodeBsetHeader(buf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for gen := range 256 {
-		p := ondisk.MakePtr(uint8(gen), g.Start(b), uint64(g.ThisDev))
-		if h.Bytes() > int64(len(buf)) || h.CheckSum(buf[:h.Bytes()], p) != nil {
-			continue
-		}
-		for at := int64(0); at < int64(len(buf)); {
-			next, err := ondisk.DecodeBsetHeader(buf[at:])
-			if err != nil || next.Seq != h.Seq {
-				return good
-			}
-			s, err := ondisk.DecodeBset(buf[at:], g.SetMagic, p)
-			if err != nil {
-				t.Errorf("bucket %d, byte %d: %v", b, at, err)
-				return good
-			}
-			if out := s.Append(nil); !bytes.Equal(out, buf[at:][:len(out)]) {
-				t.Errorf("bucket %d, byte %d: encodes to something else", b, at)
-			}
-			good++
-			block := g.BlockSectors.Bytes()
-			at += (s.Bytes() + block - 1) / block * block
-		}
-		return good
-	}
-	t.Errorf("bucket %d: a bset of this set that no gen fits", b)
-	return 0
 }
 
 // collect returns a sink and what came through it.

@@ -228,16 +228,18 @@ func ringCases() []ringCase {
 		{"newest torn at the start of a bucket", 4, func(r *ring) { fill(r, 0, 1, 5, 2); damage(r, 2, 0, 1000) }, []uint64{2, 3, 4}, []f{finding.JRTorn}},
 		{"newest torn at the start of the ring", 4, func(r *ring) { fill(r, 2, 11, 15, 13); damage(r, 0, 0, 1000) }, []uint64{13, 14}, []f{finding.JRTorn}},
 		{"newest without magic", 4, func(r *ring) { fill(r, 0, 1, 4, 3); damage(r, 1, entrySectors, 8) }, []uint64{3}, []f{finding.JRTorn}},
+		{"newest without magic, at the start of a bucket", 4, func(r *ring) { fill(r, 0, 1, 5, 2); damage(r, 2, 0, 8) }, []uint64{2, 3, 4}, []f{finding.JRTorn}},
 		// The kernel stops at the first bad entry of a bucket; what follows there is durable, and lost.
 		{"live entry destroyed, the next behind it", 4, func(r *ring) { fill(r, 0, 1, 4, 2); damage(r, 1, 0, 1000) }, []uint64{2}, []f{finding.JRTorn, finding.JRLost}},
 		{"live entry destroyed, the next in another bucket", 8, func(r *ring) { fill(r, 0, 1, 7, 3); damage(r, 1, 0, 1000) },
 			[]uint64{5, 6, 7}, []f{finding.JRDamaged, finding.JRGap}},
 		{"entry two buckets on, not found", 8, func(r *ring) { fill(r, 0, 1, 4, 3); r.put(3, 0, entry(5, 3, 0)) }, []uint64{3, 4}, []f{finding.JRLost}},
 		// The search by halves may stumble on it; what it needs is then found only if it was read on the way.
-		{"entry four buckets on, found", 8, func(r *ring) { fill(r, 0, 1, 2, 2); r.put(4, 0, entry(3, 2, 0)) }, []uint64{2, 3}, []f{finding.JROrder}},
+		{"entry two buckets on, found", 8, func(r *ring) { fill(r, 0, 1, 2, 2); r.put(2, 0, entry(3, 2, 0)) }, []uint64{2, 3}, []f{finding.JROrder}},
 		{"entry two buckets on, found without what it needs", 8, func(r *ring) { fill(r, 0, 1, 6, 5); r.put(4, 0, entry(7, 6, 0)) }, []uint64{7}, []f{finding.JRGap}},
 		{"full", 4, func(r *ring) { fill(r, 1, 11, 18, 11) }, []uint64{11, 12, 13, 14, 15, 16, 17, 18}, []f{finding.JRFull}},
 		{"nearly full", 5, func(r *ring) { fill(r, 2, 11, 18, 11) }, []uint64{11, 12, 13, 14, 15, 16, 17, 18}, []f{finding.JRNearlyFull}},
+		{"three quarters live", 8, func(r *ring) { fill(r, 0, 1, 12, 1) }, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, nil},
 		{"oldest missing", 8, func(r *ring) { fill(r, 2, 13, 16, 11) }, []uint64{13, 14, 15, 16}, []f{finding.JRGap}},
 		{"oldest discarded", 8, func(r *ring) { r.g.Discard = true; fill(r, 2, 13, 16, 11) }, []uint64{13, 14, 15, 16}, []f{finding.JRDiscarded}},
 		{"a middle one missing, discard or not", 8, func(r *ring) {

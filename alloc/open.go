@@ -27,6 +27,25 @@ type openBucket struct {
 type openBuckets struct {
 	all   []openBucket
 	order []uint8 // of use, the oldest first
+
+	// How many have a key, and a write point, of each hash. Mostly that is
+	// none or the one just found, and the search need not see all of them.
+	keys, points [256]uint8
+}
+
+func (k Key) hash() uint8 {
+	return uint8((k.Offset + uint64(k.Inode)<<40) * 0x9e3779b97f4a7c15 >> 56)
+}
+
+func pointHash(writePoint uint32) uint8 { return uint8(writePoint * 0x9e3779b1 >> 24) }
+
+// mark gives b a new key and write point.
+func (o *openBuckets) mark(b *openBucket, k Key, writePoint uint32) {
+	o.keys[b.key.hash()]--
+	o.points[pointHash(b.writePoint)]--
+	b.key, b.writePoint = k, writePoint
+	o.keys[k.hash()]++
+	o.points[pointHash(writePoint)]++
 }
 
 func newOpenBuckets(n int) openBuckets {
@@ -34,6 +53,8 @@ func newOpenBuckets(n int) openBuckets {
 	for i := range o.order {
 		o.order[i] = uint8(i)
 	}
+	o.keys[Key{}.hash()] = uint8(n)
+	o.points[pointHash(0)] = uint8(n)
 	return o
 }
 
@@ -72,8 +93,12 @@ func (c *Cache) pick(k Key, writePoint uint32) (pos int) {
 	o := &c.open
 	apart := c.cfg.Model.FlashApart && c.flash != nil
 	flash := apart && c.flash.has(k.Inode)
-	for i := len(o.order) - 1; i >= 0; i-- {
+	noKey, points := o.keys[k.hash()] == 0, o.points[pointHash(writePoint)]
+	for i := len(o.order) - 1; i >= 0 && !(noKey && points == 0); i-- {
 		b := &o.all[o.order[i]]
+		if b.writePoint == writePoint {
+			points--
+		}
 		switch {
 		case apart && c.flash.has(b.key.Inode) != flash:
 		case b.key == k:
@@ -159,8 +184,7 @@ func (a *allocSectors) place(c *Cache, pos int) {
 
 	n := min(a.req.Sectors, ob.free)
 	bucket := ob.sector / uint64(c.cfg.BucketSize)
-	ob.key = Key{a.req.Key.Inode, a.req.Key.Offset + uint64(n)}
-	ob.writePoint = a.req.WritePoint
+	c.open.mark(ob, Key{a.req.Key.Inode, a.req.Key.Offset + uint64(n)}, a.req.WritePoint)
 	a.out = Placement{int(bucket), ob.gen, ob.sector, n, ob.key, 0}
 	ob.free -= n
 	ob.sector += uint64(n)

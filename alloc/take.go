@@ -111,5 +111,10 @@ func (c *Cache) InUse() int {
 	return (c.cfg.NBuckets - c.availSeen) * 100 / c.cfg.NBuckets
 }
 
+// InUseAbove is InUse() > percent without the division.
+func (c *Cache) InUseAbove(percent int) bool {
+	return (c.cfg.NBuckets-c.availSeen)*100 >= (percent+1)*c.cfg.NBuckets
+}
+
 // Avail is avail_nbuckets: unpinned buckets that are free or reclaimable.
 func (c *Cache) Avail() int { return c.avail }

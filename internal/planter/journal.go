@@ -19,6 +19,9 @@ type Entry struct {
 func (c *Cache) Entries() (out []Entry) {
 	for ring := range c.Geo.NJournal {
 		start := c.Geo.Start(c.Geo.FirstBucket + ondisk.Bucket(ring))
+		if _, err := ondisk.DecodeJset(c.Bytes(start.Bytes(), ondisk.MaxJsetBytes), c.Geo.SetMagic); err != nil {
+			continue // most buckets: not worth reading whole
+		}
 		bucket := c.Bytes(start.Bytes(), int(c.Geo.BucketSectors.Bytes()))
 		for at := 0; at < len(bucket); {
 			j, err := ondisk.DecodeJset(bucket[at:], c.Geo.SetMagic)

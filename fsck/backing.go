@@ -95,10 +95,10 @@ func (c *checker) judgeAttached(b *backing, emit func(finding.Code, string, ...a
 	switch {
 	case attached && ours && v == nil:
 		emit(finding.BDNoSlot, "state %s, but uuid %v is in no slot of the cache", state, b.super.UUID)
-	case attached && !ours && v != nil && v.DirtySectors > 0:
-		emit(finding.BDOtherSet, "attached to set %v, but the cache holds %d dirty sectors of it", b.super.SetUUID, v.DirtySectors)
+	case !ours && v != nil && v.DirtySectors > 0:
+		emit(finding.BDOtherSet, "its set is %v, but the cache holds %d dirty sectors of it", b.super.SetUUID, v.DirtySectors)
 	case attached && !ours:
-		emit(finding.BDLabel, "attached to set %v, the cache's is %v", b.super.SetUUID, c.super.SetUUID)
+		emit(finding.BDStranger, "attached to set %v, the cache's is %v", b.super.SetUUID, c.super.SetUUID)
 	}
 	if v == nil {
 		if !attached && c.freeSlots() == 0 {

@@ -94,7 +94,7 @@ func causes() []cause {
 			root := s.bucketOf(s.Root().Key)
 			s.moveSet(1, root)
 		}},
-		{"fifo-full", finding.BDLabel, "attached to set", backing(func(sb *ondisk.Super) { sb.SetUUID[4] ^= 1 })},
+		{"fifo-full", finding.BDStranger, "attached to set", backing(func(sb *ondisk.Super) { sb.SetUUID[4] ^= 1 })},
 		{"two-backing-flash", finding.BDState, "cache mode", backing(func(sb *ondisk.Super) { sb.SetCacheMode(15) })},
 		{"writeback-dirty", finding.BDSuper, "power of 2", backing(func(sb *ondisk.Super) { sb.BlockSize = 24 })},
 		{"writeback-dirty", finding.BDStripes, "past the end", backing(func(sb *ondisk.Super) { sb.Version, sb.Nbuckets = 4, 1<<30 })},

@@ -119,6 +119,7 @@ var deviceProofs = []proof{
 		backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateClean); sb.SetUUID = s.Super().SetUUID })(s)
 	}, nil, ""},
 	{"U14", damaged, finding.BDOtherSet, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.SetUUID[0]++ }), nil, ""},
+	{"U14", warning, finding.BDStranger, "fifo-full", backing(func(sb *ondisk.Super) { sb.SetUUID[0]++ }), nil, ""},
 	{"U15", damaged, finding.BDBlock, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.BlockSize = 1 }), nil, ""},
 	{"U15", damaged, finding.BDDuplicate, "two-backing-flash", func(s *scene) {
 		s.give, s.back[1] = 2, s.back[0].Copy()

@@ -66,4 +66,5 @@ var backingRows = []Row{
 	{BDLabel, Warning, "U45", "labels differ", "The slot has one label, the backing superblock another."},
 	{BDSignature, Warning, "U10", "another signature on the backing device", "Something before the data offset may be taken for a filesystem."},
 	{BDFields, Note, "U8 U13", "odd fields in the backing superblock", "Harmless."},
+	{BDStranger, Warning, "U14", "backing device belongs to another set", "It is attached elsewhere, and the cache holds nothing of it that is not on it too."},
 }

@@ -30,11 +30,12 @@ type openBuckets struct {
 
 	// How many have a key, and a write point, of each hash. Mostly that is
 	// none or the one just found, and the search need not see all of them.
-	keys, points [256]uint8
+	keys   [2048]uint8
+	points [256]uint8
 }
 
-func (k Key) hash() uint8 {
-	return uint8((k.Offset + uint64(k.Inode)<<40) * 0x9e3779b97f4a7c15 >> 56)
+func (k Key) hash() uint64 {
+	return (k.Offset + uint64(k.Inode)<<40) * 0x9e3779b97f4a7c15 >> 53
 }
 
 func pointHash(writePoint uint32) uint8 { return uint8(writePoint * 0x9e3779b1 >> 24) }
@@ -94,6 +95,15 @@ func (c *Cache) pick(k Key, writePoint uint32) (pos int) {
 	apart := c.cfg.Model.FlashApart && c.flash != nil
 	flash := apart && c.flash.has(k.Inode)
 	noKey, points := o.keys[k.hash()] == 0, o.points[pointHash(writePoint)]
+	if noKey && int(points) > len(o.order)/4 {
+		for i, at := range o.order { // many: the oldest is near that end
+			b := &o.all[at]
+			if b.writePoint == writePoint && !(apart && c.flash.has(b.key.Inode) != flash) {
+				return i
+			}
+		}
+		return 0
+	}
 	for i := len(o.order) - 1; i >= 0 && !(noKey && points == 0); i-- {
 		b := &o.all[o.order[i]]
 		if b.writePoint == writePoint {

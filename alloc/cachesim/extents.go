@@ -2,9 +2,9 @@ package cachesim
 
 import "math/bits"
 
-// The extent map: where on the cache each sector of each volume is. It is a hash table of pages. A page is 64 sectors
-// of a volume in 8 chunks of 8 sectors, one word each, so that the 4 KiB that most requests ask for are one lookup and
-// one cache line:
+// The extent map: where on the cache each sector of each volume is. It is a hash table of pages. A page is 7 chunks of
+// a volume, of 8 sectors and one word each: with its key it fills a cache line, which is all that the 4 KiB that most
+// requests ask for have to fetch.
 //
 //	 63     62      46..61  42..45   39..41   0..38
 //	+------+-------+-------+--------+--------+------------------+
@@ -18,8 +18,8 @@ import "math/bits"
 const (
 	chunkShift = 3
 	chunkSize  = 1 << chunkShift // sectors
-	pageShift  = 6
-	pageSize   = 1 << pageShift // sectors
+	pageChunks = 7
+	pageSize   = pageChunks * chunkSize // sectors
 
 	sectorBits  = 39
 	sectorMask  = 1<<sectorBits - 1
@@ -55,11 +55,14 @@ func (p piece) cut(a, b uint64) piece {
 	return newPiece(a, b-a, p.sector()+a-p.start(), p.era(), p.dirty())
 }
 
-type page [pageSize / chunkSize]piece
+// A page is a slot of the table. Its key is never 0, but in an empty slot.
+type page struct {
+	key   uint64
+	chunk [pageChunks]piece
+}
 
-// extents is the table. Keys are a volume and a page number, never 0.
+// extents is the table.
 type extents struct {
-	keys  []uint64
 	pages []page
 	used  int
 	shift uint
@@ -76,67 +79,78 @@ func newExtents() extents {
 
 // size makes an empty table of n slots, a power of two.
 func (m *extents) size(n int) {
-	m.keys, m.pages, m.used = make([]uint64, n), make([]page, n), 0
+	m.pages, m.used = make([]page, n), 0
 	m.shift = uint(64 - bits.Len(uint(n-1)))
 }
 
+// pageOf is the page that a sector is in, and the sector behind it.
+func pageOf(sector uint64) (number, end uint64) {
+	number = sector / pageSize
+	return number, (number + 1) * pageSize
+}
+
+// chunkOf is a sector's chunk within its page.
+func chunkOf(sector uint64) uint64 { return sector >> chunkShift % pageChunks }
+
 // key tells pages apart: 20 bits of volume above 44 of page.
-func key(volume uint32, page uint64) uint64 { return uint64(volume+1)<<44 | page }
+func key(volume uint32, number uint64) uint64 { return uint64(volume+1)<<44 | number }
+
+func unkey(k uint64) (volume uint32, number uint64) { return uint32(k>>44) - 1, k & (1<<44 - 1) }
+
+// home is the slot where the search for k begins.
+func (m *extents) home(k uint64) int { return int(k * 0x9e3779b97f4a7c15 >> m.shift) }
 
 // slot is where k is, or where it would be.
-func (m *extents) slot(k uint64) int {
-	mask := len(m.keys) - 1
-	i := int(k * 0x9e3779b97f4a7c15 >> m.shift)
-	for m.keys[i] != k && m.keys[i] != 0 {
-		i = (i + 1) & mask
+func (m *extents) slot(k uint64) *page {
+	mask := len(m.pages) - 1
+	for i := m.home(k); ; i = (i + 1) & mask {
+		if p := &m.pages[i&mask]; p.key == k || p.key == 0 {
+			return p
+		}
 	}
-	return i
 }
 
 // find is k's page, or nil.
 func (m *extents) find(k uint64) *page {
-	i := m.slot(k)
-	if m.keys[i] == 0 {
-		return nil
+	if p := m.slot(k); p.key != 0 {
+		return p
 	}
-	return &m.pages[i]
+	return nil
 }
 
 // full says whether the table has to be swept before a page is added.
-func (m *extents) full() bool { return m.used >= len(m.keys)/8*5 }
+func (m *extents) full() bool { return m.used >= len(m.pages)/8*5 }
 
 // add is k's page, a new one if there is none. The table is not full.
 func (m *extents) add(k uint64) *page {
-	i := m.slot(k)
-	if m.keys[i] == 0 {
-		m.keys[i] = k
+	p := m.slot(k)
+	if p.key == 0 {
+		p.key = k
 		m.used++
 	}
-	return &m.pages[i]
+	return p
 }
 
 // sweep makes the table anew from the pages that alive leaves something of, with room for as many more.
 func (m *extents) sweep(alive func(*page) bool) {
 	n := 0
-	for i := range m.keys {
-		if m.keys[i] == 0 {
-			continue
+	for i := range m.pages {
+		p := &m.pages[i]
+		if p.key != 0 && alive(p) {
+			n++
+		} else {
+			p.key = 0
 		}
-		if !alive(&m.pages[i]) {
-			m.keys[i] = 0
-			continue
-		}
-		n++
 	}
 	size := firstPages
 	for size*5/16 <= n {
 		size *= 2
 	}
-	keys, pages := m.keys, m.pages
+	old := m.pages
 	m.size(size)
-	for i, k := range keys {
-		if k != 0 {
-			*m.add(k) = pages[i]
+	for i := range old {
+		if k := old[i].key; k != 0 {
+			*m.add(k) = old[i]
 		}
 	}
 }

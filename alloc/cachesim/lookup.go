@@ -19,8 +19,9 @@ func (s *Sim) lookup(volume uint32, sector, n uint64) (missing uint64, first gap
 	end := sector + n
 	last := ^uint64(0)
 	for at := sector; at < end; {
-		stop := min(end, at&^(pageSize-1)+pageSize)
-		p := s.m.find(key(volume, at>>pageShift))
+		number, stop := pageOf(at)
+		stop = min(end, stop)
+		p := s.m.find(key(volume, number))
 		if p == nil {
 			miss(at, stop)
 			at = stop
@@ -29,7 +30,7 @@ func (s *Sim) lookup(volume uint32, sector, n uint64) (missing uint64, first gap
 		for at < stop {
 			base := at &^ (chunkSize - 1)
 			to := min(stop, base+chunkSize)
-			w := p[at>>chunkShift&7]
+			w := p.chunk[chunkOf(at)]
 			if bucket := w.sector() >> s.shift; w&shapeMask == wholeBits && s.era[bucket] == w.era() {
 				if bucket != last {
 					s.c.Touch(int(bucket))
@@ -125,11 +126,12 @@ func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered u
 		if s.m.full() {
 			s.sweep()
 		}
-		p := s.m.add(key(volume, at>>pageShift))
-		for stop := min(end, at&^(pageSize-1)+pageSize); at < stop; {
+		number, stop := pageOf(at)
+		p := s.m.add(key(volume, number))
+		for stop = min(end, stop); at < stop; {
 			a := at & (chunkSize - 1)
 			b := min(chunkSize, a+stop-at)
-			w := &p[at>>chunkShift&7]
+			w := &p.chunk[chunkOf(at)]
 			fresh := newPiece(a, b-a, place, era, dirty)
 			switch {
 			case *w == 0:
@@ -156,19 +158,20 @@ func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered u
 // returns how many that were.
 func (s *Sim) drop(volume uint32, sector, n uint64) (covered uint64) {
 	end := sector + n
-	if n>>pageShift > uint64(len(s.m.keys)) {
-		for i, k := range s.m.keys { // a trim of terabytes
-			first := k & (1<<44 - 1) << pageShift
-			if k>>44 == uint64(volume+1) && first < end && first+pageSize > sector {
-				from, to := max(first, sector), min(first+pageSize, end)
-				covered += s.dropIn(&s.m.pages[i], from, to)
+	if n/pageSize > uint64(len(s.m.pages)) {
+		for i := range s.m.pages { // a trim of terabytes
+			p := &s.m.pages[i]
+			v, number := unkey(p.key)
+			if first := number * pageSize; p.key != 0 && v == volume && first < end && first+pageSize > sector {
+				covered += s.dropIn(p, max(first, sector), min(first+pageSize, end))
 			}
 		}
 		return covered
 	}
 	for at := sector; at < end; {
-		stop := min(end, at&^(pageSize-1)+pageSize)
-		if p := s.m.find(key(volume, at>>pageShift)); p != nil {
+		number, stop := pageOf(at)
+		stop = min(end, stop)
+		if p := s.m.find(key(volume, number)); p != nil {
 			covered += s.dropIn(p, at, stop)
 		}
 		at = stop
@@ -181,7 +184,7 @@ func (s *Sim) dropIn(p *page, at, stop uint64) (covered uint64) {
 	for at < stop {
 		a := at & (chunkSize - 1)
 		b := min(chunkSize, a+stop-at)
-		if w := &p[at>>chunkShift&7]; *w != 0 {
+		if w := &p.chunk[chunkOf(at)]; *w != 0 {
 			var c uint64
 			*w, c = s.cover(*w, a, b, 0)
 			covered += c
@@ -195,18 +198,18 @@ func (s *Sim) dropIn(p *page, at, stop uint64) (covered uint64) {
 func (s *Sim) sweep() {
 	s.m.sweep(func(p *page) bool {
 		some := false
-		for i, w := range p {
+		for i, w := range p.chunk {
 			if w == 0 {
 				continue
 			}
 			if w&listBit == 0 {
 				if !s.alive(w) {
-					p[i] = 0
+					p.chunk[i] = 0
 				}
 			} else {
-				p[i], _ = s.cover(w, 0, 0, 0)
+				p.chunk[i], _ = s.cover(w, 0, 0, 0)
 			}
-			some = some || p[i] != 0
+			some = some || p.chunk[i] != 0
 		}
 		return some
 	})

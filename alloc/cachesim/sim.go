@@ -56,6 +56,7 @@ type Sim struct {
 	dirtyQueue   queue // buckets with dirty data, the first to have had them first
 
 	sectorsToGC int64
+	fetched     uint64 // so that fetch is not optimized away
 	meta        metadata
 	timer       *Histogram // of single allocations; nil: not timed
 	f           Figures
@@ -127,6 +128,9 @@ func (s *Sim) Trace(e alloc.Event) {
 // Do replays requests.
 func (s *Sim) Do(requests []trace.Request) error {
 	for i := range requests {
+		if i%ahead == 0 {
+			s.fetch(requests[i:min(i+ahead, len(requests))])
+		}
 		q := &requests[i]
 		switch q.Op {
 		case trace.Read:
@@ -141,6 +145,19 @@ func (s *Sim) Do(requests []trace.Request) error {
 	return s.c.Err()
 }
 
+// ahead is how many requests' pages are fetched at a time.
+const ahead = 16
+
+// fetch reads from the pages that requests begin in. The reads wait for memory together; one by one, as each request
+// gets to it, they would wait in turn.
+func (s *Sim) fetch(requests []trace.Request) {
+	for i := range requests {
+		q := &requests[i]
+		number, _ := pageOf(q.Sector)
+		s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
+	}
+}
+
 // bypass is a request that goes past the cache.
 func (s *Sim) bypass(q *trace.Request) {
 	s.f.Bypassed++
@@ -148,7 +165,7 @@ func (s *Sim) bypass(q *trace.Request) {
 }
 
 // crowded is check_should_bypass() on in_use.
-func (s *Sim) crowded() bool { return s.c.InUse() > cutoffCacheAdd }
+func (s *Sim) crowded() bool { return s.c.InUseAbove(cutoffCacheAdd) }
 
 func (s *Sim) read(q *trace.Request) {
 	n := uint64(q.Sectors)
@@ -183,7 +200,7 @@ func (s *Sim) write(q *trace.Request) {
 		s.f.Bypassed++
 	} else {
 		s.c.Rescale(int32(n))
-		dirty := s.dirtyLimit > 0 && s.c.InUse() <= cutoffWritebackSync
+		dirty := s.dirtyLimit > 0 && !s.c.InUseAbove(cutoffWritebackSync)
 		s.insert(q, q.Sector, n, dirty)
 		s.meta.journalled(q.Time, s)
 		for s.dirtySectors > s.dirtyLimit {

@@ -23,7 +23,6 @@ func newSim(t testing.TB, cfg Config) *Sim {
 	return s
 }
 
-
 // check compares everything that the Sim counts by bucket with a count over all sectors.
 func check(t *testing.T, s *Sim, footprint uint64, volumes uint32) {
 	t.Helper()
@@ -32,12 +31,13 @@ func check(t *testing.T, s *Sim, footprint uint64, volumes uint32) {
 	places := map[uint64]bool{}
 	for v := range volumes {
 		for sector := uint64(0); sector < footprint; sector++ {
-			p := s.m.find(key(v, sector>>pageShift))
+			number, _ := pageOf(sector)
+			p := s.m.find(key(v, number))
 			if p == nil {
 				continue
 			}
 			var all parts
-			s.m.lists.peek(p[sector>>chunkShift&7], &all)
+			s.m.lists.peek(p.chunk[chunkOf(sector)], &all)
 			found := 0
 			for _, x := range all.piece[:all.n] {
 				in := sector & (chunkSize - 1)

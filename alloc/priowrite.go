@@ -89,6 +89,7 @@ func (p *prioWrite) writeSlot(c *Cache) status {
 	case failed: // the precheck counted them; only IO_DISABLE gets here
 		c.bug("no bucket for prio slot %d", p.slot)
 		return failed
+	case done:
 	}
 	b := p.alloc.bucket
 	if w := c.cfg.Prios; w != nil {

@@ -20,11 +20,13 @@ func (c *Cache) MinPrio() int { return int(c.minPrio) }
 
 func (c *Cache) rescalePriorities() {
 	low := uint16(1<<16 - 1)
-	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
-		b := &c.buckets[i]
-		if b.prio != 0 && b.prio != btreePrio && b.pin == 0 {
-			b.prio--
-			low = min(low, b.prio)
+	buckets := c.buckets[c.cfg.FirstBucket:]
+	for i := range buckets {
+		b := &buckets[i]
+		less := b.prio - 1 // 0, which stays, wraps to above what metadata's becomes
+		if less < btreePrio-1 && b.pin == 0 {
+			b.prio = less
+			low = min(low, less)
 		}
 	}
 	c.minPrio = low

@@ -55,8 +55,9 @@ func (s *script) stateText() string {
 		return "wait bucket"
 	case StateExited:
 		return "exit"
+	default:
+		return "none"
 	}
-	return "none"
 }
 
 func (s *script) printPlacement(words string, st status, p Placement) {
@@ -66,6 +67,7 @@ func (s *script) printPlacement(words string, st status, p Placement) {
 			p.Bucket, p.Gen, p.Sector, p.Sectors, p.End.Inode, p.End.Offset, p.Left)
 	case failed:
 		s.printf("%s -> fail\n", words)
+	case asleep: // the line comes when it wakes
 	}
 }
 

@@ -125,6 +125,7 @@ func (o *scriptAlloc) run(c *Cache) status {
 		o.s.printf("%s -> %d gen=%d\n", o.words, o.bucket, c.buckets[o.bucket].gen)
 	case failed:
 		o.s.printf("%s -> fail\n", o.words)
+	case asleep: // the line comes when it wakes
 	}
 	return st
 }

@@ -36,8 +36,7 @@ type rebuilt struct {
 	dev           *powercut.Device
 	before, after *inspect.Cache
 	unknown       func(ondisk.Bucket) bool // no surviving set told its gen
-	buckets       []ondisk.Bucket
-	raised        []ondisk.Bucket // by the transaction: it writes the new chain there
+	buckets       []ondisk.Bucket // of the new chain
 }
 
 func rebuildFrom(t *testing.T, dev *powercut.Device, sets []int, whole bool) *rebuilt {

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"bctl/internal/imgtest"
+	"bctl/internal/ondisk"
+	"bctl/prio"
+)
+
+// What is shown of each set is what stands on the device, and looking changes nothing.
+func TestShowPrios(t *testing.T) {
+	for _, name := range imgtest.Names(t) {
+		img := imgtest.Open(t, name)
+		before := imgtest.SumFile(t, img.Cache)
+		c := look(t, img.Cache)
+		var out struct {
+			Device string           `json:"device"`
+			Per    int              `json:"prios_per_bucket"`
+			Sets   []map[string]any `json:"sets"`
+		}
+		r := bctl("show-prios", "--json", img.Cache)
+		if err := json.Unmarshal([]byte(r.stdout), &out); err != nil || r.code != 0 || r.stderr != "" {
+			t.Fatalf("%s: %v, %+v", name, err, r)
+		}
+		if out.Device != img.Cache || out.Per != c.Geo.PriosPerBucket() || len(out.Sets) != c.Geo.PrioBuckets() {
+			t.Errorf("%s: %+v", name, out)
+		}
+		set, err := prio.Read(c.Reader(), &c.Geo, c.Chain.Links[0].Bucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gens := 0
+		for b := range c.Geo.NBuckets {
+			if set.Data[b].Gen != c.Buckets.Gen(b) {
+				gens++
+			}
+		}
+		for key, want := range map[string]any{
+			"set": 0, "bucket": c.Journal.Newest.PrioBucket[0], "seq": set.Seq, "next_bucket": set.NextBucket, "csum": "ok",
+			"first_bucket": 0, "last_bucket": c.Geo.NBuckets - 1, "gens_differ": gens, "error": "",
+		} {
+			if fmt.Sprint(out.Sets[0][key]) != fmt.Sprint(want) {
+				t.Errorf("%s: %s is %v, want %v", name, key, out.Sets[0][key], want)
+			}
+		}
+		if table := bctl("show-prios", img.Cache); table.code != 0 || strings.Count(table.stdout, "\n") < 2 || !strings.Contains(table.stdout, fmt.Sprint(set.Seq)) {
+			t.Errorf("%s: %+v", name, table)
+		}
+		if imgtest.SumFile(t, img.Cache) != before {
+			t.Errorf("%s: it wrote", name)
+		}
+	}
+}
+
+// --raw shows every byte of the header and every entry.
+func TestShowPriosRaw(t *testing.T) {
+	img := imgtest.Open(t, "fifo-full")
+	c := look(t, img.Cache)
+	l := c.Chain.Links[0]
+	r := bctl("show-prios", "--raw", img.Cache)
+	lines := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
+	if r.code != 0 || r.stderr != "" || len(lines) != 1+6+int(c.Geo.NBuckets) {
+		t.Fatalf("exit %d, %s, %d lines", r.code, r.stderr, len(lines))
+	}
+	if want := fmt.Sprintf("set 0, bucket %d, byte %d", l.Bucket, c.Geo.Start(l.Bucket).Bytes()); lines[0] != want {
+		t.Errorf("%q, want %q", lines[0], want)
+	}
+	raw := img.Read(c.Geo.Start(l.Bucket).Bytes(), ondisk.PrioSetBytes+3*int(c.Geo.NBuckets))
+	for b := range c.Geo.NBuckets {
+		at := ondisk.PrioSetBytes + 3*int(b)
+		want := fmt.Sprintf("  %6d  %-16x  bucket %d: prio %d, gen %d", at, raw[at:at+3], b, c.Buckets.Prio(b), c.Buckets.DiskGen(b))
+		if got := lines[7+b]; got != want {
+			t.Fatalf("%q, want %q", got, want)
+		}
+	}
+	for _, format := range []string{"--json", "--format=csv"} {
+		wantLine(t, format, bctl("show-prios", "--raw", format, img.Cache), exitUsage, "--raw is text")
+	}
+}
+
+// Of a damaged chain, what is left is shown; of a device that has none, that it has none.
+func TestShowPriosDamaged(t *testing.T) {
+	img := imgtest.Open(t, "empty-registered")
+	spoilChain(t, img)
+	for _, args := range [][]string{{"show-prios", img.Cache}, {"show-prios", "--raw", img.Cache}} {
+		r := bctl(args...)
+		if r.code != exitDamage || !strings.Contains(r.stdout, "bad checksum") || !strings.Contains(r.stderr, "is damaged") {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+	neverRegistered(t, img)
+	if r := bctl("show-prios", "--json", img.Cache); r.code != 0 || !strings.Contains(r.stdout, `"sets": []`) {
+		t.Errorf("never registered: %+v", r)
+	}
+	wantLine(t, "a backing device", bctl("show-prios", img.Backing[0]), exitCannot, "a backing device, it has no buckets")
+}

@@ -45,6 +45,9 @@ func TestSlowCases(t *testing.T) {
 // them set BCTL_ALLOC_SCRIPTS, for others BCTL_ALLOC_SEED.
 func TestDifferential(t *testing.T) {
 	scripts, seed := 250, 1
+	if testing.Short() { // for -race, which is hard on the slow model's coroutines
+		scripts = 50
+	}
 	for name, v := range map[string]*int{"BCTL_ALLOC_SCRIPTS": &scripts, "BCTL_ALLOC_SEED": &seed} {
 		if s := os.Getenv(name); s != "" {
 			n, err := strconv.Atoi(s)

@@ -78,7 +78,7 @@ func chainOf(t *testing.T, path string) (buckets []ondisk.Bucket) {
 }
 
 // On every image: a dry run writes nothing and tells what the real one does; that leaves a sound device; the next one
-// differs only in its numbers.
+// differs only in its numbers. Undo brings every byte back.
 func TestRewritePrios(t *testing.T) {
 	for _, name := range imgtest.Names(t) {
 		dir := stateIn(t)
@@ -99,6 +99,12 @@ func TestRewritePrios(t *testing.T) {
 			t.Errorf("%s: chain %v, want %v", name, got, first.Prio)
 		}
 		clean(t, name, img)
+		if r := bctl("undo", *first.UndoFile, img.Cache); r.code != 0 || imgtest.SumFile(t, img.Cache) != before {
+			t.Errorf("%s: undo did not bring everything back: %+v", name, r)
+		}
+		if redone := rewriteJSON(t, "--no-undo", img.Cache); fmt.Sprint(redone.Prio, redone.JournalSeq) != fmt.Sprint(first.Prio, first.JournalSeq) {
+			t.Errorf("%s: done again it differs: %+v", name, redone)
+		}
 		second := rewriteJSON(t, "--no-undo", img.Cache)
 		if second.PrioSeq != first.PrioSeq+1 || second.JournalSeq != first.JournalSeq+1 || second.UndoFile != nil || len(undoFiles(t, dir)) != 1 {
 			t.Errorf("%s, again: %+v", name, second)

@@ -83,8 +83,8 @@ func TestCutAnywhere(t *testing.T) {
 func cutEverywhere(t *testing.T, base *powercut.Device, c *inspect.Cache, do change) {
 	after := base.Fork()
 	buckets := rewrite(t, after, do)
-	want, dirty := liveAfter(t, after), extents(t, c, isDirty)
-	same(t, "done", "live dirty extents", dirtyOf(t, after), dirty)
+	before, want := extents(t, c, isLive), liveAfter(t, after)
+	same(t, "done", "live dirty extents", dirtyOf(t, after), extents(t, c, isDirty))
 	states, done := 0, 0
 	for state, dev := range after.Cuts(base, 3) {
 		states++
@@ -95,7 +95,7 @@ func cutEverywhere(t *testing.T, base *powercut.Device, c *inspect.Cache, do cha
 			same(t, state, "live extents", extents(t, now, isLive), want)
 			sound(t, state, dev)
 		case !found.Damaged():
-			same(t, state, "live extents", extents(t, now, isLive), extents(t, c, isLive))
+			same(t, state, "live extents", extents(t, now, isLive), before)
 			sound(t, state, dev)
 		case !slices.Equal(chainOf(now), chainOf(c)):
 			t.Errorf("%s: the chain is neither the old nor the new one: %v", state, chainOf(now))

@@ -36,7 +36,7 @@ type rebuilt struct {
 	dev           *powercut.Device
 	before, after *inspect.Cache
 	unknown       func(ondisk.Bucket) bool // no surviving set told its gen
-	buckets       []ondisk.Bucket // of the new chain
+	buckets       []ondisk.Bucket          // of the new chain
 }
 
 func rebuildFrom(t *testing.T, dev *powercut.Device, sets []int, whole bool) *rebuilt {
@@ -165,11 +165,10 @@ func TestRebuildDistrustsBrokenOlderChain(t *testing.T) {
 // On each shared image, the fifo-full one with its hundreds of stale pointers too.
 func TestRebuildKernelMade(t *testing.T) {
 	for _, name := range imgtest.Names(t) {
+		img := imgtest.Open(t, name)
 		for _, whole := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, whole %v", name, whole), func(t *testing.T) {
-				t.Parallel()
-				img := imgtest.Open(t, name)
-				dev := openFile(t, img.Cache)
+				dev := kernelMade(t, name)
 				before, _ := read(t, dev)
 				stale := extents(t, before, func(e *inspect.Extent) bool { return e.Stale > 0 })
 				if name == "fifo-full" && len(stale) < 100 {

@@ -17,24 +17,33 @@ import (
 	"bctl/test/powercut"
 )
 
-// kernelMade is a copy of a shared image's cache device, in a device that can lose its power.
-func kernelMade(t *testing.T, name string) *powercut.Device {
-	t.Helper()
-	return openFile(t, imgtest.Open(t, name).Cache)
+// opened are the shared images that a test asked for. Nobody writes to them, so one copy of each does for all tests;
+// it is unlinked with the first of these, and stays as long as it is open.
+var opened struct {
+	sync.Mutex
+	devices map[string]*powercut.Device
 }
 
-func openFile(t *testing.T, path string) *powercut.Device {
+// kernelMade is a shared image's cache device, in a device that can lose its power.
+func kernelMade(t *testing.T, name string) *powercut.Device {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
+	opened.Lock()
+	defer opened.Unlock()
+	if opened.devices == nil {
+		opened.devices = map[string]*powercut.Device{}
 	}
-	t.Cleanup(func() { f.Close() })
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
+	if opened.devices[name] == nil {
+		f, err := os.Open(imgtest.Open(t, name).Cache)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened.devices[name] = powercut.New(f, info.Size())
 	}
-	return powercut.New(f, info.Size())
+	return opened.devices[name].Fork()
 }
 
 // read opens a cache as registration would see it.

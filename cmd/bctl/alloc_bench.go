@@ -1,12 +1,12 @@
 package main
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
+	"bctl/alloc/trace"
 	"bctl/internal/render"
 )
 
@@ -43,7 +43,24 @@ func allocBenchCommand() *cli.Command {
 		Description: allocBenchDescription,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "script", Usage: "print the decisions on `FILE`, an allocator script"},
+			&cli.StringFlag{Name: "trace", Usage: "replay the block trace in `FILE`"},
+			&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(trace.FormatNames(), ", "), Value: "auto"},
 			&cli.StringFlag{Name: "model", Usage: "decide as Linux `VERSION`: " + strings.Join(models, ", "), Value: alloc.DefaultModel().Name},
+			&cli.StringSliceFlag{Name: "policy", Usage: "replace by `POLICY`: lru, fifo, random, several with commas, or all (default: lru)"},
+			&cli.StringFlag{Name: "buckets", Usage: "a cache of `N` buckets (default: 65536)"},
+			&cli.StringSliceFlag{Name: "bucket", Usage: "buckets of `SIZE`; with --trace several with commas (default: 512k)"},
+			&cli.StringSliceFlag{Name: "cache-size", Usage: "with --trace: a cache of `SIZE`, several with commas, instead of --buckets"},
+			&cli.StringFlag{Name: "ops", Usage: "count `N` operations (default: 1000000; of a trace all)"},
+			&cli.StringFlag{Name: "seconds", Usage: "count for `S` seconds instead"},
+			&cli.StringFlag{Name: "warmup", Usage: "leave the first `N` operations uncounted (default: until the cache is full; of a trace 0)"},
+			&cli.StringFlag{Name: "seed", Usage: "of whatever is random, `N`", Value: "1"},
+			&cli.StringFlag{Name: "workload", Usage: "`KIND`: alloc, sequential, uniform, zipf[:THETA] or mixed", Value: "alloc"},
+			&cli.StringFlag{Name: "prios", Usage: "with --workload alloc: `WHICH` prios buckets have, ties, random, or rescale each time", Value: "ties"},
+			&cli.StringFlag{Name: "write-ratio", Usage: "share of a workload's requests that write, `R` (default: 0.3)"},
+			&cli.StringFlag{Name: "dirty-ratio", Usage: "share of the cache that may be dirty, `R`; 0 is writethrough (default: 0.1, the kernel's writeback_percent)"},
+			&cli.StringFlag{Name: "streams", Usage: "a workload of `N` volumes, each with a task of its own (default: 1)"},
+			&cli.StringFlag{Name: "plot", Usage: "with --trace: draw the miss ratio over the cache size, a line a policy, to `FILE`.svg or .png"},
+			&cli.BoolFlag{Name: "csv", Usage: "write CSV, as --format csv"},
 		},
 		Action: allocBench,
 	}
@@ -57,7 +74,22 @@ func allocBench(c *cli.Context) error {
 	if c.IsSet("script") {
 		return allocScript(c, model)
 	}
-	return usagef("nothing to do")
+	if err := noMore(c, 1); err != nil {
+		return err
+	}
+	o, err := benchOptionsOf(c, model)
+	if err != nil {
+		return err
+	}
+	if c.Args().Present() {
+		if err := o.startFrom(c, c.Args().First()); err != nil {
+			return err
+		}
+	}
+	if c.IsSet("trace") {
+		return benchTrace(c, o)
+	}
+	return benchWorkload(c, o)
 }
 
 // refuse refuses the flags among names that are given together with the flag what, which leaves them no meaning.
@@ -80,14 +112,4 @@ func benchFormat(c *cli.Context) (render.Format, error) {
 		return "", usagef("--csv contradicts --format %s", format)
 	}
 	return render.CSV, nil
-}
-
-// allFlags are the names of all flags of alloc-bench but those of a list.
-func allFlagsBut(c *cli.Context, but ...string) (names []string) {
-	for _, f := range c.Command.Flags {
-		if name := f.Names()[0]; !slices.Contains(but, name) {
-			names = append(names, name)
-		}
-	}
-	return names
 }

@@ -12,8 +12,10 @@ import (
 
 // allocScript is --script: the decisions, and nothing else.
 func allocScript(c *cli.Context, model alloc.Model) error {
-	if err := refuse(c, "--script", allFlagsBut(c, "script", "model")...); err != nil {
-		return err
+	for _, f := range c.Command.Flags {
+		if name := f.Names()[0]; name != "script" && name != "model" && c.IsSet(name) {
+			return usagef("--%s contradicts --script", name)
+		}
 	}
 	if format := outputFormat(c); format != render.Table {
 		return usagef("--script prints lines of its own: it contradicts --format %s", format)

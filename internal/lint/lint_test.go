@@ -18,7 +18,7 @@ const root = "../.."
 
 // layers are the packages from the bottom up. A package imports those below its layer, and none beside it.
 var layers = [][]string{
-	{"internal/ondisk", "internal/blockdev", "internal/render", "internal/progress", "internal/signature", "internal/plan"},
+	{"internal/ondisk", "internal/blockdev", "internal/render", "internal/progress", "internal/signature", "internal/plan", "internal/chart"},
 	{"internal/finding"},
 	{"superblock"},
 	{"prio", "internal/journal", "internal/btree"},
@@ -42,6 +42,7 @@ var owners = map[string][]string{
 	"github.com/urfave/cli/v2":          {"cmd/bctl"},
 	"github.com/xrash/smetrics":         {"cmd/bctl"},
 	"golang.org/x/sys":                  {"internal/blockdev"},
+	"gonum.org/v1/plot":                 {"internal/chart"},
 }
 
 // topLevel is what the root of the repository may hold.

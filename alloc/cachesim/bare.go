@@ -1,0 +1,97 @@
+package cachesim
+
+import (
+	"errors"
+	"time"
+
+	"bctl/alloc"
+)
+
+// Prios are what the bare loop does to the bucket it has taken, as the kernel's own code was measured:
+//
+//	ties     nothing, so all prios are equal
+//	random   it gets a prio of 1 to 32768
+//	rescale  nothing, and all prios are rescaled by the bucket's size
+var Prios = []string{"ties", "random", "rescale"}
+
+// ErrStuck says that gc finds nothing more to give back.
+var ErrStuck = errors.New("every bucket is dirty, metadata or held: nothing is left to allocate")
+
+// A Bare is the allocator alone: a loop that takes a bucket, drops its pin, and lets gc keep all there is.
+type Bare struct {
+	c     *alloc.Cache
+	prios string
+	rng   alloc.SplitMix64
+	size  int32
+	timer *Histogram
+}
+
+// NewBare starts the loop on an empty device, or on d. Errors: alloc.ErrConfig.
+func NewBare(cfg alloc.Config, prios string, seed uint64, d *Device) (*Bare, error) {
+	cfg.Sync = true
+	c, err := alloc.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if d != nil {
+		if err := d.load(c); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.StartExisting(); err != nil {
+		return nil, err
+	}
+	c.Run()
+	return &Bare{c: c, prios: prios, rng: alloc.SplitMix64(seed), size: int32(cfg.BucketSize)}, c.Err()
+}
+
+// Do takes n buckets. Errors: ErrStuck, alloc's.
+func (l *Bare) Do(n int) error {
+	if l.timer == nil {
+		for range n {
+			if err := l.once(); err != nil {
+				return err
+			}
+		}
+		return l.c.Err()
+	}
+	for range n {
+		start := time.Now()
+		if err := l.once(); err != nil {
+			return err
+		}
+		l.timer.Add(time.Since(start))
+	}
+	return l.c.Err()
+}
+
+func (l *Bare) once() error {
+	b, ok := l.c.Alloc(alloc.ReserveNone)
+	if !ok {
+		return errors.Join(l.c.Err(), ErrStuck)
+	}
+	l.c.Put(b)
+	switch l.prios {
+	case "random":
+		l.c.SetPrio(b, uint16(1+l.rng.Next()%32768))
+	case "rescale":
+		l.c.Rescale(l.size)
+	}
+	l.c.Run()
+	if l.c.WantsGC() {
+		l.keep()
+	}
+	return nil
+}
+
+// keep runs gc until the allocator is content, or gets no further.
+func (l *Bare) keep() {
+	for l.c.WantsGC() {
+		before := l.c.Stats().Invalidated
+		l.c.GCKeep()
+		l.c.Run()
+		if l.c.Stats().Invalidated == before {
+			return
+		}
+	}
+}

@@ -6,7 +6,7 @@ SBINDIR ?= /usr/sbin
 NAMES = bcache-super-show make-bcache mkfs.bcache fsck.bcache
 FUZZTIME ?= 30s
 
-.PHONY: build check test fuzz docs install install-names clean
+.PHONY: build check test kernel-test fuzz docs install install-names clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bctl ./cmd/bctl
@@ -16,6 +16,12 @@ check:
 
 test:
 	$(GO) test ./...
+
+# Debian's kernels under QEMU judge what bctl writes, and bctl what they write. As root, for apt-get alone.
+kernel-test:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 busybox-static xz-utils >/dev/null
+	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 25m ./test/kernel/
 
 # Each fuzz target in turn, for FUZZTIME.
 fuzz:

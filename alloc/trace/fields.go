@@ -84,7 +84,7 @@ func pair(offset, length []byte) (o, l uint64, err error) {
 func seconds(b []byte) (us uint64, err error) {
 	whole, fraction, _ := bytes.Cut(b, []byte{'.'})
 	s, ok := number(whole)
-	if !ok || s > 1e13 {
+	if !ok || s > 9e12 {
 		return 0, fmt.Errorf("time %q: not seconds", short(b))
 	}
 	for i := range 6 {

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bctl/internal/imgtest"
+)
+
+const traceDir = "../../testdata/traces"
+
+func traceFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "trace")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The golden traces through the command: the format is found, every request counted.
+func TestTraceFormats(t *testing.T) {
+	wants, err := filepath.Glob(filepath.Join(traceDir, "*.want"))
+	if err != nil || len(wants) < 7 {
+		t.Fatalf("%d traces, %v", len(wants), err)
+	}
+	for _, want := range wants {
+		lines, err := os.ReadFile(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := benchResults(t, "--trace", strings.TrimSuffix(want, ".want"), "--policy", "all")
+		for _, r := range rows {
+			if n := bytes.Count(lines, []byte("\n")); r["requests"] != float64(n) {
+				t.Errorf("%s: %v requests, want %d", want, r["requests"], n)
+			}
+		}
+		if len(rows) != 3 {
+			t.Errorf("%s: %d rows", want, len(rows))
+		}
+	}
+}
+
+// A trace whose figures can be told by hand.
+func TestTraceByHand(t *testing.T) {
+	path := traceFile(t, `fio version 2 iolog
+a add
+a read 0 4096
+a read 0 4096
+a write 4096 4096
+a write 0 8192
+a read 0 16384
+a trim 0 4096
+a read 0 4096
+`)
+	r := benchResults(t, "--trace", path, "--buckets", "600", "--bucket", "16k", "--dirty-ratio", "0")[0]
+	for key, want := range map[string]float64{
+		"requests": 7, "reads": 4, "writes": 2, "trims": 1, "bypassed": 1,
+		"read_miss_ratio":  3.0 / 4,  // the first, the one of 16 KiB, the one behind the trim
+		"write_miss_ratio": 1.0 / 2,  // the second one finds all of its blocks
+		"miss_ratio":       4.0 / 6,  //
+		"byte_miss_ratio":  5.0 / 10, // blocks: 1, 0, 1, 0, 2, 1 of 1, 1, 1, 2, 4, 1
+		"data_sectors":     8 * 7,    // 1 + 1 + 2 + 2 + 1 blocks
+		"buckets":          600, "bucket_bytes": 16384, "cache_bytes": 600 * 16384,
+		"live_sectors_thrown_away": 0, "written_back_sectors": 0,
+	} {
+		if r[key] != want {
+			t.Errorf("%s is %v, want %v", key, r[key], want)
+		}
+	}
+}
+
+// Rows come in the order of the flags, whoever is done first, and repeat.
+func TestTraceRows(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("fio version 3 iolog\n")
+	x := uint32(1)
+	for i := range 20000 {
+		x = x*1664525 + 1013904223
+		op := [...]string{"read", "read", "write"}[i%3]
+		fmt.Fprintf(&b, "%d a %s %d 4096\n", i*100, op, x>>19<<12)
+	}
+	path := traceFile(t, b.String())
+	args := []string{"--trace", path, "--policy", "all", "--bucket", "16k,32k", "--cache-size", "20M,64M"}
+	rows := benchResults(t, args...)
+	if len(rows) != 12 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	var order []string
+	for _, r := range rows {
+		order = append(order, fmt.Sprint(r["policy"], " ", r["bucket_bytes"], " ", r["cache_bytes"]))
+	}
+	if order[0] != "lru 16384 2.097152e+07" || order[1] != "lru 16384 6.7108864e+07" || order[2] != "lru 32768 2.097152e+07" || order[4] != "fifo 16384 2.097152e+07" {
+		t.Errorf("rows are %q", order)
+	}
+	if again := benchResults(t, args...); asJSON(t, rows) != asJSON(t, again) {
+		t.Error("a second run has other figures")
+	}
+	small, large := rows[0]["miss_ratio"].(float64), rows[1]["miss_ratio"].(float64)
+	if small <= large || large == 0 {
+		t.Errorf("a cache of 20M misses %v, one of 64M %v", small, large)
+	}
+	if got := benchResults(t, append(args, "--ops", "100", "--warmup", "40")...); got[0]["requests"] != 60.0 {
+		t.Errorf("%v requests of 100, the first 40 uncounted", got[0]["requests"])
+	}
+}
+
+func TestTracePlot(t *testing.T) {
+	dir := t.TempDir()
+	for name, begins := range map[string]string{"a.svg": "<?xml", "a.png": "\x89PNG"} {
+		path := filepath.Join(dir, name)
+		got := bctl("alloc-bench", "--trace", filepath.Join(traceDir, "msr.csv"), "--policy", "all", "--cache-size", "512M,1G", "--plot", path)
+		text, err := os.ReadFile(path)
+		if got.code != 0 || err != nil || !strings.HasPrefix(string(text), begins) {
+			t.Errorf("%s: exit %d, said %q, %v, %.20q", name, got.code, got.stderr, err, text)
+		}
+	}
+	wantLine(t, "gif", bctl("alloc-bench", "--trace", "x", "--plot", "a.gif"), exitUsage, "a.gif")
+	bad := filepath.Join(dir, "no", "a.svg")
+	wantLine(t, "no folder", bctl("alloc-bench", "--trace", filepath.Join(traceDir, "msr.csv"), "--plot", bad), exitCannot, bad)
+}
+
+// A trace on a device starts from its buckets, and leaves it alone.
+func TestTraceDevice(t *testing.T) {
+	img := imgtest.Open(t, "writeback-dirty")
+	before := img.Sum()
+	r := benchResults(t, "--trace", filepath.Join(traceDir, "fio-v3.log"), img.Cache)[0]
+	if r["requests"] != 5.0 || img.Sum() != before {
+		t.Errorf("%v, or the device was changed", r)
+	}
+}
+
+func TestTraceErrors(t *testing.T) {
+	path := traceFile(t, "fio version 2 iolog\na read 0 4096\na fly 0 4096\n")
+	wantLine(t, "bad line", bctl("alloc-bench", "--trace", path), exitUsage, path, "line 3", "fly")
+	wantLine(t, "several jobs", bctl("alloc-bench", "--trace", path, "--policy", "all"), exitUsage, path, "line 3", "fly")
+	wantLine(t, "other format", bctl("alloc-bench", "--trace", path, "--trace-format", "msr"), exitUsage, path, "line 1", "columns")
+	wantLine(t, "no format", bctl("alloc-bench", "--trace", traceFile(t, "well\n")), exitUsage, "--trace-format")
+	wantLine(t, "format's name", bctl("alloc-bench", "--trace", path, "--trace-format", "lcs"), exitUsage, "lcs")
+	missing := filepath.Join(t.TempDir(), "missing")
+	wantLine(t, "missing", bctl("alloc-bench", "--trace", missing), exitCannot, missing)
+	wantLine(t, "directory", bctl("alloc-bench", "--trace", filepath.Dir(missing)), exitCannot, filepath.Dir(missing))
+	wantLine(t, "small", bctl("alloc-bench", "--trace", path, "--cache-size", "1M"), exitUsage, "1M", "513")
+	wantLine(t, "workload", bctl("alloc-bench", "--trace", path, "--workload", "uniform"), exitUsage, "--workload")
+}

@@ -24,6 +24,7 @@ type Bare struct {
 	rng   alloc.SplitMix64
 	size  int32
 	timer *Histogram
+	disk  *Device // whose pointers gc leaves where they are; nil: gc keeps the marks there are
 }
 
 // NewBare starts the loop on an empty device, or on d. Errors: alloc.ErrConfig.
@@ -67,8 +68,11 @@ func (l *Bare) Do(n int) error {
 
 func (l *Bare) once() error {
 	b, ok := l.c.Alloc(alloc.ReserveNone)
+	if err := l.c.Err(); err != nil {
+		return err
+	}
 	if !ok {
-		return errors.Join(l.c.Err(), ErrStuck)
+		return ErrStuck
 	}
 	l.c.Put(b)
 	switch l.prios {
@@ -88,10 +92,31 @@ func (l *Bare) once() error {
 func (l *Bare) keep() {
 	for l.c.WantsGC() {
 		before := l.c.Stats().Invalidated
-		l.c.GCKeep()
+		if l.disk != nil {
+			l.gcOnDisk()
+		} else {
+			l.c.GCKeep()
+		}
 		l.c.Run()
 		if l.c.Stats().Invalidated == before {
 			return
 		}
 	}
+}
+
+// LeavePointers has gc take the pointers on d as they are, because nobody rewrites its btree: a bucket that was
+// invalidated holds nothing, and its oldest pointer stays as old as it was.
+func (l *Bare) LeavePointers(d *Device) { l.disk = d }
+
+func (l *Bare) gcOnDisk() {
+	l.c.GCStart()
+	for i := l.c.Config().FirstBucket; i < len(l.disk.Buckets); i++ {
+		b, was := l.c.Bucket(i), l.disk.Buckets[i]
+		b.LastGC = was.LastGC
+		if b.Pin == 0 && b.Gen == was.Gen {
+			b.Mark, b.Used = was.Mark, was.Used
+		}
+		l.c.SetBucket(i, b)
+	}
+	l.c.GCFinish()
 }

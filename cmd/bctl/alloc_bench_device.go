@@ -68,6 +68,7 @@ func deviceOf(cache *inspect.Cache) *cachesim.Device {
 		d.UUID = int(g.BucketOf(cache.Journal.Newest.UUIDBucket.Ptr[0].Offset()))
 	}
 	for _, l := range cache.Chain.Links {
+		d.Buckets[l.Bucket].Mark = alloc.MarkFree // gc marks the chain that is current then
 		d.Prios = append(d.Prios, int(l.Bucket))
 		d.PrioSeq = max(d.PrioSeq, l.Seq)
 	}

@@ -79,6 +79,10 @@ func benchWorkload(c *cli.Context, o *benchOptions) error {
 		}
 		rows = append(rows, row)
 	}
+	return o.writeBench(c, rows)
+}
+
+func (o *benchOptions) writeBench(c *cli.Context, rows []benchRow) error {
 	return render.Write(c.App.Writer, o.format, render.View[benchRow]{
 		Head: []render.Field{
 			{Key: "device", Value: nullIfEmpty(o.name), Name: optionalName("device", o.name != ""), Text: o.name},
@@ -146,8 +150,12 @@ func (o *benchOptions) measure(c *cli.Context, p alloc.Policy) (benchRow, error)
 	} else if m, err = o.measureRequests(c, b, cfg); err != nil {
 		return benchRow{}, err
 	}
-	row := benchRow{
-		Policy: p.String(), Buckets: cfg.Alloc.NBuckets, BucketSectors: cfg.Alloc.BucketSize,
+	return benchRowOf(&cfg.Alloc, m), nil
+}
+
+func benchRowOf(a *alloc.Config, m *cachesim.Measured) benchRow {
+	return benchRow{
+		Policy: a.Policy.String(), Buckets: a.NBuckets, BucketSectors: a.BucketSize,
 		Allocations: m.Figures.Alloc.Taken, PerSecond: float64(m.Figures.Alloc.Taken) / m.Elapsed.Seconds(),
 		Latency: latencyNS{
 			m.Latency.Quantile(0.5).Nanoseconds(), m.Latency.Quantile(0.99).Nanoseconds(),
@@ -155,7 +163,6 @@ func (o *benchOptions) measure(c *cli.Context, p alloc.Policy) (benchRow, error)
 		},
 		Requests: m.Figures.Requests(), MissRatio: known(m.Figures.MissRatio()), allocCounts: countsOf(&m.Figures),
 	}
-	return row, nil
 }
 
 func (o *benchOptions) measureRequests(c *cli.Context, b cachesim.Bench, cfg cachesim.Config) (*cachesim.Measured, error) {

@@ -14,6 +14,12 @@ func (t *Tx) RewritePrios() (buckets []ondisk.Bucket, seq uint64, err error) {
 	if buckets, err = t.Allocate(t.g.PrioBuckets()); err != nil {
 		return nil, 0, err
 	}
+	seq, err = t.putChain(buckets)
+	return buckets, seq, err
+}
+
+// putChain plans the sets, the last one first, and leads the entry to them. It returns the chain's seq.
+func (t *Tx) putChain(buckets []ondisk.Bucket) (seq uint64, err error) {
 	old := t.c.Journal.Newest.PrioBucket[t.g.ThisDev]
 	seq = 1
 	for _, l := range t.c.Chain.Links {
@@ -25,13 +31,13 @@ func (t *Tx) RewritePrios() (buckets []ondisk.Bucket, seq uint64, err error) {
 			return ondisk.PrioEntry{Prio: t.Prio(b), Gen: t.Gen(b)}
 		})
 		if err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 		t.put(buckets[i], b, fmt.Sprintf("prio set %d", i))
 		next = uint64(buckets[i])
 	}
 	t.entry.PrioBucket[t.g.ThisDev] = uint64(buckets[0])
-	return buckets, seq, nil
+	return seq, nil
 }
 
 // Changes lists the buckets whose entries in the chain differ from the old chain's.

@@ -22,7 +22,7 @@ func BenchmarkReplay(b *testing.B) {
 				}
 				s := newSim(b, cfg)
 				batch := make([]trace.Request, 1<<20)
-				for range 2 {
+				for range 8 {
 					w.Fill(batch)
 					if err := s.Do(batch); err != nil {
 						b.Fatal(err)

@@ -148,13 +148,17 @@ func (s *Sim) Do(requests []trace.Request) error {
 // ahead is how many requests' pages are fetched at a time.
 const ahead = 16
 
-// fetch reads from the pages that requests begin in. The reads wait for memory together; one by one, as each request
+// fetch reads from the pages that requests begin and end in. The reads wait for memory together; one by one, as each request
 // gets to it, they would wait in turn.
 func (s *Sim) fetch(requests []trace.Request) {
 	for i := range requests {
 		q := &requests[i]
-		number, _ := pageOf(q.Sector)
+		number, end := pageOf(q.Sector)
 		s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
+		if last := q.Sector + uint64(q.Sectors); last > end {
+			number, _ = pageOf(last)
+			s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ func benchColumns(bare bool) []render.Column[benchRow] {
 	return append(columns, countColumns(func(r benchRow) allocCounts { return r.allocCounts })...)
 }
 
-// traceColumns are those of --trace.
+// traceColumns are those of --trace. People see what they choose by; scripts get everything.
 func traceColumns() []render.Column[traceRow] {
 	columns := []render.Column[traceRow]{
 		{Name: "policy", Cell: func(r traceRow) string { return r.Policy }},
@@ -96,10 +96,15 @@ func traceColumns() []render.Column[traceRow] {
 		quotient("write_miss_ratio", func(r traceRow) *float64 { return r.WriteMissRatio }),
 		quotient("miss_ratio", func(r traceRow) *float64 { return r.MissRatio }),
 		quotient("byte_miss_ratio", func(r traceRow) *float64 { return r.ByteMissRatio }),
-		count("bypassed", func(r traceRow) uint64 { return r.Bypassed }),
+		onlyRaw(count("bypassed", func(r traceRow) uint64 { return r.Bypassed })),
 		count("buckets_allocated", func(r traceRow) uint64 { return r.Allocated }),
 	}
-	columns = append(columns, countColumns(func(r traceRow) allocCounts { return r.allocCounts })...)
+	for _, c := range countColumns(func(r traceRow) allocCounts { return r.allocCounts }) {
+		if c.Name != "invalidated_buckets" && c.Name != "gc_runs" {
+			c = onlyRaw(c)
+		}
+		columns = append(columns, c)
+	}
 	return append(columns,
 		onlyRaw(count("data_sectors", func(r traceRow) uint64 { return r.DataSectors })),
 		onlyRaw(count("journal_sectors", func(r traceRow) uint64 { return r.JournalSectors })),

@@ -62,13 +62,22 @@ func (c Chart) Write(w io.Writer, format string) error {
 		p.X.Min, p.X.Max = p.X.Min/2, p.X.Max*2
 	}
 	p.Y.Max = math.Max(p.Y.Max*1.1, 1e-6)
-	out, err := p.WriterTo(vg.Points(560), vg.Points(360), format)
+	out, err := draw.NewFormattedCanvas(width, height, format)
 	if err != nil {
 		return err
 	}
+	out.SetColor(color.White)
+	out.Fill(vg.Rectangle{Max: vg.Point{X: width, Y: height}}.Path())
+	p.Draw(draw.Crop(draw.New(out), margin, -margin, margin, -margin))
 	_, err = out.WriteTo(w)
 	return err
 }
+
+const (
+	width  = 560 * vg.Length(1)
+	height = 360 * vg.Length(1)
+	margin = 10 * vg.Length(1) // or the outermost letters are cut
+)
 
 func shapes() []draw.GlyphDrawer {
 	return []draw.GlyphDrawer{draw.CircleGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}, draw.CrossGlyph{}}

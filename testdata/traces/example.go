@@ -1,0 +1,56 @@
+// Command example writes the trace that docs/alloc.md works with: a fio iolog (version 3) of a server with a database
+// and a nightly scan. It is the same bytes each time.
+//
+//	go run testdata/traces/example.go > example.log
+//
+// /dev/db, 8 GiB: 4 KiB requests, a third of them writes; the chance of a block falls with its rank, as 1/rank does.
+// /dev/files, 4 GiB: half of it is read, from the beginning on, in requests of 64 KiB, one request in 32.
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+)
+
+const (
+	requests   = 1_000_000
+	dbBlocks   = 1 << 21 // of 4 KiB
+	filesBytes = 4 << 30
+	scanBytes  = 64 << 10
+)
+
+func main() {
+	w := bufio.NewWriter(os.Stdout)
+	fmt.Fprint(w, "fio version 3 iolog\n0 /dev/db add\n0 /dev/files add\n0 /dev/db open\n0 /dev/files open\n")
+	r := rng(1)
+	us, scan := 0, 0
+	for i := range requests {
+		us += 20 + int(r.next()%160)
+		if i%32 == 31 {
+			fmt.Fprintf(w, "%d /dev/files read %d %d\n", us, scan, scanBytes)
+			scan = (scan + scanBytes) % filesBytes
+			continue
+		}
+		op := "read"
+		if r.next()%3 == 0 {
+			op = "write"
+		}
+		rank := r.next() % (1 << (r.next() % 22)) // every power of two of ranks is as likely as the next
+		block := rank * 0x9e3779b1 % dbBlocks     // the popular ones lie scattered
+		fmt.Fprintf(w, "%d /dev/db %s %d %d\n", us, op, block*4096, 4096)
+	}
+	fmt.Fprintf(w, "%d /dev/db close\n%d /dev/files close\n", us, us)
+	w.Flush()
+}
+
+// rng is splitmix64.
+type rng uint64
+
+func (r *rng) next() uint64 {
+	*r += 0x9e3779b97f4a7c15
+	z := uint64(*r)
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

@@ -80,6 +80,16 @@ func (c *Check) Damage() []string {
 	return list
 }
 
+// has reports whether there is a finding of that code.
+func (c *Check) has(code string) bool {
+	for _, f := range c.Findings {
+		if f.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
 // fsck checks a device, with the backing devices where they are given.
 func fsck(t testing.TB, devices ...string) *Check {
 	t.Helper()

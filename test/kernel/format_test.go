@@ -26,12 +26,6 @@ type formatCase struct {
 	ops       int
 }
 
-const (
-	kib = 1 << 10
-	mib = 1 << 20
-	gib = 1 << 30
-)
-
 // Where all is dirty and nothing may be written back, the writes must fit into the cache: the kernel waits long for
 // buckets that do not come.
 var formatCases = []formatCase{
@@ -98,6 +92,19 @@ func (f *formatted) disks(snapshot bool) []Disk {
 	return []Disk{{Name: f.cacheDisk(), Path: f.cache, Snapshot: snapshot}, {Name: f.backDisk(), Path: f.back, Snapshot: snapshot}}
 }
 
+// registerScript registers the cache alone, so that nothing uses it while it is counted, and then the backing device.
+func (f *formatted) registerScript() string {
+	return fmt.Sprintf(`case_ %[1]s
+register %[2]s
+facts %[2]s
+dump %[2]s %[2]s
+register %[3]s
+wait_for attached %[3]s
+sums %[3]s
+klog
+`, f.name, f.cacheDisk(), f.backDisk())
+}
+
 // TestFormat is the conversation of bctl format, the kernel and bctl fsck: the kernel registers, attaches, writes and
 // reads what bctl formatted; bctl then finds it clean and says of it what the kernel says.
 func TestFormat(t *testing.T) {
@@ -123,15 +130,7 @@ say mode "$(cat "$(sys %[3]s)/cache_mode")"
 say policy "$(cat "$(setof %[2]s)/cache0/cache_replacement_policy")"
 klog
 `, f.name, f.cacheDisk(), f.backDisk(), f.work())
-			fmt.Fprintf(&second, `case_ %[1]s
-register %[2]s
-facts %[2]s
-dump %[2]s %[2]s
-register %[3]s
-wait_for attached %[3]s
-sums %[3]s
-klog
-`, f.name, f.cacheDisk(), f.backDisk())
+			second.WriteString(f.registerScript())
 		}
 		first := Boot{Kernel: k, Disks: disks, Script: script.String() + "stop_all\n", Timeout: 5 * time.Minute}.Run(t)
 		registered := Boot{Kernel: k, Disks: again, Script: second.String() + "stop_all\n"}.Run(t)

@@ -12,6 +12,7 @@ import (
 const (
 	envTest  = "BCTL_KERNEL_TEST"       // unset: skip; 1: skip what is missing; require: fail instead
 	envCache = "BCTL_KERNEL_TEST_CACHE" // where the unpacked kernels are kept
+	envKeep  = "BCTL_KERNEL_TEST_KEEP"  // where the images of failed tests are kept
 )
 
 // The tools, by what to say where they are missing.
@@ -68,8 +69,8 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "bctl-kernel-test"), err
 }
 
-// A binary is a program of this module, built once in a test run.
-type binary struct {
+// A program is a command of this module, built once in a test run.
+type program struct {
 	pkg  string
 	once sync.Once
 	path string
@@ -78,22 +79,22 @@ type binary struct {
 }
 
 var (
-	guestBinary = binary{pkg: "bctl/test/kernel/guest"}
-	bctlBinary  = binary{pkg: "bctl/cmd/bctl"}
+	guestBinary = program{pkg: "bctl/test/kernel/guest"}
+	bctlBinary  = program{pkg: "bctl/cmd/bctl"}
 	binDir      string // removed by TestMain
 )
 
 // build returns the path of the program. It is static: the guest has no libraries.
-func (b *binary) build(t testing.TB) string {
+func (p *program) build(t testing.TB) string {
 	t.Helper()
-	b.once.Do(func() {
-		b.path = filepath.Join(binDir, filepath.Base(b.pkg))
-		cmd := exec.Command("go", "build", "-o", b.path, b.pkg)
+	p.once.Do(func() {
+		p.path = filepath.Join(binDir, filepath.Base(p.pkg))
+		cmd := exec.Command("go", "build", "-o", p.path, p.pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-		b.out, b.err = cmd.CombinedOutput()
+		p.out, p.err = cmd.CombinedOutput()
 	})
-	if b.err != nil {
-		t.Fatalf("go build %s: %v\n%s", b.pkg, b.err, b.out)
+	if p.err != nil {
+		t.Fatalf("go build %s: %v\n%s", p.pkg, p.err, p.out)
 	}
-	return b.path
+	return p.path
 }

@@ -63,6 +63,14 @@ tune() {
 		set_attr "$n" writeback_running 0
 	done
 }
+# write_back BACKING...: as fast as it can, and down to little
+write_back() {
+	for n in "$@"; do
+		set_attr "$n" writeback_percent 2
+		set_attr "$n" writeback_rate_minimum 20000
+		set_attr "$n" writeback_running 1
+	done
+}
 # facts CACHE: the set's numbers
 facts() {
 	s=$(setof "$1")
@@ -75,7 +83,7 @@ sums() { for n in "$@"; do say "sum.$n $(guest sum "/dev/$(bcache "$n")" | cut -
 # dump NAME CACHE: the live extents as the kernel sees them, for each inode: keys, sectors, dirty sectors
 dump() {
 	awk -v n="$1" '{ split($1, a, ":"); k[a[1]]++; s[a[1]] += $3; if (/dirty/) d[a[1]] += $3 }
-		END { for (i in k) print "@dump." n, i, k[i], s[i], d[i] + 0 }' "/sys/kernel/debug/bcache/bcache-$(basename "$(setof "$1")")" >&3
+		END { for (i in k) print "@dump." n, i, k[i], s[i], d[i] + 0 }' "/sys/kernel/debug/bcache/bcache-$(basename "$(setof "$2")")" >&3
 }
 
 gone() { for x in $B/*-* /sys/class/block/*/bcache; do [ -e "$x" ] && return 1; done; return 0; }
@@ -96,6 +104,7 @@ crash() {
 	sleep 60
 }
 
+dmesg -c >/dev/null # the boot's own
 . /script
 klog
 say end

@@ -44,9 +44,12 @@ func floor(b int) uint64 {
 
 // Quantile is the duration that a share q of all are not above, 0 if there are none.
 func (h *Histogram) Quantile(q float64) time.Duration {
-	rank := uint64(q * float64(h.n))
+	if h.n == 0 {
+		return 0
+	}
+	rank := min(uint64(q*float64(h.n)), h.n-1)
 	for b, count := range h.bins {
-		if count > rank || count > 0 && rank == h.n {
+		if count > rank {
 			return min(time.Duration(floor(b)), h.max)
 		}
 		rank -= count

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"path/filepath"
 	"strings"
@@ -139,4 +141,22 @@ func TestBenchDevice(t *testing.T) {
 	wantLine(t, "buckets of its own", bctl("alloc-bench", "--buckets", "1024", img), exitUsage, "--buckets")
 	missing := filepath.Join(t.TempDir(), "missing")
 	wantLine(t, "missing", bctl("alloc-bench", missing), exitCannot, missing)
+}
+
+// What was interrupted says so, in every mode.
+func TestBenchInterrupted(t *testing.T) {
+	img := imgtest.Open(t, "writeback-dirty")
+	before := img.Sum()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, args := range [][]string{
+		{}, {"--workload", "zipf"}, {"--trace", filepath.Join(traceDir, "msr.csv")}, {img.Cache}, {"--commit", img.Cache},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(ctx, append([]string{"bctl", "alloc-bench"}, args...), &stdout, &stderr)
+		wantLine(t, strings.Join(args, " "), result{code, stdout.String(), stderr.String()}, exitInterrupted, "interrupted")
+	}
+	if img.Sum() != before {
+		t.Error("the image was changed")
+	}
 }

@@ -48,11 +48,22 @@ func (f *formatted) judgeCrashed(t *testing.T, c *Case) {
 		t.Errorf("fsck: exit %d, %v", check.Code, check.Damage())
 	}
 	compareRegistered(t, f.cache, check, c, f.cacheDisk())
-	want := c.Fact("sum." + f.backDisk())
-	if got := openCache(t, f.cache).sumBacked(t, f.back); got != want {
-		t.Errorf("bctl's contents are %s, the kernel's %q", got, want)
-	}
+	compareContents(t, f.cache, f.back, c.Fact("sum."+f.backDisk()))
 	if check.Summary.Btree.Extents == 0 {
 		t.Error("the crashed cache is empty: nothing was tested")
+	}
+}
+
+// compareContents compares the merged contents of a crashed volume with what the kernel reads from it. Where a crash
+// left clean data in the cache that never reached the backing device, what the kernel reads depends on which clean
+// buckets it reuses first: then there is nothing to compare.
+func compareContents(t *testing.T, cache, back, want string) {
+	t.Helper()
+	if fsck(t, "--verify-data", cache, back).has("EX14") {
+		t.Logf("%s: some clean data differ from the backing device's: contents not compared", cache)
+		return
+	}
+	if got := openCache(t, cache).sumBacked(t, back); got != want {
+		t.Errorf("bctl's contents are %s, the kernel's %q", got, want)
 	}
 }

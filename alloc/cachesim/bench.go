@@ -14,7 +14,7 @@ type Bench struct {
 	Time    time.Duration // instead of Ops
 	Warmup  uint64        // before it, uncounted
 	Latency uint64        // behind it, at most: each allocation timed, uncounted
-	Tick    func(n int64) // told of progress; ops, or ns where there is only Time
+	Tick    func(n int64) // told of so many ops more
 }
 
 // A Measured is what a Bench found out.
@@ -77,13 +77,8 @@ func (b Bench) ops(ctx context.Context, s subject) (done uint64, elapsed time.Du
 			return done, elapsed, err
 		}
 		done += n
-		now := time.Since(start)
-		if b.Time > 0 {
-			b.Tick(int64(now - elapsed))
-		} else {
-			b.Tick(int64(n))
-		}
-		elapsed = now
+		b.Tick(int64(n))
+		elapsed = time.Since(start)
 	}
 	return done, elapsed, nil
 }

@@ -118,3 +118,38 @@ func TestMapAndCounts(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSim takes bytes for requests, four a request: whatever they are, the map and the counts of each bucket stay in
+// step, and what has just been written is found.
+func FuzzSim(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 8, 1, 0, 4, 8, 2, 0, 2, 3, 0, 0, 0, 255})
+	f.Add([]byte("the quick brown fox jumps over the lazy dog, and the dog lets it: again, again, and again"))
+	f.Fuzz(func(t *testing.T, ops []byte) {
+		const footprint = 1 << 12
+		cfg := config(alloc.Policy(len(ops)%3), 513, 4)
+		cfg.DirtyRatio = float64(len(ops)%5) / 4
+		s := newSim(t, cfg)
+		for ; len(ops) >= 4; ops = ops[4:] {
+			q := trace.Request{
+				Op: trace.Op(ops[0] % 3), Volume: uint32(ops[0] / 3 % 2),
+				Sector: (uint64(ops[1])<<8 | uint64(ops[2])) % (footprint - 256), Sectors: uint32(ops[3])%256 + 1,
+			}
+			room, bypassed := s.f.NoRoom, s.f.Bypassed
+			if err := s.Do([]trace.Request{q}); err != nil {
+				t.Fatal(err)
+			}
+			// A write as large as the cache's share of a policy may have lost its own beginning: ask for its end.
+			if q.Op == trace.Write && s.f.NoRoom == room && s.f.Bypassed == bypassed {
+				if missing, _ := s.lookup(q.Volume, q.Sector+uint64(q.Sectors)-1, 1); missing > 0 {
+					t.Fatalf("%+v: its last sector is not cached", q)
+				}
+			}
+			if q.Op == trace.Trim {
+				if missing, _ := s.lookup(q.Volume, q.Sector, uint64(q.Sectors)); missing != uint64(q.Sectors) {
+					t.Fatalf("%+v: %d sectors are cached still", q, uint64(q.Sectors)-missing)
+				}
+			}
+		}
+		check(t, s, footprint, 2)
+	})
+}

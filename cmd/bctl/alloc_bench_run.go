@@ -132,7 +132,7 @@ func (o *benchOptions) measure(c *cli.Context, p alloc.Policy) (benchRow, error)
 	b := cachesim.Bench{Ops: o.ops, Time: o.time, Latency: mostTimed, Warmup: o.warmupOps(&cfg)}
 	total := int64(b.Warmup + o.ops + min(o.ops, mostTimed))
 	if o.time > 0 {
-		total = 0 // nobody knows
+		total = 0 // how many there will be nobody knows
 	}
 	counter := progressOf(c)(fmt.Sprintf("%v: operations", p), total)
 	defer counter.Done()

@@ -89,13 +89,6 @@ func (c *cache) sumBacked(t testing.TB, path string) string {
 	return c.sum(t, io.NewSectionReader(dev, 0, dev.Size()), start, dev.Size(), list)
 }
 
-// sumFlash is the sha256 of a flash-only volume.
-func (c *cache) sumFlash(t testing.TB, inode uint32) string {
-	t.Helper()
-	size := int64(c.uuids[inode].Sectors) * ondisk.SectorBytes
-	return c.sum(t, zeroes{}, 0, size, c.extents[inode])
-}
-
 // sum hashes [start, end) of below, overlaid with the extents.
 func (c *cache) sum(t testing.TB, below io.ReaderAt, start, end int64, list []ondisk.Bkey) string {
 	t.Helper()
@@ -120,8 +113,3 @@ func (c *cache) sum(t testing.TB, below io.ReaderAt, start, end int64, list []on
 	hash(below, at, end-at)
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
-
-// zeroes lie below a flash-only volume.
-type zeroes struct{}
-
-func (zeroes) ReadAt(b []byte, _ int64) (int, error) { clear(b); return len(b), nil }

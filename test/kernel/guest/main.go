@@ -19,7 +19,7 @@ import (
 	"bctl/test/kernel/workload"
 )
 
-var errUsage = errors.New("usage: guest write|read DEVICE WORKLOAD, or guest sum DEVICE...")
+var errUsage = errors.New("usage: guest write|read DEVICE WORKLOAD, or guest sum DEVICES")
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {

@@ -131,6 +131,7 @@ func (w *prioCommitter) plan(seq uint64, buckets []uint32) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	tx.RetireEmpty()
 	var to []ondisk.Bucket
 	for _, b := range buckets {
 		to = append(to, ondisk.Bucket(b))

@@ -214,7 +214,10 @@ func (o *benchOptions) config(policy alloc.Policy, buckets, sectors int) (caches
 	if o.device != nil {
 		a.FirstBucket, a.BlockSize, a.NJournal = o.geo.first, o.geo.block, len(o.device.Journal)
 	}
-	if err := a.Validate(); err != nil {
+	switch err := a.Validate(); {
+	case err != nil && o.device != nil:
+		return cachesim.Config{}, fmt.Errorf("%s: %w", o.name, err)
+	case err != nil:
 		return cachesim.Config{}, usagef("%s of %d buckets: %v", sizeText(int64(buckets)*int64(sectors)*512), buckets, err)
 	}
 	return cachesim.Config{Alloc: a, DirtyRatio: o.dirty}, nil

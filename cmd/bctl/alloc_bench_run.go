@@ -71,7 +71,7 @@ func benchWorkload(c *cli.Context, o *benchOptions) error {
 	var rows []benchRow
 	for _, p := range o.policies {
 		row, err := o.measure(c, p)
-		if errors.Is(err, alloc.ErrConfig) {
+		if errors.Is(err, alloc.ErrConfig) && o.device == nil {
 			return usagef("%v", err)
 		}
 		if err != nil {

@@ -11,8 +11,9 @@ import (
 	"bctl/internal/render"
 )
 
-const demoDescription = `Formats a scratch image as a cache device, shows its superblock, its buckets and their map, and checks it. Each
-command is printed before it runs. The image is sparse, and removed in the end.
+const demoDescription = `Formats a scratch image as a complete cache device, lets the bucket allocator hand out its buckets with prio writes for
+real, shows its superblock, its buckets and their map, and checks it. Each command is printed before it runs. The image
+is sparse, and removed in the end.
 
 Examples:
 
@@ -31,8 +32,10 @@ func demoCommand() *cli.Command {
 // demoSteps are the command lines; IMAGE becomes the scratch image. 1024 buckets are more than the kernel's
 // least, and few enough for a map that fits a screen.
 var demoSteps = []string{
-	"format --cache IMAGE --size 64M --bucket 64k --label demo",
+	"format --init --cache IMAGE --size 64M --bucket 64k --label demo",
+	"alloc-bench --commit --policy fifo --ops 400 IMAGE",
 	"show-super IMAGE",
+	"show-prios IMAGE",
 	"show-buckets --summary IMAGE",
 	"show-buckets --limit 8 IMAGE",
 	"show-buckets --map IMAGE",

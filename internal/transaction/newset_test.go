@@ -7,7 +7,10 @@ import (
 	"testing"
 
 	"bctl/fsck"
+	"bctl/inspect"
+	"bctl/internal/finding"
 	"bctl/internal/ondisk"
+	"bctl/internal/plan"
 	"bctl/internal/transaction"
 	"bctl/superblock"
 	"bctl/test/powercut"
@@ -64,4 +67,55 @@ func torn(rep *fsck.Report) bool {
 		}
 	}
 	return false
+}
+
+// A run of transactions without keys goes round the ring for ever: each retires the entries before it.
+func TestRetireEmpty(t *testing.T) {
+	const size = 16 << 20
+	o := superblock.FormatOptions{UUID: ondisk.UUID{1}, SetUUID: ondisk.UUID{2}, BlockSectors: 1, BucketSectors: 16}
+	s, err := superblock.FormatCache(o, superblock.Device{Size: size})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := transaction.NewSet(s, nil, 1, 77)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := powercut.New(bytes.NewReader(make([]byte, size)), size)
+	p.Then(plan.Write{Off: ondisk.SuperOffset, Data: s.Append(nil), What: "superblock"})
+	if err := p.Run(dev); err != nil {
+		t.Fatal(err)
+	}
+	ring := superblock.JournalCount(s.Nbuckets) * 16 // a block an entry
+	for i := range 2*ring + 3 {
+		c := opened(t, dev, s)
+		if n := len(c.Journal.Live); n != 1 {
+			t.Fatalf("after %d transactions %d entries are live", i, n)
+		}
+		tx, err := transaction.Begin(c)
+		if err != nil {
+			t.Fatalf("after %d transactions: %v", i, err)
+		}
+		tx.RetireEmpty()
+		if _, _, err := tx.RewritePrios(); err != nil {
+			t.Fatal(err)
+		}
+		p, err := tx.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Run(dev); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func opened(t *testing.T, dev *powercut.Device, s *ondisk.Super) *inspect.Cache {
+	t.Helper()
+	var found finding.Collector
+	c, err := inspect.Open(context.Background(), dev, s, inspect.Options{Size: dev.Size(), Sink: found.Add})
+	if err != nil || found.Damaged() {
+		t.Fatalf("%v, %v", err, found.Findings())
+	}
+	return c
 }

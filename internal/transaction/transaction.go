@@ -129,5 +129,17 @@ func (t *Tx) watched(behind int64) []plan.Region {
 	return w
 }
 
+// RetireEmpty lets last_seq move on over the oldest live entries as far as they have no keys: nothing is replayed from
+// them, and the kernel too is done with them at once. Without it a run of transactions fills the journal.
+func (t *Tx) RetireEmpty() {
+	t.entry.LastSeq = t.entry.Seq
+	for _, e := range t.c.Journal.Live {
+		if e.Bytes > ondisk.JsetBytes {
+			t.entry.LastSeq = e.Seq
+			return
+		}
+	}
+}
+
 // Seq is the new entry's number.
 func (t *Tx) Seq() uint64 { return t.entry.Seq }

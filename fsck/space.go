@@ -78,8 +78,9 @@ func (c *checker) space() {
 // fill notes a tree that garbage collection would shrink.
 func (c *checker) fill() {
 	const worthIt = 1000
-	if t := &c.c.Tree; t.LeafKeys > worthIt && 2*t.Surviving < t.LeafKeys {
-		c.found.Add(finding.New(finding.BTFill, "btree: %d of %d keys in its leaves are dead", t.LeafKeys-t.Surviving, t.LeafKeys))
+	keys, left := c.c.Tree.LeafKeys.Load(), c.c.Tree.Surviving.Load()
+	if keys > worthIt && 2*left < keys {
+		c.found.Add(finding.New(finding.BTFill, "btree: %d of %d keys in its leaves are dead", keys-left, keys))
 	}
 }
 

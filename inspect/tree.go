@@ -18,8 +18,8 @@ type Tree struct {
 	Nodes  int  // of all levels
 	Intact bool // every node could be read whole
 
-	LeafKeys  int64 // in all bsets of all leaves
-	Surviving int64 // pieces that newer keys of their leaf left
+	LeafKeys  atomic.Int64 // in all bsets of all leaves
+	Surviving atomic.Int64 // pieces that newer keys of their leaf left
 
 	leaves []child
 	above  [][]child // the nodes of all other levels, the root first
@@ -209,9 +209,9 @@ func (c *Cache) noteNode(n *btree.Node) {
 func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) bool {
 	pieces := n.Extents()
 	for _, s := range n.Sets {
-		atomic.AddInt64(&c.Tree.LeafKeys, int64(s.Count))
+		c.Tree.LeafKeys.Add(int64(s.Count))
 	}
-	atomic.AddInt64(&c.Tree.Surviving, int64(len(pieces)))
+	c.Tree.Surviving.Add(int64(len(pieces)))
 	if len(pieces) == 0 {
 		return true
 	}

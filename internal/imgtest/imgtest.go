@@ -53,8 +53,23 @@ func Folder(t testing.TB, name string) string {
 	return filepath.Join(Root(t), "testdata", "images", name)
 }
 
-// Names are the images there are, in order. It fails the test if there are none.
+// usual are the images that hold one ordinary state each, with room in the journal. The others are odd in some way.
+var usual = []string{"empty-registered", "fifo-full", "two-backing-flash", "writeback-crash", "writeback-dirty"}
+
+// Names are the images for a test that wants them to be ordinary, in order.
 func Names(t testing.TB) []string {
+	t.Helper()
+	for _, name := range usual {
+		if _, err := os.Stat(Folder(t, name)); err != nil {
+			t.Fatalf("imgtest: %v", err)
+		}
+	}
+	return slices.Clone(usual)
+}
+
+// AllNames are all images, the odd ones too: journals almost full, placeholders, detached volumes, version 5. It fails
+// the test if there are none.
+func AllNames(t testing.TB) []string {
 	t.Helper()
 	packed, err := filepath.Glob(filepath.Join(Folder(t, "*"), "cache.img.zst"))
 	if err != nil || len(packed) == 0 {

@@ -2,6 +2,7 @@ package imgtest
 
 import (
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 )
@@ -21,7 +22,7 @@ func allocated(t *testing.T, path string) int64 {
 }
 
 func TestCopiesAreSparseAndApart(t *testing.T) {
-	for _, name := range Names(t) {
+	for _, name := range AllNames(t) {
 		a, b := Open(t, name), Open(t, name)
 		if a.Sum() != b.Sum() {
 			t.Errorf("%s: two copies differ", name)
@@ -69,6 +70,17 @@ func (img *Image) size() int64 {
 		img.t.Fatal(err)
 	}
 	return info.Size()
+}
+
+func TestEveryImageHasFacts(t *testing.T) {
+	var known []string
+	for _, f := range All {
+		known = append(known, f.Name)
+	}
+	slices.Sort(known)
+	if names := AllNames(t); !slices.Equal(names, known) {
+		t.Errorf("images %v, facts for %v", names, known)
+	}
 }
 
 func TestWords(t *testing.T) {

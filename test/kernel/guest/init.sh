@@ -80,6 +80,11 @@ facts() {
 # dirty BACKING...: dirty_data and the sha256
 dirty() { for n in "$@"; do say "dirty.$n $(cat "$(sys "$n")/dirty_data")"; done; }
 sums() { for n in "$@"; do say "sum.$n $(guest sum "/dev/$(bcache "$n")" | cut -d' ' -f3)"; done; }
+# flash_sum INODE CACHE: of a flash-only volume
+flash_sum() {
+	v=$(basename "$(dirname "$(readlink -f "$(setof "$2")/volume$1")")")
+	say "flash_sum.$1 $(guest sum "/dev/$v" | cut -d' ' -f3)"
+}
 # dump NAME CACHE: the live extents as the kernel sees them, for each inode: keys, sectors, dirty sectors
 dump() {
 	awk -v n="$1" '{ split($1, a, ":"); k[a[1]]++; s[a[1]] += $3; if (/dirty/) d[a[1]] += $3 }

@@ -72,13 +72,26 @@ func benchColumns(bare bool) []render.Column[benchRow] {
 		count("bucket_sectors", func(r benchRow) uint64 { return uint64(r.BucketSectors) }),
 		count("allocations", func(r benchRow) uint64 { return r.Allocations }),
 		numeric("allocations_per_second", func(r benchRow) string { return strconv.FormatFloat(r.PerSecond, 'f', 0, 64) }, nil),
-		count("p50_ns", func(r benchRow) uint64 { return uint64(r.Latency.P50) }),
-		count("p99_ns", func(r benchRow) uint64 { return uint64(r.Latency.P99) }),
-		count("p999_ns", func(r benchRow) uint64 { return uint64(r.Latency.P999) }),
-		count("max_ns", func(r benchRow) uint64 { return uint64(r.Latency.Max) }),
+		latency("p50_ns", func(l *latencyNS) int64 { return l.P50 }),
+		latency("p99_ns", func(l *latencyNS) int64 { return l.P99 }),
+		latency("p999_ns", func(l *latencyNS) int64 { return l.P999 }),
+		latency("max_ns", func(l *latencyNS) int64 { return l.Max }),
 	}
 	columns = append(columns, requests...)
 	return append(columns, countColumns(func(r benchRow) allocCounts { return r.allocCounts })...)
+}
+
+// latency is a column of nanoseconds, and - where nothing was timed.
+func latency(name string, of func(*latencyNS) int64) render.Column[benchRow] {
+	show := func(none string) func(benchRow) string {
+		return func(r benchRow) string {
+			if r.Latency == nil {
+				return none
+			}
+			return strconv.FormatInt(of(r.Latency), 10)
+		}
+	}
+	return numeric(name, show(""), show("-"))
 }
 
 // traceColumns are those of --trace. People see what they choose by; scripts get everything.

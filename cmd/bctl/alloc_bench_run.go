@@ -13,14 +13,14 @@ import (
 
 // benchRow is one policy, measured.
 type benchRow struct {
-	Policy        string    `json:"policy"`
-	Buckets       int       `json:"buckets"`
-	BucketSectors int       `json:"bucket_sectors"`
-	Allocations   uint64    `json:"allocations"`
-	PerSecond     float64   `json:"allocations_per_second"`
-	Latency       latencyNS `json:"latency_ns"`
-	Requests      uint64    `json:"requests"`
-	MissRatio     *float64  `json:"miss_ratio"`
+	Policy        string     `json:"policy"`
+	Buckets       int        `json:"buckets"`
+	BucketSectors int        `json:"bucket_sectors"`
+	Allocations   uint64     `json:"allocations"`
+	PerSecond     float64    `json:"allocations_per_second"`
+	Latency       *latencyNS `json:"latency_ns"` // nil where none was timed: with --commit
+	Requests      uint64     `json:"requests"`
+	MissRatio     *float64   `json:"miss_ratio"`
 	allocCounts
 }
 
@@ -154,15 +154,18 @@ func (o *benchOptions) measure(c *cli.Context, p alloc.Policy) (benchRow, error)
 }
 
 func benchRowOf(a *alloc.Config, m *cachesim.Measured) benchRow {
-	return benchRow{
+	row := benchRow{
 		Policy: a.Policy.String(), Buckets: a.NBuckets, BucketSectors: a.BucketSize,
 		Allocations: m.Figures.Alloc.Taken, PerSecond: float64(m.Figures.Alloc.Taken) / m.Elapsed.Seconds(),
-		Latency: latencyNS{
-			m.Latency.Quantile(0.5).Nanoseconds(), m.Latency.Quantile(0.99).Nanoseconds(),
-			m.Latency.Quantile(0.999).Nanoseconds(), m.Latency.Max().Nanoseconds(),
-		},
 		Requests: m.Figures.Requests(), MissRatio: known(m.Figures.MissRatio()), allocCounts: countsOf(&m.Figures),
 	}
+	if m.Latency.Count() > 0 {
+		row.Latency = &latencyNS{
+			m.Latency.Quantile(0.5).Nanoseconds(), m.Latency.Quantile(0.99).Nanoseconds(),
+			m.Latency.Quantile(0.999).Nanoseconds(), m.Latency.Max().Nanoseconds(),
+		}
+	}
+	return row
 }
 
 func (o *benchOptions) measureRequests(c *cli.Context, b cachesim.Bench, cfg cachesim.Config) (*cachesim.Measured, error) {

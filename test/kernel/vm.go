@@ -48,7 +48,7 @@ func (b Boot) Run(t testing.TB) *Report {
 	}
 	console, facts := filepath.Join(dir, "console"), filepath.Join(dir, "facts")
 	args := []string{
-		"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", fmt.Sprint(memoryMB),
+		"-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", fmt.Sprint(memoryMB),
 		"-nodefaults", "-display", "none", "-no-reboot",
 		"-serial", "file:" + console, "-serial", "file:" + facts,
 		"-kernel", b.Kernel.Image, "-initrd", initramfs,

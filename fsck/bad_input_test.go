@@ -2,6 +2,7 @@ package fsck_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"bctl/fsck"
+	"bctl/internal/damages"
 	"bctl/internal/finding"
 	"bctl/internal/imgtest"
 	"bctl/internal/ondisk"
@@ -26,12 +28,12 @@ const (
 )
 
 // survives checks the scene, whatever it holds: an error or a report, in time, without much memory.
-func (s *scene) survives(t testing.TB) (*fsck.Report, error) {
+func survives(t testing.TB, s *damages.Scene) (*fsck.Report, error) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := time.Now()
-	r, err := s.run(t)
+	r, err := run(t, s)
 	took := time.Since(start)
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > mostMemory {
@@ -50,7 +52,7 @@ func (s *scene) survives(t testing.TB) (*fsck.Report, error) {
 
 func TestTruncated(t *testing.T) {
 	for _, name := range []string{"writeback-crash", "fifo-full"} {
-		base := open(t, name)
+		base := damages.Open(t, name)
 		ends := []int64{0, 1, 511, 512, 4095, 4096, 4097, 8191, 8192, 65536}
 		for _, b := range []ondisk.Bucket{base.Geo.FirstBucket, base.Geo.FirstBucket + 1, base.Chain()[0], base.UUIDBucket()} {
 			ends = append(ends, base.Geo.Start(b).Bytes(), base.Geo.Start(b).Bytes()+700)
@@ -62,9 +64,9 @@ func TestTruncated(t *testing.T) {
 			ends = append(ends, base.Size()/8*(i+1)+i*333)
 		}
 		for _, end := range append(ends, base.Size()-1) {
-			s := open(t, name)
+			s := damages.Open(t, name)
 			s.Resize(end)
-			r, err := s.survives(t)
+			r, err := survives(t, s)
 			switch {
 			case end < 8192 && !errors.Is(err, superblock.ErrNotBcache):
 				t.Errorf("%s cut at %d: %v, want %v", name, end, err, superblock.ErrNotBcache)
@@ -88,8 +90,8 @@ func TestNoBcache(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"empty": {}, "zeros": make([]byte, 1<<20), "random": random, "ext4": ext4, "gpt": gpt, "text": bytes.Repeat([]byte("lorem ipsum "), 9999),
 	} {
-		s := &scene{main: planter.NewImage(bytes.NewReader(b), int64(len(b)))}
-		if r, err := s.survives(t); !errors.Is(err, superblock.ErrNotBcache) {
+		s := &damages.Scene{Main: planter.NewImage(bytes.NewReader(b), int64(len(b)))}
+		if r, err := survives(t, s); !errors.Is(err, superblock.ErrNotBcache) {
 			t.Errorf("%s: %v, %v", name, r, err)
 		}
 	}
@@ -97,7 +99,7 @@ func TestNoBcache(t *testing.T) {
 
 // Random bytes behind a good superblock, and in each structure alone.
 func TestRandomBytes(t *testing.T) {
-	base := open(t, "fifo-full")
+	base := damages.Open(t, "fifo-full")
 	rnd := rand.NewChaCha8([32]byte{7})
 	places := map[string][2]int64{
 		"all metadata and more": {8192, base.Size() / 3},
@@ -109,13 +111,13 @@ func TestRandomBytes(t *testing.T) {
 		"superblock":            {4096 + 40, 4000},
 	}
 	for name, at := range places {
-		s := open(t, "fifo-full")
+		s := damages.Open(t, "fifo-full")
 		b := make([]byte, at[1])
 		if _, err := rnd.Read(b); err != nil {
 			t.Fatal(err)
 		}
 		s.Put(at[0], b)
-		if r, err := s.survives(t); err != nil || len(r.Findings) == 0 {
+		if r, err := survives(t, s); err != nil || len(r.Findings) == 0 {
 			t.Errorf("%s: %v, %v", name, r, err)
 		}
 	}
@@ -129,11 +131,11 @@ func TestHostileFields(t *testing.T) {
 	type place struct {
 		name string
 		n    int64 // bytes from the structure's start
-		set  func(s *scene, at int64, v uint64)
+		set  func(s *damages.Scene, at int64, v uint64)
 	}
-	word := func(b []byte, at int64, v uint64) { le.PutUint64(b[at:], v) }
+	word := func(b []byte, at int64, v uint64) { binary.LittleEndian.PutUint64(b[at:], v) }
 	for _, p := range []place{
-		{"superblock", 224, func(s *scene, at int64, v uint64) {
+		{"superblock", 224, func(s *damages.Scene, at int64, v uint64) {
 			b := s.Super().Append(nil)
 			word(b, at, v)
 			sb, err := ondisk.DecodeSuper(b)
@@ -143,18 +145,20 @@ func TestHostileFields(t *testing.T) {
 			sb.Csum = sb.Checksum()
 			s.Put(ondisk.SuperOffset, sb.Append(nil))
 		}},
-		{"newest jset", 256, func(s *scene, at int64, v uint64) { s.RawEntry(s.Newest(), func(b []byte) { word(b, at, v) }) }},
-		{"prio set", 56, func(s *scene, at int64, v uint64) {
+		{"newest jset", 256, func(s *damages.Scene, at int64, v uint64) { s.RawEntry(s.Newest(), func(b []byte) { word(b, at, v) }) }},
+		{"prio set", 56, func(s *damages.Scene, at int64, v uint64) {
 			s.Edit(s.Geo.Start(s.Chain()[0]).Bytes(), int(s.Geo.MetaSectors.Bytes()), func(b []byte) {
 				word(b, at, v)
-				le.PutUint64(b, ondisk.Crc64(b[8:]))
+				binary.LittleEndian.PutUint64(b, ondisk.Crc64(b[8:]))
 			})
 		}},
-		{"uuid slot", 128, func(s *scene, at int64, v uint64) {
+		{"uuid slot", 128, func(s *damages.Scene, at int64, v uint64) {
 			s.Edit(s.Geo.Start(s.UUIDBucket()).Bytes(), 128, func(b []byte) { word(b, at, v) })
 		}},
-		{"root", 104, func(s *scene, at int64, v uint64) { s.RawSet(s.Root(), 1, func(b []byte) { word(b, at, v) }) }},
-		{"leaf", 56, func(s *scene, at int64, v uint64) { s.RawSet(s.Leaves()[1], 0, func(b []byte) { word(b, at, v) }) }},
+		{"root", 104, func(s *damages.Scene, at int64, v uint64) { s.RawSet(s.Root(), 1, func(b []byte) { word(b, at, v) }) }},
+		{"leaf", 56, func(s *damages.Scene, at int64, v uint64) {
+			s.RawSet(s.Leaves()[1], 0, func(b []byte) { word(b, at, v) })
+		}},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			for at := int64(8); at+8 <= p.n; at += 8 {
@@ -162,9 +166,9 @@ func TestHostileFields(t *testing.T) {
 					if (i+int(at/8))%4 != 0 { // a quarter of them: others meet other fields
 						continue
 					}
-					s := open(t, "hostile")
+					s := damages.Open(t, "hostile")
 					p.set(s, at, v)
-					if _, err := s.survives(t); err != nil && !errors.Is(err, superblock.ErrNotBcache) {
+					if _, err := survives(t, s); err != nil && !errors.Is(err, superblock.ErrNotBcache) {
 						t.Errorf("byte %d: %v", at, err)
 					}
 				}
@@ -190,9 +194,9 @@ func TestHostileSizes(t *testing.T) {
 	}
 	for name, set := range fields {
 		for _, v := range append(extremes, 1<<21, 1<<22, 1<<24, 8, 16, 20, 31) {
-			s := open(t, "hostile")
+			s := damages.Open(t, "hostile")
 			s.EditSuper(func(sb *ondisk.Super) { set(sb, v) })
-			if _, err := s.survives(t); err != nil {
+			if _, err := survives(t, s); err != nil {
 				t.Errorf("%s %#x: %v", name, v, err)
 			}
 		}
@@ -200,16 +204,16 @@ func TestHostileSizes(t *testing.T) {
 }
 
 func TestLoops(t *testing.T) {
-	loops := map[string]damage{
-		"prio set to itself": {base: "made-chain", want: []finding.Code{finding.PRLoop}, plant: func(s *scene) {
+	loops := map[string]damages.Damage{
+		"prio set to itself": {Base: "made-chain", Codes: []finding.Code{finding.PRLoop}, Plant: func(s *damages.Scene) {
 			b := s.Chain()[0]
 			s.EditPrio(0, func(p *ondisk.PrioSet) { p.NextBucket = uint64(b) })
 		}},
-		"root is its own child": {base: "hostile", want: []finding.Code{finding.BTTwice, finding.BTTiling}, plant: func(s *scene) {
+		"root is its own child": {Base: "hostile", Codes: []finding.Code{finding.BTTwice, finding.BTTiling}, Plant: func(s *damages.Scene) {
 			root := s.Root()
 			s.EditSet(root, -1, func(b *ondisk.Bset) { b.Data[0].Ptr = root.Key.Ptr })
 		}},
-		"all children are one node": {base: "hostile", want: []finding.Code{finding.BTTwice}, plant: func(s *scene) {
+		"all children are one node": {Base: "hostile", Codes: []finding.Code{finding.BTTwice}, Plant: func(s *damages.Scene) {
 			s.EditSet(s.Root(), -1, func(b *ondisk.Bset) {
 				for i := range b.Data {
 					b.Data[i].Ptr = b.Data[0].Ptr
@@ -218,15 +222,15 @@ func TestLoops(t *testing.T) {
 		}},
 	}
 	for name, d := range loops {
-		s := open(t, d.base)
-		d.plant(s)
-		r, err := s.survives(t)
+		s := damages.Open(t, d.Base)
+		d.Plant(s)
+		r, err := survives(t, s)
 		if err != nil || r.Result != fsck.Damaged {
 			t.Errorf("%s: %v, %v", name, r, err)
 			continue
 		}
-		if got := fmt.Sprint(codes(r)); !bytes.Contains([]byte(got), []byte(d.want[0])) {
-			t.Errorf("%s: found %s, want %s", name, got, d.want[0])
+		if got := fmt.Sprint(codes(r)); !bytes.Contains([]byte(got), []byte(d.Codes[0])) {
+			t.Errorf("%s: found %s, want %s", name, got, d.Codes[0])
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package fsck_test
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 
+	"bctl/internal/damages"
 	"bctl/internal/imgtest"
 	"bctl/internal/ondisk"
 )
@@ -30,8 +32,8 @@ const (
 )
 
 // edit applies one edit. Structures are where the sound image had them.
-func (s *scene) edit(sound *scene, e []byte) {
-	off := int64(le.Uint16(e[2:]))
+func edit(s, sound *damages.Scene, e []byte) {
+	off := int64(binary.LittleEndian.Uint16(e[2:]))
 	change := func(b []byte, from int) {
 		if len(b) <= from {
 			return
@@ -69,7 +71,7 @@ func (s *scene) edit(sound *scene, e []byte) {
 		s.Edit(at, n, func(b []byte) {
 			change(b, 16)
 			if mend {
-				le.PutUint64(b, ondisk.Crc64(b[8:]))
+				binary.LittleEndian.PutUint64(b, ondisk.Crc64(b[8:]))
 			}
 		})
 	case editUUIDs:
@@ -86,7 +88,7 @@ func (s *scene) edit(sound *scene, e []byte) {
 		s.Edit((n.Sector() + set.At).Bytes(), int(set.Bytes()), func(b []byte) {
 			change(b, from)
 			if mend {
-				le.PutUint64(b, ondisk.Crc64Seeded(uint64(n.Key.Ptr[0]), b[8:]))
+				binary.LittleEndian.PutUint64(b, ondisk.Crc64Seeded(uint64(n.Key.Ptr[0]), b[8:]))
 			}
 		})
 	}
@@ -98,12 +100,12 @@ func play(t testing.TB, images []string, program []byte) {
 		return
 	}
 	name := images[int(program[0])%len(images)]
-	sound, s := open(t, name), open(t, name)
-	s.give = min(int(program[0]/16)%3, len(s.back))
+	sound, s := damages.Open(t, name), damages.Open(t, name)
+	s.Give = min(int(program[0]/16)%3, len(s.Back))
 	for rest := program[1:]; len(rest) >= editBytes; rest = rest[editBytes:] {
-		s.edit(sound, rest)
+		edit(s, sound, rest)
 	}
-	if _, err := s.run(t); err != nil && s.Super().Magic == ondisk.SuperMagic && s.give == 0 {
+	if _, err := run(t, s); err != nil && s.Super().Magic == ondisk.SuperMagic && s.Give == 0 {
 		t.Errorf("%s: %v", name, err)
 	}
 }

@@ -5,30 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/internal/damages"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 )
-
-// A proof shows that one invariant is checked: a damage that breaks it, and the code that must come of that. Or it
-// says why nobody can see it on a device that is not in use.
-type proof struct {
-	id    string
-	asks  finding.Severity // of the invariant, as the field map has it
-	code  finding.Code
-	base  string
-	plant func(s *scene)
-	more  []finding.Code // what follows from the damage, besides
-	blind string
-}
-
-// proofs are in the order of the invariants; one may have several.
-func proofs() (all []proof) {
-	for _, part := range [][]proof{superProofs, deviceProofs, journalProofs, lostProofs, prioProofs, uuidProofs, nodeProofs,
-		treeProofs, extentProofs, spaceProofs, blindProofs} {
-		all = append(all, part...)
-	}
-	return all
-}
 
 // softer are the codes whose severity is not the one that the field map asks of an invariant, with the reason.
 var softer = map[string]string{
@@ -44,21 +23,6 @@ var softer = map[string]string{
 	"U8 BD12":  "nothing reads them",
 }
 
-func TestInvariants(t *testing.T) {
-	for i, p := range proofs() {
-		if p.blind != "" {
-			continue
-		}
-		name := p.id
-		for _, before := range proofs()[:i] {
-			if before.id == p.id {
-				name += "+"
-			}
-		}
-		damage{name, p.base, p.plant, append([]finding.Code{p.code}, p.more...)}.test(t)
-	}
-}
-
 // The invariants, the finding table and the proofs are about the same things.
 func TestProofsAndTable(t *testing.T) {
 	texts := map[string]bool{}
@@ -69,19 +33,19 @@ func TestProofsAndTable(t *testing.T) {
 		t.Errorf("%d invariants, want 150: K1 to K76 and U1 to U74", len(texts))
 	}
 	raised, proved, blind := map[finding.Code]bool{}, map[string][]finding.Code{}, map[string]bool{}
-	for _, p := range proofs() {
-		if p.blind != "" {
-			blind[p.id] = true
+	for _, p := range damages.Proofs() {
+		if p.Blind != "" {
+			blind[p.ID] = true
 			continue
 		}
-		raised[p.code] = true
-		proved[p.id] = append(proved[p.id], p.code)
-		row := finding.Lookup(p.code)
-		if !slices.Contains(strings.Fields(row.Invariants), p.id) {
-			t.Errorf("%s is proved by %s, whose row names %q", p.id, p.code, row.Invariants)
+		raised[p.Code] = true
+		proved[p.ID] = append(proved[p.ID], p.Code)
+		row := finding.Lookup(p.Code)
+		if !slices.Contains(strings.Fields(row.Invariants), p.ID) {
+			t.Errorf("%s is proved by %s, whose row names %q", p.ID, p.Code, row.Invariants)
 		}
-		if _, ok := softer[p.id+" "+string(p.code)]; row.Severity != p.asks && !ok {
-			t.Errorf("%s asks for %s, but %s is a %s", p.id, p.asks, p.code, row.Severity)
+		if _, ok := softer[p.ID+" "+string(p.Code)]; row.Severity != p.Asks && !ok {
+			t.Errorf("%s asks for %s, but %s is a %s", p.ID, p.Asks, p.Code, row.Severity)
 		}
 	}
 	for id := range texts {
@@ -112,23 +76,4 @@ func TestProofsAndTable(t *testing.T) {
 			}
 		}
 	}
-}
-
-// blindProofs are what only the kernel can know.
-var blindProofs = []proof{
-	{id: "K26", blind: "two caches of one set are two devices: fsck looks at one cache at a time"},
-	{id: "K75", blind: "it is about keys and pointers in memory while writeback runs"},
-	{id: "K76", blind: "it compares a node on disk with the kernel's copy in memory"},
-}
-
-// The severities of the field map, by its letters.
-const (
-	damaged = finding.Damage
-	warning = finding.Warning
-	note    = finding.Note
-)
-
-// super plants a field of the cache's superblock, checksum right.
-func super(change func(sb *ondisk.Super)) func(*scene) {
-	return func(s *scene) { s.EditSuper(change) }
 }

@@ -29,7 +29,7 @@ var layers = [][]string{
 }
 
 // testOnly packages are imported by tests alone; they may import everything. What lies in test/ is one of them.
-var testOnly = []string{"internal/imgtest", "internal/planter", "internal/lint"}
+var testOnly = []string{"internal/imgtest", "internal/planter", "internal/damages", "internal/lint"}
 
 // owners says which packages may use a third-party module. One module, one owner: whoever wants to replace it has
 // one place to look at.

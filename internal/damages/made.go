@@ -1,4 +1,4 @@
-package fsck_test
+package damages
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package fsck_test
+package damages
 
 import (
 	"bctl/internal/finding"
@@ -6,9 +6,9 @@ import (
 )
 
 // lostProofs are about the ring: entries that are not found, and room for more.
-var lostProofs = []proof{
+var lostProofs = []Proof{
 	// Behind a bad block of its bucket.
-	{"U26", damaged, finding.JRLost, "writeback-dirty", func(s *scene) {
+	{"U26", damaged, finding.JRLost, "writeback-dirty", func(s *Scene) {
 		s.AddEntry(func(*ondisk.Jset) {})
 		last := s.AddEntry(func(*ondisk.Jset) {})
 		for _, e := range s.Entries() {
@@ -18,16 +18,16 @@ var lostProofs = []proof{
 		}
 	}, nil, ""},
 	// Two buckets on.
-	{"U26", damaged, finding.JRLost, "writeback-dirty", func(s *scene) {
+	{"U26", damaged, finding.JRLost, "writeback-dirty", func(s *Scene) {
 		e := s.Newest()
 		ring, _ := s.NextRing(e.Ring)
 		_, at := s.NextRing(ring)
 		e.Seq++
 		s.PutEntry(at, e.Jset)
 	}, nil, ""},
-	{"U27", damaged, finding.JRFull, "made-small", func(s *scene) { s.spread(s.Geo.NJournal - 1) }, nil, ""},
-	{"U27", warning, finding.JRNearlyFull, "made-small", func(s *scene) { s.spread(s.Geo.NJournal - 2) }, nil, ""},
-	{"U28", warning, finding.JRFuture, "writeback-dirty", func(s *scene) {
+	{"U27", damaged, finding.JRFull, "made-small", func(s *Scene) { s.spread(s.Geo.NJournal - 1) }, nil, ""},
+	{"U27", warning, finding.JRNearlyFull, "made-small", func(s *Scene) { s.spread(s.Geo.NJournal - 2) }, nil, ""},
+	{"U28", warning, finding.JRFuture, "writeback-dirty", func(s *Scene) {
 		e := s.Newest()
 		ring, _ := s.NextRing(e.Ring)
 		_, at := s.NextRing(ring)

@@ -27,6 +27,7 @@ type FormatOptions struct {
 
 	Replacement ondisk.Replacement // of a cache device
 	Discard     bool
+	LargeBucket bool // version 5, even where the count of version 0 holds the bucket's sectors
 
 	DataOffset ondisk.Sector // of a backing device
 	Writeback  bool
@@ -40,7 +41,8 @@ const maxPtrOffset = ondisk.Sector(1) << 43
 
 // FormatCache is the superblock of a new cache device, as make-bcache writes it: version 0 and SYNC clear, so that
 // the kernel makes journal, prios, uuids and root at the first registration. Buckets above 16 MiB do not fit the
-// count of version 0: they take version 5 and their logarithm. Errors wrap those of Check, or are about o.
+// count of version 0: they take version 5 and their logarithm, which kernels from 5.11 on read. Errors wrap those of
+// Check, or are about o.
 func FormatCache(o FormatOptions, d Device) (*ondisk.Super, error) {
 	s, err := formatCommon(o)
 	if err != nil {
@@ -56,7 +58,7 @@ func FormatCache(o FormatOptions, d Device) (*ondisk.Super, error) {
 		return nil, fmt.Errorf("%w: block of %d sectors, bucket of %d", ErrBucketBlocks, o.BlockSectors, bucket)
 	}
 	s.Version = ondisk.VersionCache
-	if bucket > 0xffff {
+	if o.LargeBucket || bucket > 0xffff {
 		s.Version, s.FeatureIncompat = ondisk.VersionCacheFeat, ondisk.FeatureLogBucketSize
 		s.BucketSize = uint16(bits.TrailingZeros64(uint64(bucket)))
 	}

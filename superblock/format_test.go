@@ -178,9 +178,10 @@ func TestFormatLimits(t *testing.T) {
 		{32768, 8, 513 * 16 << 20, 0, 32768, 1},
 		{65536, 8, 513*32<<20 + 5000, 5, 16, 1},
 		{MaxFormatBucket, 1, 513 * 2 << 30, 5, 22, 1},
+		{16384, 8, 513 * 8 << 20, 5, 14, 1}, // asked for
 	} {
 		o := cacheOptions()
-		o.BucketSectors, o.BlockSectors = c.bucket, c.block
+		o.BucketSectors, o.BlockSectors, o.LargeBucket = c.bucket, c.block, c.version == 5
 		s, err := FormatCache(o, Device{Size: c.size, LogicalBlock: 512})
 		if err != nil {
 			t.Errorf("bucket of %d: %v", c.bucket, err)

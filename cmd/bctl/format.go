@@ -50,6 +50,7 @@ func formatFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "writeback", Usage: "backing devices: writeback instead of writethrough"},
 		&cli.BoolFlag{Name: "discard", Usage: "cache device: discard buckets before they are reused"},
 		&cli.StringFlag{Name: "cache-replacement-policy", Aliases: []string{"cache_replacement_policy"}, Usage: "cache device: `POLICY` is lru, fifo or random", Value: "lru"},
+		&cli.BoolFlag{Name: "large-bucket", Usage: "cache device: version 5 of the superblock, which buckets above 16M always take and Linux reads from 5.11 on"},
 		&cli.BoolFlag{Name: "wipe-bcache", Usage: "overwrite a bcache superblock"},
 		&cli.BoolFlag{Name: "force", Usage: "overwrite other signatures and partition tables"},
 		&cli.BoolFlag{Name: "init", Usage: "cache device: write the empty journal, prio chain, uuids and btree too, as the first registration would"},
@@ -111,7 +112,7 @@ func readFormat(c *cli.Context) (o formatOptions, err error) {
 	if err := o.readNames(c); err != nil {
 		return o, err
 	}
-	o.super.Writeback, o.super.Discard = c.Bool("writeback"), c.Bool("discard")
+	o.super.Writeback, o.super.Discard, o.super.LargeBucket = c.Bool("writeback"), c.Bool("discard"), c.Bool("large-bucket")
 	if err := o.try(); err != nil {
 		return o, err
 	}
@@ -123,6 +124,7 @@ func readFormat(c *cli.Context) (o formatOptions, err error) {
 		{"writeback", o.backings, "backing"},
 		{"data-offset", o.backings, "backing"},
 		{"discard", o.caches, "cache"},
+		{"large-bucket", o.caches, "cache"},
 		{"cache-replacement-policy", o.caches, "cache"},
 	} {
 		if c.IsSet(f.name) && len(f.devices) == 0 {

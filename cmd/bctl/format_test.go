@@ -219,19 +219,32 @@ func TestFormatSize(t *testing.T) {
 	}
 }
 
-// Buckets above 16 MiB are version 5; the backing device stays as it was before there were any.
+// Buckets above 16 MiB are version 5, and others where it is asked for; the backing device stays as it was before there
+// were any.
 func TestFormatLargeBuckets(t *testing.T) {
-	t.Chdir(t.TempDir())
-	r := bctl("format", "-C", "cache", "-B", "back", "--size", "20G", "-b", "32M")
-	if r.code != 0 {
-		t.Skip("no sparse files here:", r.stderr)
+	for _, c := range []struct {
+		args    []string
+		sectors float64
+	}{
+		{[]string{"--size", "20G", "-b", "32M"}, 65536},
+		{[]string{"--size", "4200M", "-b", "8M", "--large-bucket"}, 16384},
+		{[]string{"--size", "4200M", "-b", "8M", "--large-bucket", "--init"}, 16384},
+	} {
+		t.Chdir(t.TempDir())
+		r := bctl(append([]string{"format", "-C", "cache", "-B", "back"}, c.args...)...)
+		if r.code != 0 {
+			t.Skip("no sparse files here:", r.stderr)
+		}
+		o, _ := showJSON(t, "cache")
+		if f, ok := o["features"].([]any); o["version"] != 5.0 || o["bucket_sectors"] != c.sectors || !ok || len(f) != 1 || f[0] != "large_bucket" {
+			t.Errorf("%v: %v", c.args, o)
+		}
+		if o, _ := showJSON(t, "back"); o["version"] != 1.0 {
+			t.Errorf("%v: %v", c.args, o)
+		}
 	}
-	o, _ := showJSON(t, "cache")
-	if f, ok := o["features"].([]any); o["version"] != 5.0 || o["bucket_sectors"] != 65536.0 || !ok || len(f) != 1 || f[0] != "large_bucket" {
-		t.Errorf("%v", o)
-	}
-	if o, _ := showJSON(t, "back"); o["version"] != 1.0 {
-		t.Errorf("%v", o)
+	if r := bctl("format", "-B", "other", "--size", "64M", "--large-bucket"); r.code != 0 || !strings.Contains(r.stderr, "--large-bucket has no effect") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -18,6 +18,7 @@ var softer = map[string]string{
 	"U1 SB17":  "a crash of the first registration leaves the same",
 	"U7 SB09":  "K25 asks damage for the same",
 	"U38 UU11": "a single bit may be the device's own uuid",
+	"U39 UU15": "the backing device holds the same data",
 	"U39 UU12": "a flash-only volume is given up on purpose",
 	"U74 EX02": "K60 asks damage for the same",
 	"U8 BD12":  "nothing reads them",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"bctl/inspect"
 	"bctl/internal/finding"
@@ -41,6 +42,27 @@ func (c *checker) verifyClean() error {
 		}
 	})
 	return errors.Join(err, failed)
+}
+
+// writtenBack is the backing device that holds all dirty data of a detached volume already, or nil. The slot does not
+// name its device any more, so each that was given may be it. What cannot be read proves nothing.
+func (c *checker) writtenBack(v *inspect.Volume) *backing {
+	for i := range c.backing {
+		b := &c.backing[i]
+		var differ atomic.Bool
+		err := c.c.Walk(func(_ int, e *inspect.Extent) {
+			if e.Inode() != v.Inode || !e.Live || !e.Dirty() || differ.Load() {
+				return
+			}
+			if same, err := sameData(c.dev.R, e.Ptr[0].Offset(), b.R, e.Start(), e.Size()); err != nil || !same {
+				differ.Store(true)
+			}
+		})
+		if err == nil && !differ.Load() {
+			return b
+		}
+	}
+	return nil
 }
 
 func sameData(a io.ReaderAt, at ondisk.Sector, b io.ReaderAt, from, n ondisk.Sector) (bool, error) {

@@ -93,6 +93,10 @@ func (c *checker) judgeVolume(v *inspect.Volume) {
 	case state == inspect.SlotInvalid && v.DirtySectors > 0 && v.Slot.Sectors > 0:
 		emit(finding.UUDestroyed, "%d dirty sectors of a flash-only volume that was destroyed", v.DirtySectors)
 	case state == inspect.SlotInvalid && v.DirtySectors > 0:
+		if b := c.writtenBack(v); b != nil {
+			emit(finding.UUWrittenBack, "%d dirty sectors of a detached backing device, all of which are on %s", v.DirtySectors, b.Name)
+			return
+		}
 		emit(finding.UULostDirty, "%d dirty sectors, but its backing device was detached (slot invalidated at %d)", v.DirtySectors, v.Slot.Invalidated)
 	case v.DirtySectors > 0:
 		emit(finding.UUNoSlotDirty, "%d dirty sectors, but its slot is empty", v.DirtySectors)

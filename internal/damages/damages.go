@@ -7,6 +7,8 @@
 package damages
 
 import (
+	"fmt"
+
 	"bctl/internal/finding"
 	"bctl/internal/ondisk"
 )
@@ -40,18 +42,17 @@ func Proofs() (all []Proof) {
 	return all
 }
 
-// Proved are the damages of all proofs but the blind ones. The second of an invariant is called "K44+", and so on.
+// Proved are the damages of all proofs but the blind ones. The second of an invariant is called "K44.2", and so on.
 func Proved() (all []Damage) {
-	names := map[string]string{}
+	times := map[string]int{}
 	for _, p := range Proofs() {
 		if p.Blind != "" {
 			continue
 		}
 		name := p.ID
-		if before := names[p.ID]; before != "" {
-			name = before + "+"
+		if times[p.ID]++; times[p.ID] > 1 {
+			name = fmt.Sprintf("%s.%d", p.ID, times[p.ID])
 		}
-		names[p.ID] = name
 		all = append(all, Damage{name, p.Base, p.Plant, append([]finding.Code{p.Code}, p.More...)})
 	}
 	return all

@@ -116,6 +116,12 @@ var uuidProofs = []Proof{
 	{"U38", damaged, finding.UUInvalid, "made-small", slot(0, func(u *ondisk.UUIDEntry) { u.UUID = ondisk.InvalidUUID }), nil, ""},
 	{"U38", warning, finding.UUSuspect, "made-small", slot(0, func(u *ondisk.UUIDEntry) { u.UUID = ondisk.InvalidUUID; u.UUID[5] ^= 4 }), nil, ""},
 	{"U39", damaged, finding.UULostDirty, "writeback-dirty", slot(0, detached), nil, ""},
+	{"U39", damaged, finding.UUWrittenBack, "detached-crash", func(s *Scene) { s.Give = 1 }, []finding.Code{finding.SBPages, finding.UUDestroyed}, ""},
+	{"U39", damaged, finding.UULostDirty, "detached-crash", func(s *Scene) {
+		s.Give = 1
+		k := s.Extent(func(k *ondisk.Bkey) bool { return k.Dirty() && k.Inode() == 0 }).Key
+		s.Back[0].Flip(k.Start().Bytes()+100, 1)
+	}, []finding.Code{finding.SBPages, finding.UUDestroyed}, ""},
 	{"U39", damaged, finding.UUDestroyed, "two-backing-flash", slot(2, detached), nil, ""},
 	{"U40", warning, finding.UULostClean, "fifo-full", slot(0, detached), nil, ""},
 	{"U40", warning, finding.UULostClean, "fifo-full", slot(0, func(u *ondisk.UUIDEntry) { *u = ondisk.UUIDEntry{} }), nil, ""},

@@ -82,7 +82,7 @@ var uuidRows = []Row{
 	{UUPointer, Damage, "K43 U23", "uuid bucket is used for something else too", "Volumes cannot be told apart."},
 	{UUDuplicate, Damage, "U37", "two slots with one uuid", "The kernel attaches the backing device to the first."},
 	{UUInvalid, Damage, "U38", "half invalidated slot", "The invalid uuid and the time of invalidation come together."},
-	{UULostDirty, Damage, "U39", "dirty data of a detached volume", "The data are still in the cache, but nothing in the kernel leads to them any more, and their buckets are never freed. After a crash within seconds of a detach they may have been written back before: the note of that is not journalled."},
+	{UULostDirty, Damage, "U39", "dirty data of a detached volume", "The data are still in the cache, but nothing in the kernel leads to them any more, and their buckets are never freed. After a crash within seconds of a detach they may have been written back before, for the note of that is not journalled: name the backing device too, and it is looked up."},
 	{UULostClean, Warning, "U40", "clean data of a volume without a slot", "Space that is wasted until the buckets are reused."},
 	{UUInode, Damage, "U41", "inode beyond the uuid table", "The kernel indexes past its table."},
 	{UUNoSlotDirty, Damage, "U42", "dirty data of an inode that no slot names", "The kernel registers and says nothing; the data are unreachable."},
@@ -93,4 +93,5 @@ var uuidRows = []Row{
 	{UUDestroyed, Warning, "U39", "dirty data of a destroyed flash-only volume", "It was given up on purpose; its data stay until garbage collection drops them."},
 	{UUFlashEnd, Warning, "U43", "data beyond the end of a flash-only volume", "They cannot be read."},
 	{UUUnread, Damage, "K46", "uuid bucket cannot be read", "The medium fails, or the device ends before it."},
+	{UUWrittenBack, Note, "U39", "dirty data of a detached volume that were written back", "A crash within seconds of a detach leaves them. The backing device holds the same data: nothing is lost."},
 }

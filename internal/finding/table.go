@@ -28,7 +28,7 @@ const (
 	UUPointer, UUDuplicate, UUInvalid, UULostDirty Code = "UU01", "UU02", "UU03", "UU04"
 	UULostClean, UUInode, UUNoSlotDirty, UUFlash   Code = "UU05", "UU06", "UU07", "UU08"
 	UURegTimes, UUFewSlots, UUSuspect, UUDestroyed Code = "UU09", "UU10", "UU11", "UU12"
-	UUFlashEnd, UUUnread                           Code = "UU13", "UU14"
+	UUFlashEnd, UUUnread, UUWrittenBack            Code = "UU13", "UU14", "UU15"
 	BTHeader, BTVersion, BTMagic, BTChecksum       Code = "BT01", "BT02", "BT03", "BT04"
 	BTEmpty, BTCorrupted, BTShort, BTLevel         Code = "BT05", "BT06", "BT07", "BT08"
 	BTNoChild, BTOverrun, BTChild, BTDuplicate     Code = "BT09", "BT10", "BT11", "BT12"

@@ -12,6 +12,7 @@ import (
 	"bctl/fsck"
 	"bctl/internal/blockdev"
 	"bctl/internal/finding"
+	"bctl/internal/ondisk"
 	"bctl/internal/progress"
 	"bctl/internal/render"
 )
@@ -204,7 +205,11 @@ func reportText(rep *fsck.Report) string {
 	fmt.Fprintf(&b, "  journal  entry %d, %d live\n", s.Journal.Seq, s.Journal.Entries)
 	for _, v := range s.Volumes {
 		name := "no slot"
-		if v.UUID != nil {
+		switch {
+		case v.UUID == nil:
+		case *v.UUID == ondisk.InvalidUUID.String():
+			name = "invalidated slot"
+		default:
 			name = *v.UUID
 		}
 		if v.Label != "" {

@@ -263,3 +263,18 @@ func TestFilesStayAsTheyAre(t *testing.T) {
 		}
 	}
 }
+
+// A ring as full as it can be, with seqs that fall: the worst for the list that the kernel sorts them into.
+func TestFallingRing(t *testing.T) {
+	const buckets, sectors = 100, 1024
+	c := planter.Make(t, planter.Plan{Buckets: 600, Bucket: sectors, Block: 1, JournalCount: buckets})
+	j := c.Newest().Jset
+	for i := range ondisk.Sector(buckets * sectors) {
+		j.Seq, j.LastSeq = 1<<20-uint64(i), 1
+		c.PutEntry(c.Geo.Start(c.Geo.FirstBucket)+i, j)
+	}
+	r, err := survives(t, &damages.Scene{Cache: c, Main: c.Image})
+	if err != nil || r.Summary.Journal.Entries < buckets*sectors/2 {
+		t.Errorf("%v, %+v", err, r.Summary.Journal)
+	}
+}

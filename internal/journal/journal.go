@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 
 	"bctl/internal/finding"
@@ -230,12 +229,12 @@ func (w *window) at(off, n int64) ([]byte, error) {
 // adds nothing. Its list is what is replayed.
 func kernelRead(chains [][]Entry) []Entry {
 	n := len(chains)
-	var list []Entry
+	var list replayList
 	read := make([]bool, n)
 	get := func(b int) (added bool) {
 		read[b] = true
 		for _, e := range chains[b] {
-			list, added = insert(list, e, added)
+			added = list.add(e) || added
 		}
 		return added
 	}
@@ -263,10 +262,10 @@ func kernelRead(chains [][]Entry) []Entry {
 		r++
 	}
 	for l+1 < r {
-		newest := list[len(list)-1].Seq
+		newest := list.newest()
 		m = (l + r) >> 1
 		get(m)
-		if newest != list[len(list)-1].Seq {
+		if newest != list.newest() {
 			l = m
 		} else {
 			r = m
@@ -284,23 +283,5 @@ func kernelRead(chains [][]Entry) []Entry {
 			break
 		}
 	}
-	return list
-}
-
-// insert is the middle of journal_read_bucket: the list holds what the newest entry so far still needs.
-func insert(list []Entry, e Entry, added bool) ([]Entry, bool) {
-	for len(list) > 0 && list[0].Seq < e.LastSeq {
-		list = list[1:]
-	}
-	at := 0
-	for i := len(list) - 1; i >= 0; i-- {
-		if e.Seq == list[i].Seq || e.Seq < list[i].LastSeq {
-			return list, added
-		}
-		if e.Seq > list[i].Seq {
-			at = i + 1
-			break
-		}
-	}
-	return slices.Insert(list, at, e), true
+	return list.all()
 }

@@ -19,7 +19,7 @@ var btreeRows = []Row{
 	{BTTwice, Damage, "U46", "btree node is referenced twice", "Two parents share it, or the tree loops."},
 	{BTTiling, Damage, "U47", "children do not fill their parent", "Keys between them have no leaf: lookups fail."},
 	{BTChildShape, Damage, "U49", "child pointer of the wrong shape", "One pointer, a node's size, at the start of a bucket."},
-	{BTZeroKey, Warning, "U54", "record of a freed node in a leaf", "They belong in interior nodes."},
+	{BTZeroKey, Damage, "U54", "record of a freed node in a leaf", "They belong in interior nodes. The kernel takes it for an extent that starts before its volume, and dies of it."},
 	{BTSeqTwice, Warning, "U55", "two nodes with one sequence number", "One may be a clone of an old node."},
 	{BTUnread, Damage, "K42 K46", "btree node cannot be read", "The medium fails, or the device ends before it."},
 	{BTReserved, Damage, "U46 U59", "btree node in a journal, prio or uuid bucket", "One of the two overwrites the other."},

@@ -2,16 +2,14 @@ package prio
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"bctl/internal/finding"
+	"bctl/internal/imgtest"
 	"bctl/internal/ondisk"
 	"bctl/superblock"
 )
@@ -125,23 +123,8 @@ func sum(b []byte) { binary.LittleEndian.PutUint64(b, ondisk.Crc64(b[8:])) }
 
 // A chain of anything in 16 small buckets: Follow never panics, ends, hands out only what decodes, each set once.
 func FuzzFollow(f *testing.F) {
-	paths, err := filepath.Glob("../internal/ondisk/testdata/prio-*.gz")
-	if err != nil || len(paths) == 0 {
-		f.Fatalf("no kernel-made prio sets: %v", err)
-	}
-	for _, path := range paths {
-		packed, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		z, err := gzip.NewReader(bytes.NewReader(packed))
-		if err != nil {
-			f.Fatal(err)
-		}
-		set, err := io.ReadAll(z)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, seed := range imgtest.Seeds(f, "prio") {
+		set := seed.Data
 		dev := make([]byte, devSize)
 		for i := range 12 { // its first 12 KiB as three sets of small buckets, in a chain once mended
 			copy(dev[(4+i)*4096:], set[i%3*4096:][:4096])

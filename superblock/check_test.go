@@ -2,48 +2,28 @@ package superblock
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"bctl/internal/imgtest"
 	"bctl/internal/ondisk"
 )
 
 // kernelMade are the superblocks of the images, by image and file. It fails the test if there are none.
 func kernelMade(t testing.TB) map[string]*ondisk.Super {
 	t.Helper()
-	paths, err := filepath.Glob("../internal/ondisk/testdata/super-*.gz")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no superblocks: %v", err)
-	}
 	out := map[string]*ondisk.Super{}
-	for _, p := range paths {
-		packed, err := os.ReadFile(p)
+	for _, seed := range imgtest.Seeds(t, "super") {
+		s, err := ondisk.DecodeSuper(seed.Data)
 		if err != nil {
 			t.Fatal(err)
 		}
-		z, err := gzip.NewReader(bytes.NewReader(packed))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(z)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := ondisk.DecodeSuper(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := strings.TrimPrefix(filepath.Base(p), "super-")
-		out[strings.TrimSuffix(name, "-4096.gz")] = s
+		out[seed.Image+"-"+seed.File] = s
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bctl/internal/finding"
+	"bctl/internal/imgtest"
 	"bctl/internal/ondisk"
 )
 
@@ -41,16 +42,16 @@ func mendNode(b []byte) {
 // Whatever a node holds: reading it never panics, a node that is not whole has been reported, its bsets are what
 // DecodeBset reads, and its extents are what the slow model makes of their keys.
 func FuzzRead(f *testing.F) {
-	for _, s := range seeds(f, "leaf", "inner") {
+	for _, s := range imgtest.Seeds(f, "leaf", "inner") {
 		level := uint8(0)
-		if s.kind == "inner" {
+		if s.Kind == "inner" {
 			level = 1
 		}
-		f.Add(s.data[:min(len(s.data), 8192)], level, uint8(3)) // larger ones are slow to mutate, and no different
-		f.Add(s.data[:4096], level, uint8(0))
+		f.Add(s.Data[:min(len(s.Data), 8192)], level, uint8(3)) // larger ones are slow to mutate, and no different
+		f.Add(s.Data[:4096], level, uint8(0))
 	}
-	for _, s := range seeds(f, "bset") {
-		f.Add(s.data, uint8(0), uint8(0))
+	for _, s := range imgtest.Seeds(f, "bset") {
+		f.Add(s.Data, uint8(0), uint8(0))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, level, block uint8) {
 		b = b[:min(len(b), 64<<10)]

@@ -16,9 +16,9 @@ import (
 
 // Everything that the kernel left in the images, in one walk for all packages below: unpacking them is what takes time.
 func TestKernelMadeImages(t *testing.T) {
-	cut := map[string][]seed{}
-	for _, s := range seeds(t) {
-		cut[s.image] = append(cut[s.image], s)
+	cut := map[string][]imgtest.Seed{}
+	for _, s := range imgtest.Seeds(t) {
+		cut[s.Image] = append(cut[s.Image], s)
 	}
 	for _, name := range imgtest.Names(t) {
 		img := imgtest.Open(t, name)
@@ -43,10 +43,10 @@ func TestKernelMadeImages(t *testing.T) {
 }
 
 // seedsStandThere: every seed is what stands in its image where seeds.txt says, byte for byte.
-func seedsStandThere(t *testing.T, img *imgtest.Image, cut []seed) {
+func seedsStandThere(t *testing.T, img *imgtest.Image, cut []imgtest.Seed) {
 	for _, s := range cut {
-		if got := imgtest.Read(t, filepath.Join(img.Dir, s.file+".img"), s.at, len(s.data)); !bytes.Equal(got, s.data) {
-			t.Errorf("%s-%s-%s-%d is not what stands there", s.kind, s.image, s.file, s.at)
+		if got := imgtest.Read(t, filepath.Join(img.Dir, s.File+".img"), s.At, len(s.Data)); !bytes.Equal(got, s.Data) {
+			t.Errorf("%v is not what stands there", s)
 		}
 	}
 }

@@ -2,43 +2,15 @@ package journal
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"bctl/internal/finding"
+	"bctl/internal/imgtest"
 	"bctl/internal/ondisk"
 )
-
-// seeds are the kernel's journal entries. It fails the test if there are none.
-func seeds(t testing.TB) (out [][]byte) {
-	t.Helper()
-	paths, err := filepath.Glob("../ondisk/testdata/jset-*.gz")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no kernel-made entries: %v", err)
-	}
-	for _, p := range paths {
-		packed, err := os.ReadFile(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		z, err := gzip.NewReader(bytes.NewReader(packed))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(z)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, b)
-	}
-	return out
-}
 
 const fuzzBuckets = 5
 
@@ -69,10 +41,11 @@ func mendRing(r *ring) {
 
 // A ring of anything: Scan never panics, finds what the kernel would, and what it calls an entry can be read.
 func FuzzScan(f *testing.F) {
-	all := seeds(f)
+	all := imgtest.Seeds(f, "jset")
 	whole := newRing(fuzzBuckets)
 	base := whole.at(0, 0)
-	for i, s := range all { // each alone, and all of them one after the other as they fit
+	for i, seed := range all { // each alone, and all of them one after the other as they fit
+		s := seed.Data
 		f.Add(append([]byte{s[0] | 1}, s[1:]...), false)
 		if b := i % fuzzBuckets; whole.at(b, 3*ondisk.Sector(i/fuzzBuckets))+int64(len(s)) < whole.at(b+1, 0) {
 			copy(whole.dev[whole.at(b, 3*ondisk.Sector(i/fuzzBuckets)):], append([]byte{s[0] | 1}, s[1:]...))

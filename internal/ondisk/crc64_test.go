@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"testing"
+
+	"bctl/internal/imgtest"
 )
 
 // slowCrc is the polynomial division, a bit at a time.
@@ -51,27 +53,27 @@ func TestCrc64Catalogue(t *testing.T) {
 
 // The kernel's own checksums, by the model and by the tables.
 func TestCrc64KernelMade(t *testing.T) {
-	check := func(s seed, from, to int, seeded bool) {
-		start, got := ^uint64(0), Crc64(s.data[from:to])
+	check := func(s imgtest.Seed, from, to int, seeded bool) {
+		start, got := ^uint64(0), Crc64(s.Data[from:to])
 		if seeded {
-			start, got = uint64(s.parent), Crc64Seeded(uint64(s.parent), s.data[from:to])
+			start, got = s.Parent, Crc64Seeded(s.Parent, s.Data[from:to])
 		}
-		want := binary.LittleEndian.Uint64(s.data)
-		if got != want || ^slowCrc(start, s.data[from:to]) != want {
+		want := binary.LittleEndian.Uint64(s.Data)
+		if got != want || ^slowCrc(start, s.Data[from:to]) != want {
 			t.Errorf("%v: %#x, want %#x", s, got, want)
 		}
 	}
-	for _, s := range seeds(t, "super") {
-		check(s, 8, 208+8*int(binary.LittleEndian.Uint16(s.data[206:])), false)
+	for _, s := range imgtest.Seeds(t, "super") {
+		check(s, 8, 208+8*int(binary.LittleEndian.Uint16(s.Data[206:])), false)
 	}
-	for _, s := range seeds(t, "jset") {
-		check(s, 8, len(s.data), false)
+	for _, s := range imgtest.Seeds(t, "jset") {
+		check(s, 8, len(s.Data), false)
 	}
-	for _, s := range seeds(t, "prio") {
-		check(s, 8, len(s.data), false)
+	for _, s := range imgtest.Seeds(t, "prio") {
+		check(s, 8, len(s.Data), false)
 	}
-	for _, s := range seeds(t, "bset") {
-		check(s, 8, len(s.data), true)
+	for _, s := range imgtest.Seeds(t, "bset") {
+		check(s, 8, len(s.Data), true)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
+
+	"bctl/internal/imgtest"
 )
 
 // The contract of every decoder: an error comes with no result and wraps one of the package's errors; without one,
@@ -15,8 +17,8 @@ const fuzzMagic = 0x0123456789abcdef
 
 // addSeeds gives f the kernel's blocks of a kind; there must be some.
 func addSeeds(f *testing.F, kind string) {
-	for _, s := range seeds(f, kind) {
-		f.Add(s.data)
+	for _, s := range imgtest.Seeds(f, kind) {
+		f.Add(s.Data)
 	}
 }
 
@@ -98,9 +100,9 @@ func FuzzDecodeJset(f *testing.F) {
 }
 
 func FuzzDecodePrioSet(f *testing.F) {
-	for _, s := range seeds(f, "prio") {
-		f.Add(s.data[:4096]) // the whole bucket would be slow to mutate, and is more of the same
-		f.Add(s.data[:PrioSetBytes+4])
+	for _, s := range imgtest.Seeds(f, "prio") {
+		f.Add(s.Data[:4096]) // the whole bucket would be slow to mutate, and is more of the same
+		f.Add(s.Data[:PrioSetBytes+4])
 	}
 	try := func(t *testing.T, b []byte) {
 		p, err := DecodePrioSet(b, fuzzMagic)
@@ -126,8 +128,8 @@ func FuzzDecodePrioSet(f *testing.F) {
 }
 
 func FuzzDecodeBset(f *testing.F) {
-	for _, s := range seeds(f, "bset") {
-		f.Add(s.data, uint64(s.parent))
+	for _, s := range imgtest.Seeds(f, "bset") {
+		f.Add(s.Data, s.Parent)
 	}
 	try := func(t *testing.T, b []byte, parent Ptr) {
 		s, err := DecodeBset(b, fuzzMagic, parent)
@@ -174,9 +176,9 @@ func FuzzDecodeBsetHeader(f *testing.F) {
 }
 
 func FuzzDecodeKey(f *testing.F) {
-	for _, s := range seeds(f, "bset") {
-		if len(s.data) > BsetBytes {
-			f.Add(s.data[BsetBytes:min(len(s.data), BsetBytes+128)], uint64(0), uint64(0))
+	for _, s := range imgtest.Seeds(f, "bset") {
+		if len(s.Data) > BsetBytes {
+			f.Add(s.Data[BsetBytes:min(len(s.Data), BsetBytes+128)], uint64(0), uint64(0))
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte, start, end uint64) {
@@ -212,8 +214,8 @@ func FuzzDecodeKey(f *testing.F) {
 }
 
 func FuzzDecodeKeys(f *testing.F) {
-	for _, s := range seeds(f, "bset") {
-		f.Add(s.data[BsetBytes:])
+	for _, s := range imgtest.Seeds(f, "bset") {
+		f.Add(s.Data[BsetBytes:])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		keys, err := DecodeKeys(b)
@@ -230,9 +232,9 @@ func FuzzDecodeKeys(f *testing.F) {
 }
 
 func FuzzDecodeUUIDEntry(f *testing.F) {
-	for _, s := range seeds(f, "uuid") {
+	for _, s := range imgtest.Seeds(f, "uuid") {
 		for i := range 3 {
-			f.Add(s.data[i*UUIDEntryBytes:][:UUIDEntryBytes])
+			f.Add(s.Data[i*UUIDEntryBytes:][:UUIDEntryBytes])
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -253,9 +255,9 @@ func FuzzDecodeUUIDEntry(f *testing.F) {
 }
 
 func FuzzDecodeUUIDs(f *testing.F) {
-	for _, s := range seeds(f, "uuid") {
-		f.Add(s.data[:4096], uint32(1))
-		f.Add(s.data[:1024], uint32(0))
+	for _, s := range imgtest.Seeds(f, "uuid") {
+		f.Add(s.Data[:4096], uint32(1))
+		f.Add(s.Data[:1024], uint32(0))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, version uint32) {
 		us := DecodeUUIDs(b, version)

@@ -5,23 +5,25 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"bctl/internal/imgtest"
 )
 
 // The kernel's blocks decode, their checksums hold, and they encode to the same bytes.
 func TestKernelMade(t *testing.T) {
-	for _, s := range seeds(t, "super") {
-		sup, err := DecodeSuper(s.data)
+	for _, s := range imgtest.Seeds(t, "super") {
+		sup, err := DecodeSuper(s.Data)
 		if err != nil {
 			t.Errorf("%v: %v", s, err)
 			continue
 		}
 		same(t, s, sup.Append(nil))
-		if sup.Csum != sup.Checksum() || sup.Magic != SuperMagic || sup.IsBacking() != (s.file != "cache") {
+		if sup.Csum != sup.Checksum() || sup.Magic != SuperMagic || sup.IsBacking() != (s.File != "cache") {
 			t.Errorf("%v: checksum %#x, want %#x; version %d", s, sup.Csum, sup.Checksum(), sup.Version)
 		}
 	}
-	for _, s := range seeds(t, "jset") {
-		j, err := DecodeJset(s.data, s.setMagic(t))
+	for _, s := range imgtest.Seeds(t, "jset") {
+		j, err := DecodeJset(s.Data, s.SetMagic(t))
 		if err != nil {
 			t.Errorf("%v: %v", s, err)
 			continue
@@ -36,19 +38,19 @@ func TestKernelMade(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range seeds(t, "prio") {
-		p, err := DecodePrioSet(s.data, s.setMagic(t))
+	for _, s := range imgtest.Seeds(t, "prio") {
+		p, err := DecodePrioSet(s.Data, s.SetMagic(t))
 		if err != nil {
 			t.Errorf("%v: %v", s, err)
 			continue
 		}
 		same(t, s, p.Append(nil))
-		if len(p.Data) != (len(s.data)-PrioSetBytes)/3 || p.Version != 0 || p.Pad != 0 || !PrioSetHasMagic(s.data, s.setMagic(t)) {
+		if len(p.Data) != (len(s.Data)-PrioSetBytes)/3 || p.Version != 0 || p.Pad != 0 || !PrioSetHasMagic(s.Data, s.SetMagic(t)) {
 			t.Errorf("%v: %d entries", s, len(p.Data))
 		}
 	}
-	for _, s := range seeds(t, "bset") {
-		b, err := DecodeBset(s.data, s.setMagic(t), s.parent)
+	for _, s := range imgtest.Seeds(t, "bset") {
+		b, err := DecodeBset(s.Data, s.SetMagic(t), Ptr(s.Parent))
 		if err != nil {
 			t.Errorf("%v: %v", s, err)
 			continue
@@ -58,61 +60,61 @@ func TestKernelMade(t *testing.T) {
 			t.Errorf("%v: version %d", s, b.Version)
 		}
 	}
-	for _, s := range seeds(t, "uuid") {
+	for _, s := range imgtest.Seeds(t, "uuid") {
 		var out []byte
-		for _, u := range DecodeUUIDs(s.data, 1) {
+		for _, u := range DecodeUUIDs(s.Data, 1) {
 			out = u.Append(out)
 		}
 		same(t, s, out)
 	}
 }
 
-func same(t *testing.T, s seed, out []byte) {
+func same(t *testing.T, s imgtest.Seed, out []byte) {
 	t.Helper()
-	if !bytes.Equal(out, s.data) {
+	if !bytes.Equal(out, s.Data) {
 		t.Errorf("%v: encodes to something else", s)
 	}
 }
 
 // Sealing what the kernel wrote gives the kernel's magic and checksum.
 func TestSealAsTheKernel(t *testing.T) {
-	for _, s := range seeds(t, "jset") {
-		j, err := DecodeJset(s.data, s.setMagic(t))
+	for _, s := range imgtest.Seeds(t, "jset") {
+		j, err := DecodeJset(s.Data, s.SetMagic(t))
 		if err != nil {
 			t.Fatal(err)
 		}
 		j.Magic, j.Csum = 0, 0
-		j.Seal(s.setMagic(t))
+		j.Seal(s.SetMagic(t))
 		same(t, s, j.Append(nil))
 	}
-	for _, s := range seeds(t, "prio") {
-		p, err := DecodePrioSet(s.data, s.setMagic(t))
+	for _, s := range imgtest.Seeds(t, "prio") {
+		p, err := DecodePrioSet(s.Data, s.SetMagic(t))
 		if err != nil {
 			t.Fatal(err)
 		}
 		p.Magic, p.Csum = 0, 0
-		p.Seal(s.setMagic(t))
+		p.Seal(s.SetMagic(t))
 		same(t, s, p.Append(nil))
 	}
-	for _, s := range seeds(t, "bset") {
-		b, err := DecodeBset(s.data, s.setMagic(t), s.parent)
+	for _, s := range imgtest.Seeds(t, "bset") {
+		b, err := DecodeBset(s.Data, s.SetMagic(t), Ptr(s.Parent))
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.Magic, b.Csum, b.Keys = 0, 0, 0
-		b.Seal(s.setMagic(t), s.parent)
+		b.Seal(s.SetMagic(t), Ptr(s.Parent))
 		same(t, s, b.Append(nil))
 	}
 }
 
 // The volumes of two-backing-flash, as the kernel registered them.
 func TestVolumesOfAnImage(t *testing.T) {
-	for _, s := range seeds(t, "uuid") {
-		if s.image != "two-backing-flash" {
+	for _, s := range imgtest.Seeds(t, "uuid") {
+		if s.Image != "two-backing-flash" {
 			continue
 		}
-		us := DecodeUUIDs(s.data, 1)
-		if len(us) != len(s.data)/UUIDEntryBytes {
+		us := DecodeUUIDs(s.Data, 1)
+		if len(us) != len(s.Data)/UUIDEntryBytes {
 			t.Fatalf("%d slots", len(us))
 		}
 		for i, want := range []struct {
@@ -133,24 +135,27 @@ func TestVolumesOfAnImage(t *testing.T) {
 
 // Every single-bit error in what a checksum covers is refused, and nothing comes back with the error.
 func TestFlippedBits(t *testing.T) {
-	flips := func(s seed, decode func(b []byte) (bool, error)) {
-		step := max(1, len(s.data)/300)
-		for at := 0; at < len(s.data); at += step {
-			b := bytes.Clone(s.data)
+	flips := func(s imgtest.Seed, decode func(b []byte) (bool, error)) {
+		step := max(1, len(s.Data)/300)
+		for at := 0; at < len(s.Data); at += step {
+			b := bytes.Clone(s.Data)
 			b[at] ^= 1 << (at % 8)
 			if none, err := decode(b); err == nil || !none {
 				t.Errorf("%v: bit %d of byte %d turned: error %v, no result %v", s, at%8, at, err, none)
 			}
 		}
 	}
-	for _, s := range seeds(t, "jset") {
-		flips(s, func(b []byte) (bool, error) { j, err := DecodeJset(b, s.setMagic(t)); return j == nil, err })
+	for _, s := range imgtest.Seeds(t, "jset") {
+		flips(s, func(b []byte) (bool, error) { j, err := DecodeJset(b, s.SetMagic(t)); return j == nil, err })
 	}
-	for _, s := range seeds(t, "prio") {
-		flips(s, func(b []byte) (bool, error) { p, err := DecodePrioSet(b, s.setMagic(t)); return p == nil, err })
+	for _, s := range imgtest.Seeds(t, "prio") {
+		flips(s, func(b []byte) (bool, error) { p, err := DecodePrioSet(b, s.SetMagic(t)); return p == nil, err })
 	}
-	for _, s := range seeds(t, "bset") {
-		flips(s, func(b []byte) (bool, error) { p, err := DecodeBset(b, s.setMagic(t), s.parent); return p == nil, err })
+	for _, s := range imgtest.Seeds(t, "bset") {
+		flips(s, func(b []byte) (bool, error) {
+			p, err := DecodeBset(b, s.SetMagic(t), Ptr(s.Parent))
+			return p == nil, err
+		})
 	}
 }
 
@@ -220,12 +225,12 @@ func reverse(b []byte) {
 
 // A jset of which only the magic is damaged is told from one that never was.
 func TestJsetButMagic(t *testing.T) {
-	for _, s := range seeds(t, "jset") {
-		m := s.setMagic(t)
-		if JsetButMagic(s.data, m) {
+	for _, s := range imgtest.Seeds(t, "jset") {
+		m := s.SetMagic(t)
+		if JsetButMagic(s.Data, m) {
 			t.Errorf("%v: taken for damaged", s)
 		}
-		b := bytes.Clone(s.data)
+		b := bytes.Clone(s.Data)
 		b[9] ^= 4
 		if !JsetButMagic(b, m) {
 			t.Errorf("%v: not recognised without its magic", s)

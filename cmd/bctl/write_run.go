@@ -103,6 +103,9 @@ func (w *writeRun) saveUndo(dev claimed, p *plan.Plan) (string, error) {
 	name := w.undo
 	if name == "" {
 		dir, err := stateDir()
+		if err == nil {
+			err = w.makeDir(dir)
+		}
 		if err != nil {
 			return "", err
 		}
@@ -119,6 +122,21 @@ func (w *writeRun) saveUndo(dev claimed, p *plan.Plan) (string, error) {
 		return "", err
 	}
 	return name, nil
+}
+
+// makeDir makes a folder and those above it, and has their names on the medium.
+func (w *writeRun) makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if err := w.makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return w.syncDir(parent)
 }
 
 // syncDir makes a new file's name durable.
@@ -147,5 +165,5 @@ func stateDir() (string, error) {
 		}
 		dir = filepath.Join(user, ".local", "state", "bctl")
 	}
-	return dir, os.MkdirAll(dir, 0o700)
+	return dir, nil
 }

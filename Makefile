@@ -6,7 +6,7 @@ SBINDIR ?= /usr/sbin
 NAMES = bcache-super-show make-bcache mkfs.bcache fsck.bcache
 FUZZTIME ?= 30s
 
-.PHONY: build check test kernel-test fuzz docs install install-names clean
+.PHONY: build check test kernel-test kernel-verdicts fuzz docs install install-names clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bctl ./cmd/bctl
@@ -22,6 +22,10 @@ kernel-test:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 busybox-static xz-utils >/dev/null
 	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 25m ./test/kernel/
+
+# docs/kernel-verdicts.md, from every damage and both kernels: twenty minutes.
+kernel-verdicts:
+	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 60m -run '^TestVerdicts$$' ./test/kernel/ -update
 
 # Each fuzz target in turn, for FUZZTIME.
 fuzz:

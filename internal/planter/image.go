@@ -8,12 +8,14 @@
 package planter
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"sync/atomic"
 )
@@ -58,6 +60,49 @@ func (m *Image) Resize(size int64) { m.size = size }
 
 // Fail makes every read that touches the n bytes at off an error, as a broken medium does.
 func (m *Image) Fail(off, n int64) { m.broken = append(m.broken, span{off, off + n}) }
+
+// Broken are the first sectors of the spots that fail.
+func (m *Image) Broken() (sectors []int64) {
+	for _, s := range m.broken {
+		sectors = append(sectors, s.from/512)
+	}
+	return sectors
+}
+
+// Save writes the device to a new file, broken or not. What is zero stays a hole.
+func (m *Image) Save(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if m.base != nil {
+		err = m.saveBase(f)
+	}
+	for at, page := range m.pages {
+		if err == nil && at < m.size {
+			_, err = f.WriteAt(page, at)
+		}
+	}
+	return errors.Join(err, f.Truncate(m.size), f.Close())
+}
+
+func (m *Image) saveBase(f *os.File) error {
+	var zero [64 << 10]byte
+	b := make([]byte, len(zero))
+	for at := int64(0); at < m.size; at += int64(len(b)) {
+		n, err := m.base.ReadAt(b, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if bytes.Equal(b[:n], zero[:n]) {
+			continue
+		}
+		if _, err := f.WriteAt(b[:n], at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // ReadAt is io.ReaderAt.
 func (m *Image) ReadAt(b []byte, off int64) (int, error) {

@@ -16,7 +16,7 @@ import (
 var cutCase = formatCase{name: "cut", block: "4k", bucket: "8k", policy: "lru", size: 33 * mib, backing: 8 * mib, writeback: true, ops: 500}
 
 const (
-	cutPoints   = 26 // on each kernel
+	cutPoints   = 50 // on each kernel
 	cutsPerBoot = 13 // more disks make a boot slow
 )
 

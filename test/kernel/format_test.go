@@ -23,6 +23,7 @@ type formatCase struct {
 	offset    int // data offset in sectors; 0 is the default
 	writeback bool
 	label     string
+	large     bool // version 5 for its own sake
 	ops       int
 }
 
@@ -36,7 +37,7 @@ var formatCases = []formatCase{
 	{name: "fifo-512k", block: "4k", bucket: "512k", policy: "fifo", size: 300 * mib, backing: 24 * mib, writeback: true, offset: 2048, ops: 300},
 	{name: "lru-1M", block: "4k", bucket: "1M", policy: "lru", size: 600 * mib, backing: 24 * mib, label: strings.Repeat("m", 32), ops: 300},
 	{name: "lru-4M", block: "4k", bucket: "4M", policy: "lru", size: 2200 * mib, backing: 24 * mib, writeback: true, ops: 300},
-	{name: "lru-8M", block: "4k", bucket: "8M", policy: "lru", size: 4300 * mib, backing: 24 * mib, writeback: true, ops: 300},
+	{name: "v5-8M", block: "4k", bucket: "8M", policy: "lru", size: 4300 * mib, backing: 24 * mib, writeback: true, large: true, ops: 300},
 	{name: "v5-32M", block: "4k", bucket: "32M", policy: "lru", size: 17 * gib, backing: 24 * mib, writeback: true, label: "large", ops: 300},
 }
 
@@ -53,8 +54,8 @@ func (c *formatCase) work() workload.Workload {
 	return workload.Workload{Seed: uint64(len(c.name)) * 7, Ops: c.ops, Max: 48 * kib, Block: block}
 }
 
-// make formats the set into dir, as one call of bctl format.
-func (c *formatCase) make(t *testing.T, dir string) (cache, back string) {
+// make formats the set into dir, as one call of bctl format with the flags that it is given besides.
+func (c *formatCase) make(t *testing.T, dir string, more ...string) (cache, back string) {
 	t.Helper()
 	cache, back = filepath.Join(dir, "cache.img"), filepath.Join(dir, "back.img")
 	for path, size := range map[string]int64{cache: c.size, back: c.backing} {
@@ -75,7 +76,10 @@ func (c *formatCase) make(t *testing.T, dir string) (cache, back string) {
 	if c.label != "" {
 		args = append(args, "--label", c.label)
 	}
-	format(t, args...)
+	if c.large {
+		args = append(args, "--large-bucket")
+	}
+	format(t, append(args, more...)...)
 	return cache, back
 }
 
@@ -86,6 +90,7 @@ const firstRegistration = "invalidating existing data"
 type formatted struct {
 	*formatCase
 	cache, back string
+	expected    string // what the kernel says at the first registration; "": nothing
 }
 
 func (f *formatted) disks(snapshot bool) []Disk {
@@ -108,17 +113,29 @@ klog
 // TestFormat is the conversation of bctl format, the kernel and bctl fsck: the kernel registers, attaches, writes and
 // reads what bctl formatted; bctl then finds it clean and says of it what the kernel says.
 func TestFormat(t *testing.T) {
-	each(t, func(t *testing.T, k Kernel) {
-		var sets []*formatted
-		var disks, again []Disk
-		var script, second strings.Builder
-		for i := range formatCases {
-			f := &formatted{formatCase: &formatCases[i]}
-			f.cache, f.back = f.make(t, t.TempDir())
-			sets = append(sets, f)
-			disks, again = append(disks, f.disks(false)...), append(again, f.disks(true)...)
-			fmt.Fprintf(&script, `case_ %[1]s
+	each(t, func(t *testing.T, k Kernel) { converse(t, k, firstRegistration) })
+}
+
+// TestInit is the same with sets that bctl has made complete: the kernel has nothing to initialise, and attaches the
+// backing device as soon as it sees it.
+func TestInit(t *testing.T) {
+	each(t, func(t *testing.T, k Kernel) { converse(t, k, "", "--init", "--attach") })
+}
+
+// converse formats all cases, with these flags besides, lets the kernel use them, and compares. The kernel may
+// complain of nothing, but that it says what is expected.
+func converse(t *testing.T, k Kernel, expected string, flags ...string) {
+	var sets []*formatted
+	var disks, again []Disk
+	var script, second strings.Builder
+	for i := range formatCases {
+		f := &formatted{formatCase: &formatCases[i], expected: expected}
+		f.cache, f.back = f.make(t, t.TempDir(), flags...)
+		sets = append(sets, f)
+		disks, again = append(disks, f.disks(false)...), append(again, f.disks(true)...)
+		fmt.Fprintf(&script, `case_ %[1]s
 register %[2]s %[3]s
+say state "$(cat "$(sys %[3]s)/state")"
 attach %[3]s %[2]s
 tune %[2]s %[3]s
 guest write "/dev/$(bcache %[3]s)" %[4]s
@@ -130,30 +147,35 @@ say mode "$(cat "$(sys %[3]s)/cache_mode")"
 say policy "$(cat "$(setof %[2]s)/cache0/cache_replacement_policy")"
 klog
 `, f.name, f.cacheDisk(), f.backDisk(), f.work())
-			second.WriteString(f.registerScript())
-		}
-		first := Boot{Kernel: k, Disks: disks, Script: script.String() + "stop_all\n", Timeout: 5 * time.Minute}.Run(t)
-		registered := Boot{Kernel: k, Disks: again, Script: second.String() + "stop_all\n"}.Run(t)
-		for _, f := range sets {
-			t.Run(f.name, func(t *testing.T) { f.judge(t, first.Case(f.name), registered.Case(f.name)) })
-		}
-	})
+		second.WriteString(f.registerScript())
+	}
+	first := Boot{Kernel: k, Disks: disks, Script: script.String() + "stop_all\n", Timeout: 5 * time.Minute}.Run(t)
+	registered := Boot{Kernel: k, Disks: again, Script: second.String() + "stop_all\n"}.Run(t)
+	for _, f := range sets {
+		t.Run(f.name, func(t *testing.T) { f.judge(t, first.Case(f.name), registered.Case(f.name)) })
+	}
 }
 
 // judge compares what bctl says of the set with what the kernel said while it was used, and when it was registered
 // again.
 func (f *formatted) judge(t *testing.T, used, registered *Case) {
+	initialised := 0
 	for _, c := range []*Case{used, registered} {
 		for _, line := range c.Complaints() {
-			if c == registered || !strings.Contains(line, firstRegistration) {
-				t.Errorf("the kernel: %s", line)
+			if c == used && f.expected != "" && strings.Contains(line, f.expected) {
+				initialised++
+				continue
 			}
+			t.Errorf("the kernel: %s", line)
 		}
 		for _, disk := range []string{f.cacheDisk(), f.backDisk()} {
 			if got := c.Fact("registered." + disk); got != "yes" {
 				t.Errorf("registered %s: %q", disk, got)
 			}
 		}
+	}
+	if want := len(f.expected) > 0; (initialised == 1) != want || initialised > 1 {
+		t.Errorf("the kernel initialised the cache %d times", initialised)
 	}
 	f.judgeSettings(t, used)
 	check := fsck(t, f.cache, f.back)
@@ -176,7 +198,7 @@ func (f *formatted) judgeSettings(t *testing.T, used *Case) {
 	if f.writeback {
 		mode = "[writeback]"
 	}
-	for fact, want := range map[string]string{"mode": mode, "policy": "[" + f.policy + "]", "label": f.label} {
+	for fact, want := range map[string]string{"mode": mode, "policy": "[" + f.policy + "]", "label": f.label, "state": "clean"} {
 		if got := used.Fact(fact); !strings.Contains(got, want) {
 			t.Errorf("%s: the kernel has %q, want %q", fact, got, want)
 		}

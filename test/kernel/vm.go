@@ -20,8 +20,10 @@ var initScript []byte
 type Disk struct {
 	Name     string // at most 20 bytes: it is the disk's serial number
 	Path     string
-	Snapshot bool   // the guest's writes are thrown away
-	Log      string // file to record every write in
+	Snapshot bool    // the guest's writes are thrown away
+	Log      string  // file to record every write in
+	Logical  int     // bytes of a logical block; 0: 512
+	Broken   []int64 // sectors that cannot be read; only with Snapshot
 }
 
 // A Boot is one run of a virtual machine.
@@ -30,6 +32,7 @@ type Boot struct {
 	Disks   []Disk
 	Script  string // shell, with the functions of guest/init.sh
 	Timeout time.Duration
+	MayDie  bool // the kernel may panic, or hang, before the script's end: then the boot ends
 }
 
 // The disks stand on PCI slots from this one on, eight to a slot.
@@ -68,18 +71,36 @@ func (b Boot) Run(t testing.TB) *Report {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
+	if b.MayDie {
+		go cancelSilent(ctx, cancel, facts, console)
+	}
 	out, err := exec.CommandContext(ctx, toolQEMU, args...).CombinedOutput()
 	said := readText(facts)
-	if err != nil {
+	if err != nil && !b.MayDie {
 		t.Fatalf("linux %s: %v after %v\n%s\nfacts:\n%s\nconsole:\n%s",
 			b.Kernel.Series, err, time.Since(start).Round(time.Second), out, tail(said), tail(readText(console)))
 	}
 	r := parseReport(said, readText(console))
 	t.Logf("linux %s: %d disks, %d cases, %v", b.Kernel.Release, len(b.Disks), len(r.Cases), time.Since(start).Round(time.Second))
-	if !r.Ended {
+	if !r.Ended && !b.MayDie {
 		t.Fatalf("linux %s stopped before the script's end\nfacts:\n%s\nconsole:\n%s", b.Kernel.Series, tail(said), tail(r.Console))
 	}
 	return r
+}
+
+// cancelSilent ends a boot that has said nothing for long: its kernel hangs. One that is dying says so on its console.
+func cancelSilent(ctx context.Context, cancel context.CancelFunc, facts, console string) {
+	said, since, patience := int64(0), time.Now(), 45*time.Second
+	for ctx.Err() == nil && time.Since(since) < patience {
+		time.Sleep(time.Second)
+		if info, err := os.Stat(facts); err == nil && info.Size() != said {
+			said, since = info.Size(), time.Now()
+		}
+		if len(deaths(readText(console))) > 0 {
+			patience = 15 * time.Second
+		}
+	}
+	cancel()
 }
 
 // args are QEMU's for one disk. Host flushes are left out: what a crash may lose is the guest's memory, not the file.
@@ -102,15 +123,23 @@ func (d Disk) args(t testing.TB, n int) []string {
 			"-blockdev", fmt.Sprintf("driver=blklogwrites,file=file%d,log=log%d,log-sector-size=512,discard=unmap,node-name=disk%d", n, n, n),
 		}
 	case d.Snapshot:
-		args = []string{"-drive", fmt.Sprintf("file=%s,format=raw,if=none,id=disk%d,cache=unsafe,discard=unmap,snapshot=on", d.Path, n)}
+		drive := fmt.Sprintf("driver=raw,if=none,id=disk%d,cache=unsafe,discard=unmap,snapshot=on,file.driver=file,file.filename=%s", n, d.Path)
+		if len(d.Broken) > 0 {
+			drive = strings.ReplaceAll(drive, "file.driver=file,file.", "file.driver=blkdebug,file.image.")
+			for i, sector := range d.Broken {
+				drive += fmt.Sprintf(",file.inject-error.%d.event=read_aio,file.inject-error.%[1]d.errno=5,file.inject-error.%[1]d.sector=%d", i, sector)
+			}
+		}
+		args = []string{"-drive", drive}
 	default:
 		args = []string{
 			"-blockdev", fmt.Sprintf("%s,node-name=file%d", file, n),
 			"-blockdev", fmt.Sprintf("driver=raw,file=file%d,discard=unmap,node-name=disk%d", n, n),
 		}
 	}
-	return append(args, "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=%s,addr=%#x.%d,multifunction=on",
-		n, d.Name, slot, n%perSlot))
+	logical := max(d.Logical, 512)
+	return append(args, "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=%s,logical_block_size=%[3]d,physical_block_size=%[3]d,addr=%#[4]x.%[5]d,multifunction=on",
+		n, d.Name, logical, slot, n%perSlot))
 }
 
 // readText reads what a serial port wrote; what is not there was not said.

@@ -99,9 +99,9 @@ var Boundaries = []Damage{
 		s.AddSet(s.Root(), s.Key(0, 64, 64, s.Geo.Start(s.Geo.NBuckets-1)+64, 0))
 	}, nil},
 	{"extent from the end of the leaf before", "made-tree", leafKey(1, 1100, 100), nil},
-	{"extent from a block before it", "made-tree", leafKey(1, 1096, 100), []finding.Code{finding.BTShort}},
-	{"extent up to the leaf's end", "made-tree", leafKey(0, 1000, 100), nil},
-	{"extent a block over it", "made-tree", leafKey(0, 1004, 100), []finding.Code{finding.BTShort}},
+	{"extent from a block before its leaf's start", "made-tree", leafKey(1, 1096, 100), []finding.Code{finding.BTShort}},
+	{"extent up to its leaf's end", "made-tree", leafKey(0, 1000, 100), nil},
+	{"extent a block over its leaf's end", "made-tree", leafKey(0, 1004, 100), []finding.Code{finding.BTShort}},
 	{"child that ends where its parent starts", "made-tree", func(s *Scene) {
 		s.EditSet(s.upper(1), 0, func(b *ondisk.Bset) { b.Data[0].Low = 2000 })
 		s.EditSet(s.Leaves()[2], 0, func(b *ondisk.Bset) {
@@ -129,7 +129,7 @@ var Boundaries = []Damage{
 	{"journal with one free bucket", "made-small", func(s *Scene) { s.spread(s.Geo.NJournal - 2) }, []finding.Code{finding.JRNearlyFull}},
 	{"journal three quarters full", "made-small", func(s *Scene) { s.spread(s.Geo.NJournal*3/4 - 1) }, nil},
 	{"seventy percent dirty", "made-small", func(s *Scene) { s.dirtied(716) }, nil},
-	{"a bucket more", "made-small", func(s *Scene) { s.dirtied(717) }, []finding.Code{finding.SPDirty}},
+	{"seventy percent dirty and a bucket more", "made-small", func(s *Scene) { s.dirtied(717) }, []finding.Code{finding.SPDirty}},
 	{"a tenth of the slots free", "made-small", func(s *Scene) {
 		fillSlots(s)
 		for i := range (s.Geo.NrUUIDs() + 9) / 10 {

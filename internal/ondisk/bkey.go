@@ -5,31 +5,34 @@ import (
 	"fmt"
 )
 
-// A field is a bit range of a 64-bit word, written as the kernel's KEY_FIELD writes it: offset, size.
-type field struct{ off, size uint }
+// A field is a bit range of a 64-bit word, written as the kernel's KEY_FIELD writes it: offset, size. It is a constant,
+// offset<<8 | size, so that the compiler can make two instructions of it.
+type field uint16
 
-func (f field) mask() uint64            { return (1<<f.size - 1) << f.off }
-func (f field) get(w uint64) uint64     { return w >> f.off & (1<<f.size - 1) }
-func (f field) set(w *uint64, v uint64) { *w = *w&^f.mask() | v<<f.off&f.mask() }
+func (f field) off() uint               { return uint(f >> 8) }
+func (f field) ones() uint64            { return 1<<(f&0xff) - 1 }
+func (f field) mask() uint64            { return f.ones() << f.off() }
+func (f field) get(w uint64) uint64     { return w >> f.off() & f.ones() }
+func (f field) set(w *uint64, v uint64) { *w = *w&^f.mask() | v<<f.off()&f.mask() }
 
 // The fields of bkey.high; bit 63 is a relic that every writer sets.
-var (
-	keyHeader = field{63, 1}
-	keyPtrs   = field{60, 3}
-	keyPad0   = field{58, 2}
-	keyCsum   = field{56, 2}
-	keyPad1   = field{55, 1}
-	keyPad2   = field{37, 18}
-	keyDirty  = field{36, 1}
-	keySize   = field{20, 16}
-	keyInode  = field{0, 20}
+const (
+	keyHeader field = 63<<8 | 1
+	keyPtrs   field = 60<<8 | 3
+	keyPad0   field = 58<<8 | 2
+	keyCsum   field = 56<<8 | 2
+	keyPad1   field = 55<<8 | 1
+	keyPad2   field = 37<<8 | 18
+	keyDirty  field = 36<<8 | 1
+	keySize   field = 20<<8 | 16
+	keyInode  field = 0<<8 | 20
 )
 
 // The fields of a pointer.
-var (
-	ptrDev    = field{51, 12}
-	ptrOffset = field{8, 43}
-	ptrGen    = field{0, 8}
+const (
+	ptrDev    field = 51<<8 | 12
+	ptrOffset field = 8<<8 | 43
+	ptrGen    field = 0<<8 | 8
 )
 
 const (

@@ -45,7 +45,7 @@ func TestFieldGetSet(t *testing.T) {
 				before, v := rnd.Uint64(), rnd.Uint64()
 				after := before
 				f.set(&after, v)
-				if got, want := f.get(after), v&(1<<f.size-1); got != want {
+				if got, want := f.get(after), v&f.ones(); got != want {
 					t.Fatalf("%s %s: set %#x, got %#x", w.name, name, want, got)
 				}
 				if (before^after)&^f.mask() != 0 {

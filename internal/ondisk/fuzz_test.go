@@ -205,7 +205,7 @@ func FuzzDecodeKey(f *testing.F) {
 			t.Fatalf("%v cut to [%d, %d) is %v", &k, from, to, &c)
 		}
 		for i := range k.Ptrs() {
-			moved := (k.Ptr[i].Offset() + from - k.Start()) & Sector(1<<ptrOffset.size-1)
+			moved := (k.Ptr[i].Offset() + from - k.Start()) & Sector(ptrOffset.ones())
 			if p := c.Ptr[i]; p.Offset() != moved || p.Dev() != k.Ptr[i].Dev() || p.Gen() != k.Ptr[i].Gen() {
 				t.Fatalf("%v cut to [%d, %d) is %v", &k, from, to, &c)
 			}

@@ -105,12 +105,12 @@ func (s *Super) IsBacking() bool {
 }
 
 // The bits of Flags.
-var (
-	cacheSync        = field{0, 1}
-	cacheDiscard     = field{1, 1}
-	cacheReplacement = field{2, 3}
-	bdevCacheMode    = field{0, 4}
-	bdevState        = field{61, 2}
+const (
+	cacheSync        field = 0<<8 | 1
+	cacheDiscard     field = 1<<8 | 1
+	cacheReplacement field = 2<<8 | 3
+	bdevCacheMode    field = 0<<8 | 4
+	bdevState        field = 61<<8 | 2
 )
 
 // Replacement is CACHE_REPLACEMENT: how the allocator picks the next bucket to invalidate.

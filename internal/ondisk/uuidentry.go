@@ -20,7 +20,7 @@ type UUIDEntry struct {
 	Pad         [UUIDEntryBytes - 72]byte
 }
 
-var uuidFlashOnly = field{0, 1}
+const uuidFlashOnly field = 0<<8 | 1
 
 // FlashOnly is UUID_FLASH_ONLY: the volume lives in the cache alone.
 func (u *UUIDEntry) FlashOnly() bool { return uuidFlashOnly.get(uint64(u.Flags)) != 0 }

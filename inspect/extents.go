@@ -144,7 +144,8 @@ func (c *Cache) visit(w int, keys btree.Keys, pieces []btree.Piece, fromJournal 
 		if p.Inode == ondisk.MaxInode && p.End == ondisk.MaxKeyOffset {
 			continue // an interior node's: reported as such
 		}
-		e = Extent{Bkey: keys.Key(p), FromJournal: fromJournal}
+		e.Live, e.Stale, e.FromJournal = false, 0, fromJournal
+		keys.Key(p, &e.Bkey)
 		c.judgeLive(&e)
 		visit(w, &e)
 	}

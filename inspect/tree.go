@@ -226,8 +226,9 @@ func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) bool {
 	if first.Inode < lower.Inode || first.Inode == lower.Inode && first.Start < lower.Offset {
 		c.nodeFinding(n, finding.BTShort, "its first extent starts at %d:%d, the node before ends at %v", first.Inode, first.Start, lower)
 	}
+	var k ondisk.Bkey
 	for _, p := range pieces {
-		k := n.Keys.Key(p)
+		n.Keys.Key(p, &k)
 		c.adoptKey(&k, false)
 	}
 	return true

@@ -99,7 +99,8 @@ func checkPieces(t *testing.T, n *Node) {
 		if p.Start >= p.End || i > 0 && !endsBy(got[i-1], p) {
 			t.Fatalf("pieces %v", got[max(0, i-1):i+1])
 		}
-		k := n.Keys.Key(p)
+		var k ondisk.Bkey
+		n.Keys.Key(p, &k)
 		if k.Offset() != p.End || k.Inode() != p.Inode || k.Size() <= k.Offset() && k.Start() != p.Start {
 			t.Fatalf("piece %v has key %v", p, &k)
 		}

@@ -11,8 +11,9 @@ func (rd *Reader) keys(s *Set) {
 	var w orderWatch
 	w.leaf = n.Level == 0
 	odd, zeros, atZero := 0, 0, 0
+	var k ondisk.Bkey
 	for at := s.from; at < s.to; {
-		k, size, err := ondisk.DecodeKey(n.Keys[at:s.to])
+		size, err := k.Decode(n.Keys[at:s.to])
 		if err != nil {
 			rd.emit(finding.BTOverrun, s.Sector, "key at byte %d: %v", at-s.from, err)
 			break

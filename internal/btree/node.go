@@ -33,11 +33,10 @@ type Piece struct {
 // Keys is a run of words in which pieces find their keys: a node, or the keys of the journal.
 type Keys []byte
 
-// Key returns the key of p, cut to p.
-func (ks Keys) Key(p Piece) ondisk.Bkey {
-	k, _, err := ondisk.DecodeKey(ks[p.At:])
-	if err != nil {
-		return ondisk.Bkey{} // cannot be: p came from a key that parsed
+// Key reads the key of p, cut to p, into k.
+func (ks Keys) Key(p Piece, k *ondisk.Bkey) {
+	if _, err := k.Decode(ks[p.At:]); err != nil {
+		return // cannot be: p came from a key that parsed
 	}
 	if k.Start() != p.Start && k.Size() <= k.Offset() {
 		k.CutFront(p.Start)
@@ -45,7 +44,6 @@ func (ks Keys) Key(p Piece) ondisk.Bkey {
 	if k.Offset() != p.End {
 		k.CutBack(p.End)
 	}
-	return k
 }
 
 // Set is one bset of a node that could be read.

@@ -148,7 +148,8 @@ func checkExtents(t *testing.T, n *Node, want map[sector]target) {
 			t.Fatalf("piece %v behind %v", p, last)
 		}
 		last = ondisk.Pos{Inode: p.Inode, Offset: p.End}
-		k := n.Keys.Key(p)
+		var k ondisk.Bkey
+		n.Keys.Key(p, &k)
 		if k.Inode() != p.Inode || k.Start() != p.Start || k.Offset() != p.End {
 			t.Fatalf("piece %v has key %v", p, &k)
 		}

@@ -184,21 +184,29 @@ func (k *Bkey) String() string {
 
 // DecodeKey reads the bkey at the start of b and returns how many bytes it takes. Errors wrap ErrKey.
 func DecodeKey(b []byte) (k Bkey, n int, err error) {
+	n, err = k.Decode(b)
+	return k, n, err
+}
+
+// Decode is DecodeKey into k, for those who read millions. With an error k is zero.
+func (k *Bkey) Decode(b []byte) (n int, err error) {
+	*k = Bkey{}
 	if len(b) < 16 {
-		return k, 0, fmt.Errorf("%w: %d bytes left for a key", ErrKey, len(b))
+		return 0, fmt.Errorf("%w: %d bytes left for a key", ErrKey, len(b))
 	}
 	k.High, k.Low = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-	n = 8 * k.Words()
-	switch {
-	case k.Ptrs() > MaxPtrs:
-		return Bkey{}, 0, fmt.Errorf("%w: %d pointers, at most %d", ErrKey, k.Ptrs(), MaxPtrs)
-	case len(b) < n:
-		return Bkey{}, 0, fmt.Errorf("%w: %d pointers, %d bytes left", ErrKey, k.Ptrs(), len(b))
+	ptrs := k.Ptrs()
+	if n = 8 * k.Words(); ptrs > MaxPtrs || len(b) < n {
+		*k = Bkey{}
+		if ptrs > MaxPtrs {
+			return 0, fmt.Errorf("%w: %d pointers, at most %d", ErrKey, ptrs, MaxPtrs)
+		}
+		return 0, fmt.Errorf("%w: %d pointers, %d bytes left", ErrKey, ptrs, len(b))
 	}
-	for i := range k.Ptrs() {
+	for i := range ptrs {
 		k.Ptr[i] = Ptr(binary.LittleEndian.Uint64(b[16+8*i:]))
 	}
-	return k, n, nil
+	return n, nil
 }
 
 // Append is DecodeKey's inverse.

@@ -17,7 +17,9 @@ var update = flag.Bool("update", false, "ask the kernels about the damages that 
 // against the answers. With -update it asks about those too that the page has no word on, and writes it: without a page
 // that takes twenty minutes.
 func TestVerdicts(t *testing.T) {
-	needLab(t)
+	for _, series := range Series {
+		needKernel(t, series)
+	}
 	path, page := readPage(t)
 	var ask []damages.Damage
 	for _, s := range sections() {

@@ -106,6 +106,7 @@ dump %[2]s %[2]s
 register %[3]s
 wait_for attached %[3]s
 sums %[3]s
+pieces %[3]s
 klog
 `, f.name, f.cacheDisk(), f.backDisk())
 }

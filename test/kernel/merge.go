@@ -13,6 +13,7 @@ import (
 	"bctl/internal/finding"
 	"bctl/internal/ondisk"
 	"bctl/superblock"
+	"bctl/test/kernel/workload"
 )
 
 // A cache is a cache device read by bctl: what the contents of its volumes are computed from.
@@ -72,28 +73,37 @@ func (c *cache) inode(t testing.TB, uuid ondisk.UUID) uint32 {
 	return uint32(i)
 }
 
-// sumBacked is the sha256 of the bcache device of a backing device: its data, overlaid with what the cache holds.
-// A backing device that is not attached is its data alone.
-func (c *cache) sumBacked(t testing.TB, path string) string {
+// A volume is the bcache device of a backing device, or a flash-only one, as bctl puts it together: what lies below,
+// overlaid with what the cache holds.
+type volume struct {
+	below      io.ReaderAt
+	start, end int64 // bytes of below
+	extents    []ondisk.Bkey
+}
+
+// backed is the volume of a backing device. One that is not attached is its data alone.
+func (c *cache) backed(t testing.TB, path string) volume {
 	t.Helper()
 	dev := openDevice(t, path)
 	super, err := superblock.Read(dev)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
-	start := int64(superblock.DataOffset(super)) * ondisk.SectorBytes
-	var list []ondisk.Bkey
+	v := volume{below: dev, start: superblock.DataOffset(super).Bytes(), end: dev.Size()}
 	if super.State() != ondisk.StateNone {
-		list = c.extents[c.inode(t, super.UUID)]
+		v.extents = c.extents[c.inode(t, super.UUID)]
 	}
-	return c.sum(t, io.NewSectionReader(dev, 0, dev.Size()), start, dev.Size(), list)
+	return v
 }
+
+// sumBacked is the sha256 of the volume of a backing device.
+func (c *cache) sumBacked(t testing.TB, path string) string { return c.sum(t, c.backed(t, path)) }
 
 // sumFlash is the sha256 of a flash-only volume.
 func (c *cache) sumFlash(t testing.TB, inode uint32) string {
 	t.Helper()
 	size := int64(c.uuids[inode].Sectors) * ondisk.SectorBytes
-	return c.sum(t, zeroes{}, 0, size, c.extents[inode])
+	return c.sum(t, volume{zeroes{}, 0, size, c.extents[inode]})
 }
 
 // zeroes lie below a flash-only volume.
@@ -101,27 +111,50 @@ type zeroes struct{}
 
 func (zeroes) ReadAt(b []byte, _ int64) (int, error) { clear(b); return len(b), nil }
 
-// sum hashes [start, end) of below, overlaid with the extents.
-func (c *cache) sum(t testing.TB, below io.ReaderAt, start, end int64, list []ondisk.Bkey) string {
+func (c *cache) sum(t testing.TB, v volume) string {
 	t.Helper()
 	h := sha256.New()
-	hash := func(r io.ReaderAt, off, n int64) {
-		if n > 0 {
-			if got, err := io.Copy(h, io.NewSectionReader(r, off, n)); err != nil || got != n {
-				t.Fatalf("%d of %d bytes at %d: %v", got, n, off, err)
+	if n, err := io.Copy(h, c.read(t, v)); err != nil || n != v.end-v.start {
+		t.Fatalf("%d of %d bytes: %v", n, v.end-v.start, err)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// read is the contents of a volume.
+func (c *cache) read(t testing.TB, v volume) io.Reader {
+	t.Helper()
+	var parts []io.Reader
+	at := v.start
+	for _, k := range v.extents {
+		from, to := k.Start().Bytes(), k.Offset().Bytes()
+		if from < at || to > v.end {
+			t.Fatalf("extent %v lies before %d or behind %d", k, at, v.end)
+		}
+		parts = append(parts, io.NewSectionReader(v.below, at, from-at), io.NewSectionReader(c.dev, k.Ptr[0].Offset().Bytes(), to-from))
+		at = to
+	}
+	return io.MultiReader(append(parts, io.NewSectionReader(v.below, at, v.end-at))...)
+}
+
+// loose are the pieces of a volume in which clean data of the cache are not what the backing device has.
+func (c *cache) loose(t testing.TB, v volume) map[int]bool {
+	t.Helper()
+	loose := map[int]bool{}
+	for _, k := range v.extents {
+		if k.Dirty() {
+			continue
+		}
+		const sector = ondisk.SectorBytes
+		for s := ondisk.Sector(0); s < k.Size(); s++ {
+			var above, below [sector]byte
+			_, err := c.dev.ReadAt(above[:], (k.Ptr[0].Offset() + s).Bytes())
+			if _, err2 := v.below.ReadAt(below[:], (k.Start() + s).Bytes()); err != nil || err2 != nil {
+				t.Fatal(err, err2)
+			}
+			if above != below {
+				loose[int(((k.Start()+s).Bytes()-v.start)/workload.Piece)] = true
 			}
 		}
 	}
-	at := start
-	for _, k := range list {
-		from, to := int64(k.Offset()-k.Size())*ondisk.SectorBytes, int64(k.Offset())*ondisk.SectorBytes
-		if from < at || to > end {
-			t.Fatalf("extent %v lies before %d or behind %d", k, at, end)
-		}
-		hash(below, at, from-at)
-		hash(c.dev, int64(k.Ptr[0].Offset())*ondisk.SectorBytes, to-from)
-		at = to
-	}
-	hash(below, at, end-at)
-	return fmt.Sprintf("%x", h.Sum(nil))
+	return loose
 }

@@ -80,6 +80,8 @@ facts() {
 # dirty BACKING...: dirty_data and the sha256
 dirty() { for n in "$@"; do say "dirty.$n $(cat "$(sys "$n")/dirty_data")"; done; }
 sums() { for n in "$@"; do say "sum.$n $(guest sum "/dev/$(bcache "$n")" | cut -d' ' -f3)"; done; }
+# pieces BACKING: the sums of the pieces of its volume
+pieces() { guest pieces "/dev/$(bcache "$1")" | sed "s/^/@piece.$1 /" >&3; }
 # flash_sum INODE CACHE: of a flash-only volume
 flash_sum() {
 	v=$(basename "$(dirname "$(readlink -f "$(setof "$2")/volume$1")")")

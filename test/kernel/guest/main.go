@@ -3,6 +3,7 @@
 //	guest write DEVICE WORKLOAD    direct writes, in order
 //	guest read  DEVICE WORKLOAD    direct reads
 //	guest sum   DEVICE...          a line "DEVICE SIZE SHA256" each
+//	guest pieces DEVICE            a line "NUMBER SHA256" for each piece of workload.Piece bytes
 //
 // A WORKLOAD is the text form of workload.Workload.
 package main
@@ -19,7 +20,7 @@ import (
 	"bctl/test/kernel/workload"
 )
 
-var errUsage = errors.New("usage: guest write|read DEVICE WORKLOAD, or guest sum DEVICES")
+var errUsage = errors.New("usage: guest write|read DEVICE WORKLOAD, guest sum DEVICES, or guest pieces DEVICE")
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
@@ -43,6 +44,17 @@ func run(args []string, out io.Writer) error {
 			}
 		}
 		return nil
+	case len(args) == 2 && args[0] == "pieces":
+		f, err := os.Open(args[1])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		sums, err := workload.Pieces(f)
+		for i, sum := range sums {
+			fmt.Fprintln(out, i, sum)
+		}
+		return err
 	}
 	return errUsage
 }

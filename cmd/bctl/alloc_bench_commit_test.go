@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,11 @@ func scratch(t *testing.T, name string) *powercut.Device {
 	return powercut.New(f, info.Size())
 }
 
-func readScratch(t *testing.T, dev *powercut.Device) *inspect.Cache {
+// readCache opens a cache as the commands do.
+func readCache(t *testing.T, dev interface {
+	io.ReaderAt
+	Size() int64
+}) *inspect.Cache {
 	t.Helper()
 	s, err := superblock.Read(dev)
 	if err != nil {
@@ -63,7 +68,7 @@ func TestCommitCutAnywhere(t *testing.T) {
 			t.Parallel()
 			base := scratch(t, name)
 			dev := base.Fork()
-			cache := readScratch(t, dev)
+			cache := readCache(t, dev)
 			dirty := liveDirty(cache)
 			o := &benchOptions{model: alloc.DefaultModel(), policies: []alloc.Policy{policy}, prios: "random", seed: 1, ops: 40, warmup: -1}
 			row, err := o.commit(context.Background(), dev, cache)
@@ -86,7 +91,7 @@ func TestCommitCutAnywhere(t *testing.T) {
 				if r.Result != fsck.Clean {
 					t.Fatalf("%s: %s, %v", state, r.Result, r.Findings)
 				}
-				if now := liveDirty(readScratch(t, cut)); now != dirty {
+				if now := liveDirty(readCache(t, cut)); now != dirty {
 					t.Fatalf("%s: %d dirty sectors, there were %d", state, now, dirty)
 				}
 			}
@@ -146,7 +151,7 @@ func TestCommitRefuses(t *testing.T) {
 // The transaction does not trust the allocator: what would lose data is refused.
 func TestCommitDistrusts(t *testing.T) {
 	dev := scratch(t, "writeback-dirty")
-	cache := readScratch(t, dev)
+	cache := readCache(t, dev)
 	entries := func(change func(*prioCommitter)) error {
 		w := &prioCommitter{ctx: context.Background(), dev: dev, entries: nil}
 		for b := range cache.Geo.NBuckets {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,11 +15,9 @@ import (
 
 	"bctl/inspect"
 	"bctl/internal/blockdev"
-	"bctl/internal/finding"
 	"bctl/internal/imgtest"
 	"bctl/internal/journal"
 	"bctl/internal/ondisk"
-	"bctl/superblock"
 )
 
 // rewriteOutput is what rewrite-prios --json tells.
@@ -118,7 +115,7 @@ func TestRewritePrios(t *testing.T) {
 	}
 }
 
-// look opens a cache as the commands do.
+// look opens the cache of a file.
 func look(t *testing.T, path string) *inspect.Cache {
 	t.Helper()
 	dev, err := blockdev.Open(path)
@@ -126,15 +123,7 @@ func look(t *testing.T, path string) *inspect.Cache {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dev.Close() })
-	s, err := superblock.Read(dev)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := inspect.Open(context.Background(), dev, s, inspect.Options{Size: dev.Size(), Sink: func(finding.Finding) {}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return readCache(t, dev)
 }
 
 // pointed is the bucket of the first extent that pred likes, and its gen.

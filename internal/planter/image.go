@@ -18,6 +18,8 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+
+	"bctl/internal/ondisk"
 )
 
 const pageBytes = 4096
@@ -64,7 +66,7 @@ func (m *Image) Fail(off, n int64) { m.broken = append(m.broken, span{off, off +
 // Broken are the first sectors of the spots that fail.
 func (m *Image) Broken() (sectors []int64) {
 	for _, s := range m.broken {
-		sectors = append(sectors, s.from/512)
+		sectors = append(sectors, s.from/ondisk.SectorBytes)
 	}
 	return sectors
 }

@@ -1,12 +1,14 @@
 package kernel
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"bctl/internal/planter"
 )
 
 // The flags of an entry of a write log.
@@ -105,29 +107,5 @@ func (l *writeLog) lastFlush(n int) int {
 
 // saveSparse writes an image to a new file, and leaves holes where it is zero.
 func saveSparse(path string, image []byte) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	const page = 4096
-	var zero [page]byte
-	w := bufio.NewWriterSize(f, 1<<20)
-	gap := int64(0)
-	for at := 0; at < len(image) && err == nil; at += page {
-		b := image[at:min(at+page, len(image))]
-		if string(b) == string(zero[:len(b)]) {
-			gap += int64(len(b))
-			continue
-		}
-		if gap > 0 {
-			if err = w.Flush(); err == nil {
-				_, err = f.Seek(gap, io.SeekCurrent)
-			}
-			gap = 0
-		}
-		if err == nil {
-			_, err = w.Write(b)
-		}
-	}
-	return errors.Join(err, w.Flush(), f.Truncate(int64(len(image))), f.Close())
+	return planter.NewImage(bytes.NewReader(image), int64(len(image))).Save(path)
 }

@@ -11,6 +11,8 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+
+	"bctl/alloc"
 )
 
 const (
@@ -23,34 +25,23 @@ const (
 func main() {
 	w := bufio.NewWriter(os.Stdout)
 	fmt.Fprint(w, "fio version 3 iolog\n0 /dev/db add\n0 /dev/files add\n0 /dev/db open\n0 /dev/files open\n")
-	r := rng(1)
+	r := alloc.SplitMix64(1)
 	us, scan := 0, 0
 	for i := range requests {
-		us += 20 + int(r.next()%160)
+		us += 20 + int(r.Next()%160)
 		if i%32 == 31 {
 			fmt.Fprintf(w, "%d /dev/files read %d %d\n", us, scan, scanBytes)
 			scan = (scan + scanBytes) % filesBytes
 			continue
 		}
 		op := "read"
-		if r.next()%3 == 0 {
+		if r.Next()%3 == 0 {
 			op = "write"
 		}
-		rank := r.next() % (1 << (r.next() % 22)) // every power of two of ranks is as likely as the next
+		rank := r.Next() % (1 << (r.Next() % 22)) // every power of two of ranks is as likely as the next
 		block := rank * 0x9e3779b1 % dbBlocks     // the popular ones lie scattered
 		fmt.Fprintf(w, "%d /dev/db %s %d %d\n", us, op, block*4096, 4096)
 	}
 	fmt.Fprintf(w, "%d /dev/db close\n%d /dev/files close\n", us, us)
 	w.Flush()
-}
-
-// rng is splitmix64.
-type rng uint64
-
-func (r *rng) next() uint64 {
-	*r += 0x9e3779b97f4a7c15
-	z := uint64(*r)
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
 }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Targets for people; CI runs .ci/run.
 
 GO ?= go

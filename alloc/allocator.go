@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package alloc
 
 // A State is what the allocator thread is doing between two steps.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Package alloc is bcache's bucket allocator, decision for decision, as
 // drivers/md/bcache/alloc.c of Linux 6.2, 5.8 and 4.6 makes them.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package alloc
 
 // A fifo is DECLARE_FIFO: a ring of buckets with a fixed capacity.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package alloc
 
 // GCStart is btree_gc_start(): from here to GCFinish the marks mean nothing,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package alloc
 
 // A PrioWriter puts prio sets on disk. One set takes as many slots as there

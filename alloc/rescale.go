@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package alloc
 
 // Rescale is bch_rescale_priorities(): every nbuckets * bucket_size / 1024

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package alloc
 
 // Step lets the allocator thread run until it sleeps, if it is runnable; else

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package alloc
 
 import (
@@ -88,8 +90,11 @@ func requestArgs(args []string) (r Request, err error) {
 		name  string
 		limit uint64
 	}{
-		{"inode", maxInode}, {"offset", 1<<63 - 1}, {"sectors", 1<<31 - 1},
-		{"write point", 1<<32 - 1}, {"write prio", 1<<32 - 1},
+		{"inode", maxInode},
+		{"offset", 1<<63 - 1},
+		{"sectors", 1<<31 - 1},
+		{"write point", 1<<32 - 1},
+		{"write prio", 1<<32 - 1},
 	}
 	var v [len(limits)]uint64
 	for i, l := range limits {

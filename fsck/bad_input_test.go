@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck_test
 
 import (
@@ -13,11 +15,11 @@ import (
 	"time"
 
 	"bctl/fsck"
-	"bctl/internal/damages"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/imgtest"
-	"bctl/internal/ondisk"
-	"bctl/internal/planter"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/imgtest"
+	"bctl/internal/lab/planter"
 	"bctl/superblock"
 )
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck_test
 
 import (
@@ -7,9 +9,9 @@ import (
 	"testing"
 
 	"bctl/fsck"
-	"bctl/internal/damages"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
+	"bctl/internal/lab/damages"
 )
 
 // TestDamages plants every damage of the catalogue, each alone, and asks for its codes and no others.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Package fsck checks a bcache device and says what is wrong with it, without ever writing.
 //
 //	pass           looks at                                             finds
@@ -23,9 +25,9 @@ import (
 	"io"
 
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
-	"bctl/internal/progress"
+	"bctl/internal/ui/progress"
 	"bctl/superblock"
 )
 

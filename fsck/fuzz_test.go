@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck_test
 
 import (
@@ -5,9 +7,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"bctl/internal/damages"
-	"bctl/internal/imgtest"
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/imgtest"
 )
 
 // A program is a base image and edits of its metadata, six bytes each: structure, which of them, offset (two bytes),

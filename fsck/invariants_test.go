@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck_test
 
 import (
@@ -5,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/damages"
 	"bctl/internal/finding"
+	"bctl/internal/lab/damages"
 )
 
 // otherwise are the codes whose severity is not the one that the field map asks of an invariant, with the reason.

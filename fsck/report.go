@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck
 
 import (
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 )
 
 // The results of a check.
@@ -90,8 +92,10 @@ func Summarize(c *inspect.Cache) *Summary {
 		return s
 	}
 	s.Buckets.Total = uint64(c.Buckets.Len())
-	counts := map[inspect.Mark]*uint64{inspect.Free: &s.Buckets.Free, inspect.Clean: &s.Buckets.Clean,
-		inspect.Dirty: &s.Buckets.Dirty, inspect.Metadata: &s.Buckets.Metadata}
+	counts := map[inspect.Mark]*uint64{
+		inspect.Free: &s.Buckets.Free, inspect.Clean: &s.Buckets.Clean,
+		inspect.Dirty: &s.Buckets.Dirty, inspect.Metadata: &s.Buckets.Metadata,
+	}
 	for b := range c.Buckets.Len() {
 		*counts[c.Buckets.Mark(b)]++
 	}

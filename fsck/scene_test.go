@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck_test
 
 import (
@@ -7,9 +9,9 @@ import (
 	"testing"
 
 	"bctl/fsck"
-	"bctl/internal/damages"
 	"bctl/internal/finding"
-	"bctl/internal/planter"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/planter"
 )
 
 // check runs fsck over the scene, and makes sure that it wrote nothing and that the report holds together.

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck
 
 import (
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 )
 
 // gens judges every bucket's gen against the pointers that were adopted, and its prio against its mark.

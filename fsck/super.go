@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck
 
 import (
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/signature"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
-	"bctl/internal/signature"
 	"bctl/superblock"
 )
 

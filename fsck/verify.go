@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck
 
 import (
@@ -8,8 +10,8 @@ import (
 	"sync/atomic"
 
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 )
 
 // verifyClean compares every clean extent with what its backing device has there.

@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package fsck
 
 import (
 	"math/bits"
 
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 	"bctl/superblock"
 )
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect_test
 
 import (
@@ -5,9 +7,9 @@ import (
 	"testing"
 
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
-	"bctl/internal/transaction"
 	"bctl/superblock"
 )
 
@@ -50,7 +52,7 @@ func bigCache(tb testing.TB, leaves, perLeaf int) (*bucketDevice, *ondisk.Super)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p, err := transaction.NewSet(s, []ondisk.UUIDEntry{{UUID: ondisk.UUID{3}, FirstReg: 1, LastReg: 1}}, 1, 1)
+	p, err := change.NewSet(s, []ondisk.UUIDEntry{{UUID: ondisk.UUID{3}, FirstReg: 1, LastReg: 1}}, 1, 1)
 	if err != nil {
 		tb.Fatal(err)
 	}

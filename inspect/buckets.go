@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
 	"sync"
 	"sync/atomic"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 	"bctl/superblock"
 )
 

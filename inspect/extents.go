@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
 	"sort"
 	"sync/atomic"
 
-	"bctl/internal/btree"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 )
 
 // Extent is a piece that survived all newer keys, cut to what they left.

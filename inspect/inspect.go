@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Package inspect reads a whole cache device into the state that the kernel would have after registering it, before
 // its allocator starts, and offers rows to look at. It never writes.
 //
@@ -19,11 +21,11 @@ import (
 	"io"
 	"runtime"
 
-	"bctl/internal/btree"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/journal"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/journal"
-	"bctl/internal/ondisk"
-	"bctl/internal/progress"
+	"bctl/internal/ui/progress"
 	"bctl/prio"
 	"bctl/superblock"
 )

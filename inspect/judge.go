@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
@@ -7,8 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 )
 
 // judge checks extents one by one, and that no two claim the same sectors of the cache.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
@@ -11,10 +13,10 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/imgtest"
-	"bctl/internal/ondisk"
-	"bctl/internal/planter"
+	"bctl/internal/lab/imgtest"
+	"bctl/internal/lab/planter"
 	"bctl/superblock"
 )
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
@@ -7,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // A bucket's owners word is 0 for none, inode+1 for one inode, or manyOwners plus the index of a set of inodes.

@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
 	"sync"
 
-	"bctl/internal/btree"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 )
 
 // EveryPointer calls visit for each pointer of each key on the device, one at a time: those of dead keys in older

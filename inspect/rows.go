@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
@@ -7,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // BucketRow is one bucket to look at.

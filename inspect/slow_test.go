@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
@@ -125,8 +127,10 @@ type slowKey struct {
 func slowKeys(b []byte) (out []slowKey) {
 	for len(b) > 0 {
 		high := le.Uint64(b)
-		k := slowKey{inode: uint32(high & (1<<20 - 1)), end: le.Uint64(b[8:]), size: high >> 20 & (1<<16 - 1),
-			dirty: high>>36&1 == 1, ptrs: int(high >> 60 & 7)}
+		k := slowKey{
+			inode: uint32(high & (1<<20 - 1)), end: le.Uint64(b[8:]), size: high >> 20 & (1<<16 - 1),
+			dirty: high>>36&1 == 1, ptrs: int(high >> 60 & 7),
+		}
 		if k.ptrs > 0 {
 			k.raw = le.Uint64(b[16:])
 			k.dev, k.offset, k.gen = k.raw>>51, k.raw>>8&(1<<43-1), uint8(k.raw)

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
 	"slices"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // PriorityStats is what the kernel shows as priority_stats, for the state of the cache right after registration.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
@@ -6,10 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"bctl/internal/btree"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/journal"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/journal"
-	"bctl/internal/ondisk"
 )
 
 // Tree is the shape of the btree.

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package inspect
 
 import (
 	"slices"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 	"bctl/superblock"
 )
 

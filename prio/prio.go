@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Package prio follows the chain of prio sets: the gen and the prio of every bucket, as they were last written.
 //
 //	newest jset -> prio_bucket[this device] -> set 0 -> set 1 -> ... -> set n-1 -> head of the chain before
@@ -14,8 +16,8 @@ import (
 	"fmt"
 	"io"
 
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 	"bctl/superblock"
 )
 

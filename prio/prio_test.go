@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package prio
 
 import (
@@ -8,9 +10,9 @@ import (
 	"slices"
 	"testing"
 
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/internal/imgtest"
-	"bctl/internal/ondisk"
+	"bctl/internal/lab/imgtest"
 	"bctl/superblock"
 )
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package superblock
 
 import (
@@ -7,7 +9,7 @@ import (
 	"math/bits"
 	"strings"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // What the kernel refuses a superblock for, in its words and its order (read_super, read_super_common, cache_alloc).

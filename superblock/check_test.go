@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package superblock
 
 import (
@@ -10,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/imgtest"
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/lab/imgtest"
 )
 
 // kernelMade are the superblocks of the images, by image and file. It fails the test if there are none.

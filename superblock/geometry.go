@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package superblock
 
 import (
@@ -5,7 +7,7 @@ import (
 	"math"
 	"math/bits"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // Geometry is the sizes that follow from a cache's superblock. Every conversion between sectors, buckets and

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package superblock
 
 import (
@@ -6,7 +8,7 @@ import (
 	"math"
 	"testing"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // The sizes that follow from a bucket's, written out: a metadata bucket is at most 4 MiB, a node a quarter of it but

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Package superblock reads and judges the first structure of a bcache device, and derives from it the sizes of
 // all others.
 //
@@ -17,7 +19,7 @@ import (
 	"fmt"
 	"io"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // ErrNotBcache says that a device holds no bcache superblock at all.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package cachesim
 
 import (
@@ -5,7 +7,7 @@ import (
 	"time"
 
 	"bctl/alloc"
-	"bctl/alloc/trace"
+	"bctl/alloc/blktrace"
 )
 
 // A Bench says how long to run what.
@@ -43,7 +45,7 @@ func (b Bench) Loop(ctx context.Context, l *Bare) (*Measured, error) {
 
 // Requests measures a cache in use. Errors: the context's, alloc's.
 func (b Bench) Requests(ctx context.Context, s *Sim, w *Workload) (*Measured, error) {
-	return b.run(ctx, &simSubject{s, w, make([]trace.Request, chunk)})
+	return b.run(ctx, &simSubject{s, w, make([]blktrace.Request, chunk)})
 }
 
 func (b Bench) run(ctx context.Context, s subject) (*Measured, error) {
@@ -100,7 +102,7 @@ func (l *bareSubject) figures() Figures {
 type simSubject struct {
 	s     *Sim
 	w     *Workload
-	batch []trace.Request
+	batch []blktrace.Request
 }
 
 func (x *simSubject) Do(n int) error {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package cachesim
 
 import (
@@ -5,7 +7,7 @@ import (
 	"testing"
 
 	"bctl/alloc"
-	"bctl/alloc/trace"
+	"bctl/alloc/blktrace"
 )
 
 // BenchmarkReplay replays requests that are in memory, at 2^16 buckets of 512 KiB.
@@ -21,7 +23,7 @@ func BenchmarkReplay(b *testing.B) {
 					b.Fatal(err)
 				}
 				s := newSim(b, cfg)
-				batch := make([]trace.Request, 1<<20)
+				batch := make([]blktrace.Request, 1<<20)
 				for range 8 {
 					w.Fill(batch)
 					if err := s.Do(batch); err != nil {

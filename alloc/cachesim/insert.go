@@ -1,15 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package cachesim
 
 import (
 	"time"
 
 	"bctl/alloc"
-	"bctl/alloc/trace"
+	"bctl/alloc/blktrace"
 )
 
 // insert is bch_data_insert_start(): it allocates n sectors of q's volume and maps them. It returns how many there was
 // room for.
-func (s *Sim) insert(q *trace.Request, sector, n uint64, dirty bool) (placed uint64) {
+func (s *Sim) insert(q *blktrace.Request, sector, n uint64, dirty bool) (placed uint64) {
 	if s.sectorsToGC -= int64(n); s.sectorsToGC < 0 {
 		s.gc()
 		s.c.Run()

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package cachesim
 
 // lists holds the pieces of chunks that have several: what is written in parts of 4 KiB, or across them.

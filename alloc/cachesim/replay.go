@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package cachesim
 
 import (
@@ -5,15 +7,15 @@ import (
 	"errors"
 	"io"
 
-	"bctl/alloc/trace"
+	"bctl/alloc/blktrace"
 )
 
 const replayBatch = 4096
 
 // Replay runs a trace through s: at most limit requests of it if that is not 0, the first warmup of them uncounted.
 // Errors: the context's, the reader's, alloc's.
-func (s *Sim) Replay(ctx context.Context, r *trace.Reader, warmup, limit uint64) error {
-	batch := make([]trace.Request, replayBatch)
+func (s *Sim) Replay(ctx context.Context, r *blktrace.Reader, warmup, limit uint64) error {
+	batch := make([]blktrace.Request, replayBatch)
 	for done := uint64(0); limit == 0 || done < limit; {
 		if err := ctx.Err(); err != nil {
 			return err

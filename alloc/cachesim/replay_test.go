@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package cachesim
 
 import (
@@ -9,24 +11,24 @@ import (
 	"testing"
 
 	"bctl/alloc"
-	"bctl/alloc/trace"
+	"bctl/alloc/blktrace"
 )
 
 // traceText is requests of the zipf workload, as a file of a format.
-func traceText(tb testing.TB, format trace.Format, n int) []byte {
+func traceText(tb testing.TB, format blktrace.Format, n int) []byte {
 	tb.Helper()
 	w, err := NewWorkload(WorkloadConfig{Kind: "zipf", Sectors: 4 << 26, WriteRatio: 0.3, Streams: 1, Seed: 1, Theta: 0.9})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	batch := make([]trace.Request, n)
+	batch := make([]blktrace.Request, n)
 	w.Fill(batch)
 	var b bytes.Buffer
-	if format == trace.Fio {
+	if format == blktrace.Fio {
 		b.WriteString("fio version 3 iolog\n")
 	}
 	for i, q := range batch {
-		if format == trace.Fio {
+		if format == blktrace.Fio {
 			fmt.Fprintf(&b, "%d /dev/sdb %s %d %d\n", i*20, [...]string{"read", "write"}[q.Op], q.Sector*512, q.Sectors*512)
 			continue
 		}
@@ -41,12 +43,12 @@ func traceText(tb testing.TB, format trace.Format, n int) []byte {
 // BenchmarkTrace reads a trace and replays it, on one core at 2^16 buckets of 512 KiB: 4 KiB requests of which a
 // third write, all in all.
 func BenchmarkTrace(b *testing.B) {
-	for _, format := range []trace.Format{trace.Fio, trace.OracleGeneral} {
+	for _, format := range []blktrace.Format{blktrace.Fio, blktrace.OracleGeneral} {
 		b.Run(format.String(), func(b *testing.B) {
 			text := traceText(b, format, 1<<21)
 			s := newSim(b, config(alloc.LRU, 1<<16, 1024))
 			run := func(limit int) {
-				r, err := trace.NewReader(bytes.NewReader(text), trace.Detect)
+				r, err := blktrace.NewReader(bytes.NewReader(text), blktrace.Detect)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -67,11 +69,11 @@ func BenchmarkTrace(b *testing.B) {
 
 // The first requests warm the cache up, and count in no figure; behind the limit nothing is read.
 func TestReplayWarmupAndLimit(t *testing.T) {
-	text := traceText(t, trace.Fio, 10_000)
+	text := traceText(t, blktrace.Fio, 10_000)
 	for _, test := range []struct{ warmup, limit, counted uint64 }{
 		{0, 0, 10_000}, {1000, 0, 9000}, {1000, 5000, 4000}, {0, 1, 1}, {20_000, 0, 10_000},
 	} {
-		r, err := trace.NewReader(bytes.NewReader(text), trace.Detect)
+		r, err := blktrace.NewReader(bytes.NewReader(text), blktrace.Detect)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +88,7 @@ func TestReplayWarmupAndLimit(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	r, err := trace.NewReader(bytes.NewReader(text), trace.Detect)
+	r, err := blktrace.NewReader(bytes.NewReader(text), blktrace.Detect)
 	if err != nil {
 		t.Fatal(err)
 	}

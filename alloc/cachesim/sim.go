@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Package cachesim is a bcache cache set as requests see it: an extent map in front of the allocator of package alloc.
 //
 //	request -> bypassed?  trims, and everything while more than 95 of 100 buckets are in use: what was cached of it goes
@@ -18,7 +20,7 @@ import (
 	"math/bits"
 
 	"bctl/alloc"
-	"bctl/alloc/trace"
+	"bctl/alloc/blktrace"
 )
 
 // What bcache decides by in request.c.
@@ -126,18 +128,18 @@ func (s *Sim) Trace(e alloc.Event) {
 }
 
 // Do replays requests.
-func (s *Sim) Do(requests []trace.Request) error {
+func (s *Sim) Do(requests []blktrace.Request) error {
 	for i := range requests {
 		if i%ahead == 0 {
 			s.fetch(requests[i:min(i+ahead, len(requests))])
 		}
 		q := &requests[i]
 		switch q.Op {
-		case trace.Read:
+		case blktrace.Read:
 			s.read(q)
-		case trace.Write:
+		case blktrace.Write:
 			s.write(q)
-		case trace.Trim:
+		case blktrace.Trim:
 			s.f.Trims++
 			s.bypass(q)
 		}
@@ -150,7 +152,7 @@ const ahead = 16
 
 // fetch reads from the pages that requests begin and end in. The reads wait for memory together; one by one, as each request
 // gets to it, they would wait in turn.
-func (s *Sim) fetch(requests []trace.Request) {
+func (s *Sim) fetch(requests []blktrace.Request) {
 	for i := range requests {
 		q := &requests[i]
 		number, end := pageOf(q.Sector)
@@ -163,7 +165,7 @@ func (s *Sim) fetch(requests []trace.Request) {
 }
 
 // bypass is a request that goes past the cache.
-func (s *Sim) bypass(q *trace.Request) {
+func (s *Sim) bypass(q *blktrace.Request) {
 	s.f.Bypassed++
 	s.drop(q.Volume, q.Sector, uint64(q.Sectors))
 }
@@ -171,7 +173,7 @@ func (s *Sim) bypass(q *trace.Request) {
 // crowded is check_should_bypass() on in_use.
 func (s *Sim) crowded() bool { return s.c.InUseAbove(cutoffCacheAdd) }
 
-func (s *Sim) read(q *trace.Request) {
+func (s *Sim) read(q *blktrace.Request) {
 	n := uint64(q.Sectors)
 	s.f.Reads++
 	s.f.ReadSectors += n
@@ -194,7 +196,7 @@ func (s *Sim) read(q *trace.Request) {
 	s.meta.skipped()
 }
 
-func (s *Sim) write(q *trace.Request) {
+func (s *Sim) write(q *blktrace.Request) {
 	n := uint64(q.Sectors)
 	s.f.Writes++
 	s.f.WriteSectors += n

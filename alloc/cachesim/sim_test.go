@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package cachesim
 
 import (
@@ -5,7 +7,7 @@ import (
 	"testing"
 
 	"bctl/alloc"
-	"bctl/alloc/trace"
+	"bctl/alloc/blktrace"
 )
 
 func config(policy alloc.Policy, buckets, sectors int) Config {
@@ -87,17 +89,17 @@ func TestMapAndCounts(t *testing.T) {
 			s := newSim(t, cfg)
 			r := rand.New(rand.NewPCG(1, uint64(policy)))
 			for step := range 40 {
-				var batch []trace.Request
+				var batch []blktrace.Request
 				for range 100 {
 					n := 1 + r.Uint32N(9)
 					if r.IntN(20) == 0 {
 						n = 1 + r.Uint32N(300)
 					}
-					op := trace.Op(r.IntN(2))
+					op := blktrace.Op(r.IntN(2))
 					if r.IntN(30) == 0 {
-						op = trace.Trim
+						op = blktrace.Trim
 					}
-					batch = append(batch, trace.Request{
+					batch = append(batch, blktrace.Request{
 						Op: op, Volume: r.Uint32N(volumes), Sectors: n, Sector: r.Uint64N(footprint - uint64(n)),
 					})
 				}
@@ -130,21 +132,21 @@ func FuzzSim(f *testing.F) {
 		cfg.DirtyRatio = float64(len(ops)%5) / 4
 		s := newSim(t, cfg)
 		for ; len(ops) >= 4; ops = ops[4:] {
-			q := trace.Request{
-				Op: trace.Op(ops[0] % 3), Volume: uint32(ops[0] / 3 % 2),
+			q := blktrace.Request{
+				Op: blktrace.Op(ops[0] % 3), Volume: uint32(ops[0] / 3 % 2),
 				Sector: (uint64(ops[1])<<8 | uint64(ops[2])) % (footprint - 256), Sectors: uint32(ops[3])%256 + 1,
 			}
 			room, bypassed := s.f.NoRoom, s.f.Bypassed
-			if err := s.Do([]trace.Request{q}); err != nil {
+			if err := s.Do([]blktrace.Request{q}); err != nil {
 				t.Fatal(err)
 			}
 			// A write as large as the cache's share of a policy may have lost its own beginning: ask for its end.
-			if q.Op == trace.Write && s.f.NoRoom == room && s.f.Bypassed == bypassed {
+			if q.Op == blktrace.Write && s.f.NoRoom == room && s.f.Bypassed == bypassed {
 				if missing, _ := s.lookup(q.Volume, q.Sector+uint64(q.Sectors)-1, 1); missing > 0 {
 					t.Fatalf("%+v: its last sector is not cached", q)
 				}
 			}
-			if q.Op == trace.Trim {
+			if q.Op == blktrace.Trim {
 				if missing, _ := s.lookup(q.Volume, q.Sector, uint64(q.Sectors)); missing != uint64(q.Sectors) {
 					t.Fatalf("%+v: %d sectors are cached still", q, uint64(q.Sectors)-missing)
 				}

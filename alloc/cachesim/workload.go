@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package cachesim
 
 import (
@@ -7,7 +9,7 @@ import (
 	"math/bits"
 
 	"bctl/alloc"
-	"bctl/alloc/trace"
+	"bctl/alloc/blktrace"
 )
 
 // WorkloadConfig says what requests to make up.
@@ -68,15 +70,15 @@ func NewWorkload(c WorkloadConfig) (*Workload, error) {
 }
 
 // Fill makes the next requests.
-func (w *Workload) Fill(batch []trace.Request) {
+func (w *Workload) Fill(batch []blktrace.Request) {
 	for i := range batch {
 		batch[i] = w.request()
 	}
 }
 
-func (w *Workload) request() (q trace.Request) {
+func (w *Workload) request() (q blktrace.Request) {
 	if w.rng.Next()>>11 < w.write {
-		q.Op = trace.Write
+		q.Op = blktrace.Write
 	}
 	switch w.cfg.Kind {
 	case "sequential":
@@ -96,7 +98,7 @@ func (w *Workload) request() (q trace.Request) {
 }
 
 // sequential takes the streams in turn.
-func (w *Workload) sequential(q *trace.Request) {
+func (w *Workload) sequential(q *blktrace.Request) {
 	q.Volume, q.Sector, q.Sectors = uint32(w.stream), w.next[w.stream], largeRequest
 	if w.next[w.stream] += largeRequest; w.next[w.stream] >= w.each {
 		w.next[w.stream] = 0
@@ -107,7 +109,7 @@ func (w *Workload) sequential(q *trace.Request) {
 }
 
 // block is a request for a block of all volumes.
-func (w *Workload) block(q *trace.Request, i uint64) {
+func (w *Workload) block(q *blktrace.Request, i uint64) {
 	sector := i * smallRequest
 	q.Volume, q.Sector, q.Sectors = uint32(sector/w.each), sector%w.each, smallRequest
 }

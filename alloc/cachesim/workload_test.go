@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package cachesim
 
 import (
@@ -8,7 +10,7 @@ import (
 	"time"
 
 	"bctl/alloc"
-	"bctl/alloc/trace"
+	"bctl/alloc/blktrace"
 )
 
 func newWorkload(t *testing.T, c WorkloadConfig) *Workload {
@@ -25,7 +27,7 @@ func TestWorkloads(t *testing.T) {
 	const n = 20_000
 	for _, kind := range WorkloadKinds {
 		c := WorkloadConfig{Kind: kind, Sectors: 1 << 20, WriteRatio: 0.25, Streams: 3, Seed: 5, Theta: 0.9}
-		a, b := make([]trace.Request, n), make([]trace.Request, n)
+		a, b := make([]blktrace.Request, n), make([]blktrace.Request, n)
 		w := newWorkload(t, c)
 		w.Fill(a)
 		newWorkload(t, c).Fill(b)
@@ -37,7 +39,7 @@ func TestWorkloads(t *testing.T) {
 			if q.Sectors == 0 || q.Sector+uint64(q.Sectors) > w.each {
 				t.Fatalf("%s: %+v, a volume has %d sectors", kind, q, w.each)
 			}
-			if q.Op == trace.Write {
+			if q.Op == blktrace.Write {
 				writes++
 			}
 			volumes[q.Volume]++
@@ -74,8 +76,12 @@ func TestZipf(t *testing.T) {
 
 func TestWorkloadErrors(t *testing.T) {
 	for _, c := range []WorkloadConfig{
-		{Kind: "zipf", Streams: 1, Theta: 1}, {Kind: "zipf", Streams: 1, Theta: math.NaN()}, {Streams: 0},
-		{Streams: 1, WriteRatio: 1.1}, {Streams: 1, WriteRatio: math.NaN()}, {Streams: 1 << 20},
+		{Kind: "zipf", Streams: 1, Theta: 1},
+		{Kind: "zipf", Streams: 1, Theta: math.NaN()},
+		{Streams: 0},
+		{Streams: 1, WriteRatio: 1.1},
+		{Streams: 1, WriteRatio: math.NaN()},
+		{Streams: 1 << 20},
 	} {
 		if _, err := NewWorkload(c); !errors.Is(err, errWorkload) {
 			t.Errorf("%+v: %v", c, err)
@@ -136,7 +142,7 @@ func TestStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorkload(t, WorkloadConfig{Kind: "uniform", Sectors: 1 << 16, WriteRatio: 0.5, Streams: 1})
-	batch := make([]trace.Request, 20_000)
+	batch := make([]blktrace.Request, 20_000)
 	w.Fill(batch)
 	if err := s.Do(batch); err != nil {
 		t.Fatal(err)

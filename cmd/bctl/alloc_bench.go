@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -6,8 +8,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
-	"bctl/alloc/trace"
-	"bctl/internal/render"
+	"bctl/alloc/blktrace"
+	"bctl/internal/ui/render"
 )
 
 const allocBenchDescription = `Runs bcache's bucket allocator, decision for decision, on a model of a cache device. Nothing is written but with
@@ -48,7 +50,7 @@ func allocBenchCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "script", Usage: "print the decisions on `FILE`, an allocator script"},
 			&cli.StringFlag{Name: "trace", Usage: "replay the block trace in `FILE`"},
-			&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(trace.FormatNames(), ", "), Value: "auto"},
+			&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(blktrace.FormatNames(), ", "), Value: "auto"},
 			&cli.StringFlag{Name: "model", Usage: "decide as Linux `VERSION`: " + strings.Join(models, ", "), Value: alloc.DefaultModel().Name},
 			&cli.StringSliceFlag{Name: "policy", Usage: "replace by `POLICY`: lru, fifo, random, several with commas, or all (default: lru)"},
 			&cli.StringFlag{Name: "buckets", Usage: "a cache of `N` buckets (default: 65536)"},

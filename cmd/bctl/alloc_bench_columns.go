@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
 	"fmt"
 	"strconv"
 
-	"bctl/internal/render"
+	"bctl/internal/ui/render"
 )
 
 // A column of alloc-bench: raw numbers for CSV, and for people as they read them.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -9,11 +11,11 @@ import (
 
 	"bctl/alloc/cachesim"
 	"bctl/inspect"
-	"bctl/internal/blockdev"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
-	"bctl/internal/plan"
-	"bctl/internal/transaction"
 	"bctl/superblock"
 )
 
@@ -127,7 +129,7 @@ func (w *prioCommitter) plan(seq uint64, buckets []uint32) (*plan.Plan, error) {
 	if n := found.Count(finding.Damage); n > 0 {
 		return nil, fmt.Errorf("damaged after %d prio sets: %s", w.sets, found.Findings()[0].Message)
 	}
-	tx, err := transaction.Begin(cache)
+	tx, err := change.Begin(cache)
 	if err != nil {
 		return nil, err
 	}

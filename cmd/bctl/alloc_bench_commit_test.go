@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -12,12 +14,12 @@ import (
 	"bctl/alloc"
 	"bctl/fsck"
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
 	"bctl/internal/finding"
-	"bctl/internal/imgtest"
-	"bctl/internal/ondisk"
-	"bctl/internal/transaction"
+	"bctl/internal/lab/imgtest"
+	"bctl/internal/lab/powercut"
 	"bctl/superblock"
-	"bctl/test/powercut"
 )
 
 // scratch is an image in a device that can lose its power.
@@ -39,7 +41,8 @@ func scratch(t *testing.T, name string) *powercut.Device {
 func readCache(t *testing.T, dev interface {
 	io.ReaderAt
 	Size() int64
-}) *inspect.Cache {
+},
+) *inspect.Cache {
 	t.Helper()
 	s, err := superblock.Read(dev)
 	if err != nil {
@@ -172,18 +175,18 @@ func TestCommitDistrusts(t *testing.T) {
 	}
 	for b := range cache.Geo.NBuckets {
 		if cache.Buckets.Mark(b) == inspect.Dirty {
-			if err := entries(func(w *prioCommitter) { w.entries[b].Gen++ }); !errors.Is(err, transaction.ErrUnsafe) {
+			if err := entries(func(w *prioCommitter) { w.entries[b].Gen++ }); !errors.Is(err, change.ErrUnsafe) {
 				t.Errorf("dirty bucket %d given up: %v", b, err)
 			}
 			break
 		}
 	}
 	last := cache.Geo.NBuckets - 1
-	if err := entries(func(w *prioCommitter) { w.entries[last].Gen-- }); !errors.Is(err, transaction.ErrUnsafe) {
+	if err := entries(func(w *prioCommitter) { w.entries[last].Gen-- }); !errors.Is(err, change.ErrUnsafe) {
 		t.Errorf("a gen that falls: %v", err)
 	}
 	w := &prioCommitter{ctx: context.Background(), dev: dev, entries: make([]ondisk.PrioEntry, cache.Geo.NBuckets)}
-	if _, err := w.plan(1, []uint32{uint32(cache.Chain.Links[0].Bucket)}); !errors.Is(err, transaction.ErrUnsafe) {
+	if _, err := w.plan(1, []uint32{uint32(cache.Chain.Links[0].Bucket)}); !errors.Is(err, change.ErrUnsafe) {
 		t.Errorf("the chain's own bucket: %v", err)
 	}
 }

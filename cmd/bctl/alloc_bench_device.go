@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -8,9 +10,9 @@ import (
 	"bctl/alloc"
 	"bctl/alloc/cachesim"
 	"bctl/inspect"
-	"bctl/internal/blockdev"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 )
 
 // startFrom takes the model's first state from a device, which is only read.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -12,7 +14,7 @@ import (
 
 	"bctl/alloc"
 	"bctl/alloc/cachesim"
-	"bctl/internal/render"
+	"bctl/internal/ui/render"
 )
 
 // benchOptions is what the flags of alloc-bench say, --script's aside.

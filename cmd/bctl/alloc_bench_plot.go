@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -11,7 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/chart"
+	"bctl/internal/ui/chart"
 )
 
 // plotFile is --plot, if it is given.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -8,7 +10,7 @@ import (
 
 	"bctl/alloc"
 	"bctl/alloc/cachesim"
-	"bctl/internal/render"
+	"bctl/internal/ui/render"
 )
 
 // benchRow is one policy, measured.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -7,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
-	"bctl/internal/render"
+	"bctl/internal/ui/render"
 )
 
 // allocScript is --script: the decisions, and nothing else.

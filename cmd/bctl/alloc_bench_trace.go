@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -12,10 +14,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
+	"bctl/alloc/blktrace"
 	"bctl/alloc/cachesim"
-	"bctl/alloc/trace"
-	"bctl/internal/progress"
-	"bctl/internal/render"
+	"bctl/internal/ui/progress"
+	"bctl/internal/ui/render"
 )
 
 // traceRow is a trace replayed through one cache.
@@ -53,7 +55,7 @@ type traceJob struct {
 
 // benchTrace is --trace.
 func benchTrace(c *cli.Context, o *benchOptions) error {
-	format, err := trace.ParseFormat(c.String("trace-format"))
+	format, err := blktrace.ParseFormat(c.String("trace-format"))
 	if err != nil {
 		return usagef("--%v", err)
 	}
@@ -126,14 +128,14 @@ func (o *benchOptions) traceJobs() (jobs []*traceJob, err error) {
 }
 
 // probeTrace finds the format out before anything is set up.
-func probeTrace(name string, format *trace.Format) error {
+func probeTrace(name string, format *blktrace.Format) error {
 	f, err := openPlain(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	r, err := trace.NewReader(f, *format)
-	if errors.Is(err, trace.ErrFormat) {
+	r, err := blktrace.NewReader(f, *format)
+	if errors.Is(err, blktrace.ErrFormat) {
 		return usagef("%s: %v; --trace-format says which it is", name, err)
 	}
 	if err != nil {
@@ -146,7 +148,7 @@ func probeTrace(name string, format *trace.Format) error {
 
 // runJobs runs the jobs on all cores. Each reads the trace itself: so only as many caches are in memory as there are
 // cores. The first error, in the order of the jobs, stops the others.
-func (o *benchOptions) runJobs(c *cli.Context, name string, format trace.Format, jobs []*traceJob) error {
+func (o *benchOptions) runJobs(c *cli.Context, name string, format blktrace.Format, jobs []*traceJob) error {
 	ctx, cancel := context.WithCancel(c.Context)
 	defer cancel()
 	info, err := os.Stat(name)
@@ -184,7 +186,7 @@ func (o *benchOptions) runJobs(c *cli.Context, name string, format trace.Format,
 
 // traceError tells a bad trace from one that cannot be read.
 func traceError(name string, err error) error {
-	var bad *trace.Error
+	var bad *blktrace.Error
 	switch {
 	case errors.As(err, &bad):
 		return usagef("%s: %v", name, bad)
@@ -195,7 +197,7 @@ func traceError(name string, err error) error {
 }
 
 // replay runs one job.
-func (o *benchOptions) replay(ctx context.Context, name string, format trace.Format, j *traceJob, counter progress.Counter) error {
+func (o *benchOptions) replay(ctx context.Context, name string, format blktrace.Format, j *traceJob, counter progress.Counter) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -204,7 +206,7 @@ func (o *benchOptions) replay(ctx context.Context, name string, format trace.For
 		return err
 	}
 	defer f.Close()
-	r, err := trace.NewReader(countedReader{f, counter}, format)
+	r, err := blktrace.NewReader(countedReader{f, counter}, format)
 	if err != nil {
 		return err
 	}

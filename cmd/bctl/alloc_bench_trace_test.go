@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -8,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/imgtest"
+	"bctl/internal/lab/imgtest"
 )
 
 const traceDir = "../../testdata/traces"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -10,8 +12,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/inspect"
-	"bctl/internal/ondisk"
-	"bctl/internal/progress"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/ui/progress"
 )
 
 // A glyph is how the map shows a mark: readable without colours too.

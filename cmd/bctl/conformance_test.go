@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -13,7 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/imgtest"
+	"bctl/internal/lab/imgtest"
 )
 
 // The conformance suite: what every command must do with every bad device and every bad command line.

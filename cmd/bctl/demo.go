@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -8,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/render"
+	"bctl/internal/ui/render"
 )
 
 const demoDescription = `Formats a scratch image as a complete cache device, lets the bucket allocator hand out its buckets with prio writes for

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -9,7 +11,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/render"
+	"bctl/internal/ui/render"
 )
 
 // globalFlags are the flags that every command takes, before and after its name.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -8,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 	"bctl/superblock"
 )
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -5,8 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"bctl/internal/ondisk"
-	"bctl/internal/transaction"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
 )
 
 // planSet makes the cache complete, for --init, and the backing devices part of it, for --attach. Their state must
@@ -28,7 +30,7 @@ func (o *formatOptions) planSet(targets []*target) (err error) {
 			t.super.Csum = t.super.Checksum()
 		}
 	}
-	if cache.set, err = transaction.NewSet(cache.super, volumes, now, rand.Uint64()|1); err != nil {
+	if cache.set, err = change.NewSet(cache.super, volumes, now, rand.Uint64()|1); err != nil {
 		return fmt.Errorf("%s: %w", cache.path, err)
 	}
 	return nil

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -11,10 +13,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"bctl/internal/blockdev"
-	"bctl/internal/ondisk"
-	"bctl/internal/plan"
-	"bctl/internal/signature"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk/plan"
+	"bctl/internal/disk/signature"
 	"bctl/superblock"
 )
 

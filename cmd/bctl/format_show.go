@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -7,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/ondisk"
-	"bctl/internal/render"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/ui/render"
 	"bctl/superblock"
 )
 

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
 	"math"
 	"math/bits"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // parseSize reads a number of bytes: decimal digits and at most one of k, M, G, T for 1024 to the first to fourth,

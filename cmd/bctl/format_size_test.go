@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -7,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 func TestParseSize(t *testing.T) {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -7,9 +9,9 @@ import (
 	"os"
 	"slices"
 
-	"bctl/internal/blockdev"
-	"bctl/internal/ondisk"
-	"bctl/internal/signature"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk/signature"
 )
 
 // errReadBack says that a device does not hold what was written to it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -10,11 +12,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/fsck"
-	"bctl/internal/blockdev"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
-	"bctl/internal/progress"
-	"bctl/internal/render"
+	"bctl/internal/ui/progress"
+	"bctl/internal/ui/render"
 )
 
 const fsckDescription = `Checks a cache device, or a backing device alone, and never writes to it. With the backing devices of the set

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -10,7 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/progress"
+	"bctl/internal/ui/progress"
 )
 
 const fsckBcacheDescription = `What fsck(8) runs for a device of type bcache: bctl fsck, with the flags that fsck passes on. A backing device is

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Command bctl reads, formats, shows and checks bcache devices without the kernel.
 //
 // A command is a constructor `func xCommand() *cli.Command` in a file of its own, listed in commands.go. It parses,

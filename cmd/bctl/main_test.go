@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -15,7 +17,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/render"
+	"bctl/internal/ui/render"
 )
 
 // TestMain lets a test run this binary as bctl itself.

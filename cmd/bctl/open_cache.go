@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -6,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/inspect"
-	"bctl/internal/blockdev"
+	"bctl/internal/disk/blockdev"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/progress"
-	"bctl/internal/render"
+	"bctl/internal/ui/progress"
+	"bctl/internal/ui/render"
 )
 
 // progressOf decides whether a command's work shows on stderr: only to people, who look at a terminal and at a

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -8,11 +10,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
+	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
-	"bctl/internal/plan"
-	"bctl/internal/render"
-	"bctl/internal/transaction"
+	"bctl/internal/ui/render"
 )
 
 const rewritePriosDescription = `Reads the chain of prio sets and writes a fresh one to free buckets, with a new journal entry that leads to it. A cut at
@@ -116,11 +118,11 @@ type rewriteReport struct {
 	Buckets    []ondisk.Bucket
 	OldBuckets []ondisk.Bucket
 	Changed    []inspect.PrioChange
-	Rebuilt    []transaction.Rebuilt
+	Rebuilt    []change.Rebuilt
 }
 
 func planRewrite(c *cli.Context, name string, cache *inspect.Cache, sets []prioSetting) (*rewriteReport, *plan.Plan, error) {
-	tx, err := transaction.Begin(cache)
+	tx, err := change.Begin(cache)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -157,7 +159,7 @@ func planRewrite(c *cli.Context, name string, cache *inspect.Cache, sets []prioS
 }
 
 // riskError names the first of what --force would do.
-func riskError(risks []transaction.Risk) error {
+func riskError(risks []change.Risk) error {
 	r := risks[0]
 	what := fmt.Sprintf("bucket %d: %s", r.Bucket, r.Why)
 	if r.Count > 0 {
@@ -219,7 +221,7 @@ func optionalName(name string, shown bool) string {
 	return name
 }
 
-func rebuiltText(rebuilt []transaction.Rebuilt) string {
+func rebuiltText(rebuilt []change.Rebuilt) string {
 	counts := map[string]int{}
 	for _, b := range rebuilt {
 		counts[b.Mark]++
@@ -274,7 +276,7 @@ func parsePrioSetting(s string) (p prioSetting, err error) {
 	return p, nil
 }
 
-func (p prioSetting) apply(tx *transaction.Tx, cache *inspect.Cache) error {
+func (p prioSetting) apply(tx *change.Tx, cache *inspect.Cache) error {
 	if p.first < cache.Geo.FirstBucket || p.last >= cache.Geo.NBuckets {
 		return usagef("--set: buckets go from %d to %d", cache.Geo.FirstBucket, cache.Geo.NBuckets-1)
 	}

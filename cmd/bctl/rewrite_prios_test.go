@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -14,10 +16,10 @@ import (
 	"testing"
 
 	"bctl/inspect"
-	"bctl/internal/blockdev"
-	"bctl/internal/imgtest"
-	"bctl/internal/journal"
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/journal"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/lab/imgtest"
 )
 
 // rewriteOutput is what rewrite-prios --json tells.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -11,8 +13,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/inspect"
-	"bctl/internal/ondisk"
-	"bctl/internal/render"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/ui/render"
 )
 
 const showBucketsDescription = `Shows every bucket as the kernel would know it after registering the device, before its allocator starts: its gen
@@ -145,8 +147,10 @@ func parseBuckets(s string) (first, last ondisk.Bucket, ok bool) {
 func bucketView(c *cli.Context, name string, cache *inspect.Cache, f inspect.Filter) render.View[inspect.BucketRow] {
 	view := render.View[inspect.BucketRow]{
 		Head: []render.Field{
-			{Key: "device", Value: name}, {Key: "nbuckets", Value: cache.Geo.NBuckets},
-			{Key: "bucket_sectors", Value: cache.Geo.BucketSectors}, {Key: "first_bucket", Value: cache.Geo.FirstBucket},
+			{Key: "device", Value: name},
+			{Key: "nbuckets", Value: cache.Geo.NBuckets},
+			{Key: "bucket_sectors", Value: cache.Geo.BucketSectors},
+			{Key: "first_bucket", Value: cache.Geo.FirstBucket},
 		},
 		Key:     "buckets",
 		Rows:    cache.Rows(f),

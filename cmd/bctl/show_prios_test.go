@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -6,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/imgtest"
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/lab/imgtest"
 	"bctl/prio"
 )
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -8,9 +10,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/blockdev"
-	"bctl/internal/ondisk"
-	"bctl/internal/render"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/ui/render"
 	"bctl/superblock"
 )
 

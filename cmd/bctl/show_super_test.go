@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -9,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // superImage writes an image with that superblock; the checksum is made right.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -12,7 +14,7 @@ import (
 	"syscall"
 	"unicode"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // bcache-super-show of bcache-tools 1.0.8 again, byte for byte and code for code: scripts read it. It knows the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -6,9 +8,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/blockdev"
-	"bctl/internal/plan"
-	"bctl/internal/render"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk/plan"
+	"bctl/internal/ui/render"
 )
 
 const undoDescription = `Puts back what a command kept in its undo file, byte for byte. The device must be the one it was made for, and nobody

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -7,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/imgtest"
-	"bctl/internal/journal"
+	"bctl/internal/bcache/journal"
+	"bctl/internal/lab/imgtest"
 )
 
 // undone is an image before and after a command, and the command's undo file.

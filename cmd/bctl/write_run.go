@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -9,8 +11,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/blockdev"
-	"bctl/internal/plan"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk/plan"
 )
 
 // writeFlags are the flags of every command that changes a cache in place.

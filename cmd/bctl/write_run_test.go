@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package main
 
 import (
@@ -11,8 +13,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"bctl/internal/plan"
-	"bctl/test/powercut"
+	"bctl/internal/disk/plan"
+	"bctl/internal/lab/powercut"
 )
 
 // stateIn makes undo files go to a directory of the test.

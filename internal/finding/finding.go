@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Package finding is what bctl can find wrong with a device: one table of codes, and the findings that name one
 // at a place. Whoever reads a structure reports to a Sink; how bad a code is stands in the table alone.
 package finding
@@ -8,7 +10,7 @@ import (
 	"slices"
 	"sync"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // Severity says what a finding means for the data. Only Damage makes fsck exit 4.

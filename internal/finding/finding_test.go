@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package finding
 
 import (
@@ -14,7 +16,7 @@ import (
 	"sync"
 	"testing"
 
-	"bctl/internal/ondisk"
+	"bctl/internal/bcache/ondisk"
 )
 
 // letters of the codes, in the order of the table's parts.

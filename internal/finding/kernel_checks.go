@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package finding
 
 // kernelChecks is what the kernel checks itself, with its words: read_super, journal_read_bucket, btree and extents.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package finding
 
 // Table is every row, in the order of fsck's passes.

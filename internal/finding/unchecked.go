@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package finding
 
 // unchecked is what the kernel relies on and never checks.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package lint
 
 import (
@@ -16,33 +18,36 @@ import (
 
 const root = "../.."
 
-// layers are the packages from the bottom up. A package imports those below its layer, and none beside it.
-var layers = [][]string{
-	{"internal/ondisk", "internal/blockdev", "internal/render", "internal/progress", "internal/signature", "internal/plan", "internal/chart"},
+// floors are import paths from the ground up, one floor a row: a package stands on the floor of the longest path that
+// is its own or above it, and imports from floors below its own, and from within its own folder.
+var floors = [][]string{
+	{"internal/bcache/ondisk", "internal/disk", "internal/ui"},
 	{"internal/finding"},
 	{"superblock"},
-	{"prio", "internal/journal", "internal/btree"},
-	{"alloc", "alloc/trace", "inspect"},
-	{"alloc/cachesim", "internal/transaction"},
+	{"prio", "internal/bcache"},
+	{"alloc", "alloc/blktrace", "inspect"},
+	{"internal/change", "alloc/script", "alloc/cachesim"},
 	{"fsck"},
+	{"cmd/bctl/app"},
+	{"cmd/bctl/mkfs", "cmd/bctl/show", "cmd/bctl/check", "cmd/bctl/change", "cmd/bctl/bench", "cmd/bctl/legacy", "cmd/bctl/practice"},
 	{"cmd/bctl"},
 }
 
-// testOnly packages are imported by tests alone; they may import everything. What lies in test/ is one of them.
-var testOnly = []string{"internal/imgtest", "internal/planter", "internal/damages", "internal/lint"}
+// labs are what tests are made with; bctl itself imports none of them.
+const labs = "internal/lab"
 
 // owners says which packages may use a third-party module. One module, one owner: whoever wants to replace it has
 // one place to look at.
 var owners = map[string][]string{
-	"github.com/cheggaaa/pb/v3":         {"internal/progress"},
+	"github.com/cheggaaa/pb/v3":         {"internal/ui/progress"},
 	"github.com/google/uuid":            {"superblock", "cmd/bctl"},
-	"github.com/klauspost/compress":     {"internal/imgtest", "alloc/trace"},
+	"github.com/klauspost/compress":     {"internal/lab/imgtest", "alloc/blktrace"},
 	"github.com/mattn/go-isatty":        {"cmd/bctl"},
-	"github.com/olekukonko/tablewriter": {"internal/render"},
+	"github.com/olekukonko/tablewriter": {"internal/ui/render"},
 	"github.com/urfave/cli/v2":          {"cmd/bctl"},
 	"github.com/xrash/smetrics":         {"cmd/bctl"},
-	"golang.org/x/sys":                  {"internal/blockdev"},
-	"gonum.org/v1/plot":                 {"internal/chart"},
+	"golang.org/x/sys":                  {"internal/disk/blockdev"},
+	"gonum.org/v1/plot":                 {"internal/ui/chart"},
 }
 
 // topLevel is what the root of the repository may hold.
@@ -95,26 +100,41 @@ func packages(t *testing.T) []goPackage {
 	return list
 }
 
-// layerOf is the number of a package's layer; above all for those of tests, -1 for one that has none.
-func layerOf(path string) int {
-	if slices.Contains(testOnly, path) || strings.HasPrefix(path, "test/") {
-		return len(layers)
+// floorOf is the number of a package's floor and the path that gave it; -1 for one that has none.
+func floorOf(path string) (floor int, prefix string) {
+	floor = -1
+	for i, row := range floors {
+		for _, p := range row {
+			if (path == p || strings.HasPrefix(path, p+"/")) && len(p) > len(prefix) {
+				floor, prefix = i, p
+			}
+		}
 	}
-	return slices.IndexFunc(layers, func(l []string) bool { return slices.Contains(l, path) })
+	return floor, prefix
+}
+
+// forTests reports whether a package is imported by tests alone.
+func forTests(path string) bool {
+	return strings.HasPrefix(path, labs+"/") || strings.HasPrefix(path, "test/") || path == "internal/lint" || strings.HasPrefix(path, "testdata/")
 }
 
 func TestImportsGoDown(t *testing.T) {
 	for _, p := range packages(t) {
-		own := layerOf(p.path)
-		if own < 0 {
-			t.Errorf("%s: give it a layer", p.path)
+		if forTests(p.path) {
+			continue
 		}
-		if own < 0 || own == len(layers) {
+		own, room := floorOf(p.path)
+		if own < 0 {
+			t.Errorf("%s: give it a floor", p.path)
 			continue
 		}
 		for _, imp := range p.imports {
 			below, ours := strings.CutPrefix(imp, "bctl/")
-			if ours && layerOf(below) >= own {
+			if !ours || strings.HasPrefix(below, p.path+"/") {
+				continue
+			}
+			floor, other := floorOf(below)
+			if forTests(below) || floor > own || floor == own && (other != room || room == "internal/disk" || room == "internal/ui" || room == "internal/bcache") {
 				t.Errorf("%s imports %s, which is not below it", p.path, below)
 			}
 		}
@@ -174,6 +194,9 @@ func TestCode(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 			return
+		}
+		if !strings.HasPrefix(string(text), "// SPDX-License-Identifier: GPL-2.0-only\n\n") {
+			t.Errorf("%s: no SPDX line", path)
 		}
 		dir := filepath.Dir(path)
 		documented[dir] = documented[dir] || file.Doc != nil

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Package kernel boots a real Linux kernel under QEMU's software emulation and asks it whether bctl is right: what
 // bctl formats, the kernel must register, fill and read; what the kernel leaves behind, after a stop or a crash at
 // any write, bctl must find clean and read as the kernel reads it.

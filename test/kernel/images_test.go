@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package kernel
 
 import (
 	"slices"
 	"testing"
 
-	"bctl/internal/imgtest"
+	"bctl/internal/lab/imgtest"
 )
 
 // TestImages holds bctl against what the kernel said of the images in testdata. It boots nothing.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package kernel
 
 import (
@@ -9,9 +11,9 @@ import (
 	"testing"
 
 	"bctl/inspect"
-	"bctl/internal/blockdev"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
 	"bctl/internal/finding"
-	"bctl/internal/ondisk"
 	"bctl/superblock"
 	"bctl/test/kernel/workload"
 )

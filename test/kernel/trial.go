@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package kernel
 
 import (
@@ -7,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/damages"
-	"bctl/internal/planter"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/planter"
 )
 
 // trialsPerBoot is how many damaged sets a boot gets at most: more disks make it slow. After one that ended early the

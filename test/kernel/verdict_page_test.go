@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package kernel
 
 import (
@@ -8,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/damages"
 	"bctl/internal/finding"
-	"bctl/internal/imgtest"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/imgtest"
 )
 
 const verdictsHead = `# What Linux does with each damage
@@ -45,8 +47,10 @@ func sections() []section {
 	}
 	sound, unsound := soundness()
 	return []section{
-		{title: "No damage", text: "What crashes leave, and what looks odd. bctl finds nothing in it, and the kernel must not complain.\n\n",
-			list: sound, always: true, innocent: true},
+		{
+			title: "No damage", text: "What crashes leave, and what looks odd. bctl finds nothing in it, and the kernel must not complain.\n\n",
+			list: sound, always: true, innocent: true,
+		},
 		{title: "Damage that people meet", list: damages.Tried, always: true},
 		{title: "Just out of bounds", list: unsound},
 		{title: "Every invariant", text: "Each row breaks the invariant it names; some can be broken in several ways.\n\n", list: proved},

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package kernel
 
 import (
 	"testing"
 
-	"bctl/internal/damages"
+	"bctl/internal/lab/damages"
 )
 
 func TestVerdictWords(t *testing.T) {

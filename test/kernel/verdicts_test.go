@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package kernel
 
 import (
@@ -7,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/damages"
 	"bctl/internal/finding"
+	"bctl/internal/lab/damages"
 )
 
 var update = flag.Bool("update", false, "ask the kernels about the damages that docs/kernel-verdicts.md lacks too, and write it anew")

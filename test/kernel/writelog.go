@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package kernel
 
 import (
@@ -8,7 +10,7 @@ import (
 	"io"
 	"os"
 
-	"bctl/internal/planter"
+	"bctl/internal/lab/planter"
 )
 
 // The flags of an entry of a write log.

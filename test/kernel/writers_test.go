@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 package kernel
 
 import (
@@ -5,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"bctl/internal/imgtest"
+	"bctl/internal/lab/imgtest"
 )
 
 // The images that hold data: what writes to them must leave all of it.

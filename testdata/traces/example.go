@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Command example writes the trace that docs/alloc.md works with: a fio iolog (version 3) of a server with a database
 // and a nightly scan. It is the same bytes each time.
 //

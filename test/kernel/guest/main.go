@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Guest runs inside the virtual machine of test/kernel. It does seeded I/O on a device:
 //
 //	guest write DEVICE WORKLOAD    direct writes, in order

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
 // Package workload is seeded I/O whose outcome can be computed without doing it: the guest program writes it to a
 // bcache device under a kernel, and a test writes it to a plain file and compares.
 package workload

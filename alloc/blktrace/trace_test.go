@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package blktrace
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+var update = flag.Bool("update", false, "write the .want files anew")
+
+const golden = "../../testdata/traces"
+
+var goldens = map[string]Format{
+	"fio-v2.log": Fio, "fio-v3.log": Fio, "blkparse.txt": Blkparse, "msr.csv": MSR, "alibaba.csv": Alibaba,
+	"tencent.csv": Tencent, "oracleGeneral.bin": OracleGeneral, "oracleGeneral.bin.zst": OracleGeneral,
+}
+
+// readAll reads with a batch size that is no divisor of anything.
+func readAll(src io.Reader, f Format) (all []Request, got Format, err error) {
+	r, err := NewReader(src, f)
+	if err != nil {
+		return nil, Detect, err
+	}
+	defer r.Close()
+	batch := make([]Request, 3)
+	for {
+		n, err := r.Read(batch)
+		all = append(all, batch[:n]...)
+		if err == io.EOF {
+			return all, r.Format(), nil
+		}
+		if err != nil {
+			return all, r.Format(), err
+		}
+	}
+}
+
+func text(requests []Request) string {
+	var b strings.Builder
+	for _, q := range requests {
+		fmt.Fprintf(&b, "%d %s %d %d %d\n", q.Time, [...]string{"read", "write", "trim"}[q.Op], q.Volume, q.Sector, q.Sectors)
+	}
+	return b.String()
+}
+
+func load(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(golden, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestGolden(t *testing.T) {
+	for name, format := range goldens {
+		b := load(t, name)
+		all, got, err := readAll(bytes.NewReader(b), Detect)
+		if err != nil || got != format {
+			t.Errorf("%s: found to be %v, %v", name, got, err)
+		}
+		path := filepath.Join(golden, strings.TrimSuffix(name, ".zst")+".want")
+		if *update {
+			if err := os.WriteFile(path, []byte(text(all)), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil || text(all) != string(want) {
+			t.Errorf("%s: %v, read\n%swant\n%s", name, err, text(all), want)
+		}
+		// A source that trickles gives the same, and so does a format that is given.
+		slow, _, err := readAll(iotest.OneByteReader(bytes.NewReader(b)), format)
+		if err != nil || !slices.Equal(slow, all) {
+			t.Errorf("%s, byte by byte: %v, %d requests of %d", name, err, len(slow), len(all))
+		}
+	}
+}
+
+// All formats may be compressed, and a last line needs no end; lines may end as on Windows.
+func TestWrappings(t *testing.T) {
+	for name, format := range goldens {
+		b := load(t, name)
+		all, _, err := readAll(bytes.NewReader(b), Detect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var z, g bytes.Buffer
+		zw, err := zstd.NewWriter(&z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gw := gzip.NewWriter(&g)
+		for _, w := range []io.WriteCloser{zw, gw} {
+			if _, err := w.Write(b); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		variants := map[string][]byte{"zstd": z.Bytes(), "gzip": g.Bytes()}
+		if strings.HasSuffix(name, ".zst") {
+			variants = nil // no trace is compressed twice
+		} else if format != OracleGeneral {
+			variants["no last end"] = bytes.TrimSuffix(b, []byte("\n"))
+			variants["CR LF"] = bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n"))
+		}
+		for what, v := range variants {
+			if again, _, err := readAll(bytes.NewReader(v), Detect); err != nil || !slices.Equal(again, all) {
+				t.Errorf("%s, %s: %v, %d requests of %d", name, what, err, len(again), len(all))
+			}
+		}
+	}
+}
+
+// Headers that the published traces come with.
+func TestHeaders(t *testing.T) {
+	for header, name := range map[string]string{
+		"Timestamp,Hostname,DiskNumber,Type,Offset,Size,ResponseTime": "msr.csv",
+		"device_id,opcode,offset,length,timestamp":                    "alibaba.csv",
+		"Timestamp,Offset,Size,IOType,VolumeID":                       "tencent.csv",
+	} {
+		want, _, err := readAll(bytes.NewReader(load(t, name)), Detect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, format, err := readAll(io.MultiReader(strings.NewReader(header+"\n"), bytes.NewReader(load(t, name))), Detect)
+		if err != nil || format != goldens[name] || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v, %d requests of %d", name, format, err, len(got), len(want))
+		}
+	}
+}
+
+// A trace without Q lines is read at D, one without those at C.
+func TestBlkparseActions(t *testing.T) {
+	lines := "8,0 0 1 0.0 1 D W 8 + 8 [x]\n8,0 0 2 0.1 1 C W 8 + 8 [0]\n8,0 0 3 0.2 1 C R 16 + 8 [0]\n"
+	for _, test := range []struct {
+		in   string
+		want int
+	}{
+		{lines, 1}, {strings.ReplaceAll(lines, " D ", " I "), 2}, {strings.ReplaceAll(lines, " D ", " Q "), 1},
+	} {
+		if got, _, err := readAll(strings.NewReader(test.in), Detect); err != nil || len(got) != test.want {
+			t.Errorf("%q: %v, %d requests, want %d", test.in, err, len(got), test.want)
+		}
+	}
+}
+
+// What is wrong is named, with its line or record.
+func TestErrors(t *testing.T) {
+	fio2, fio3 := "fio version 2 iolog\n", "fio version 3 iolog\n"
+	record := load(t, "oracleGeneral.bin")
+	for _, test := range []struct {
+		format Format
+		in     string
+		says   string
+	}{
+		{Detect, fio2 + "a add\na read x 4096\n", `line 3: offset "x": not a number`},
+		{Detect, fio2 + "a read 0\n", "line 2: read: want an offset and a length"},
+		{Detect, fio2 + "a read 0 0\n", "line 2: length 0"},
+		{Detect, fio2 + "a fly 0 1\n", `line 2: action "fly"`},
+		{Detect, fio2 + "a\n", "line 2: too few columns"},
+		{Detect, fio2 + "a wait x\n", `line 2: wait "x"`},
+		{Detect, fio2 + "a read 18446744073709551615 2\n", "line 2: offset 18446744073709551615 and length 2: past"},
+		{Detect, fio2 + "a read 18446744073709551616 2\n", "not a number"},
+		{Detect, fio2 + "a read 0 5000000000\n", "line 2: length of 9765625 sectors"},
+		{Detect, fio3 + "a read 0 4096\n", `line 2: timestamp "a"`},
+		{Detect, fio3 + "1 a wait 5\n", "line 2: wait: there is none in version 3"},
+		{Detect, "fio version 1 iolog\n", "line 1: \"fio version 1 iolog\""},
+		{Blkparse, "8,0 0 1 0.0 1 Q W x + 8 [x]\n", `line 1: offset "x"`},
+		{Blkparse, "8,0 0 1 zero 1 Q W 1 + 8 [x]\n", `line 1: time "zero"`},
+		{Blkparse, "8,0 0 1 0.0 1 Q W 8 8 [x]\n", "line 1: W: want SECTOR + COUNT"},
+		{Blkparse, "rubbish\n", `line 1: "rubbish": want a device`},
+		{Blkparse, "8,0 0 1\n", "line 1: too few columns"},
+		{MSR, "1,a,0,Read,0,4096,1\n1,a,0,Fly,0,4096,1\n", `line 2: type "Fly"`},
+		{MSR, "1,a,0,Read,0\n", "line 1: 5 columns, want 7"},
+		{Alibaba, "1,X,0,4096,1\n", `line 1: opcode "X"`},
+		{Alibaba, "1,R,0,-4096,1\n", `line 1: length "-4096"`},
+		{Tencent, "1,0,8,2,1\n", `line 1: type "2"`},
+		{Tencent, "x,0,8,1,1\n", `line 1: time "x"`},
+		{Detect, "hello\nworld\n", "no known trace format"},
+		{Detect, "", "no known trace format"},
+		{Detect, string(record) + "abc", "no known trace format"},
+		{OracleGeneral, string(record) + "abc", "record 6: cut short"},
+		{OracleGeneral, strings.Repeat("\x00", 24), "record 1: object 0: size 0"},
+		{MSR, strings.Repeat("x", bufBytes+1), "line 1: line too long"},
+	} {
+		_, _, err := readAll(strings.NewReader(test.in), test.format)
+		if err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%.60q: %v, want %s", test.in, err, test.says)
+		}
+	}
+}
+
+// An error of the source is handed on as it is, and a damaged archive is one.
+func TestSourceErrors(t *testing.T) {
+	broken := errors.New("broken")
+	b := load(t, "msr.csv")
+	if _, _, err := readAll(io.MultiReader(bytes.NewReader(b), iotest.ErrReader(broken)), Detect); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	z := bytes.Clone(load(t, "oracleGeneral.bin.zst"))
+	if _, _, err := readAll(bytes.NewReader(z[:len(z)-8]), Detect); err == nil {
+		t.Error("an archive cut short was read")
+	}
+}
+
+// FuzzReader: any bytes give requests within bounds, or an error, as each format and as whatever they look like.
+func FuzzReader(f *testing.F) {
+	for name := range goldens {
+		f.Add(load(f, name))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for format := Detect; format <= OracleGeneral; format++ {
+			all, _, err := readAll(bytes.NewReader(b), format)
+			for _, q := range all {
+				if q.Sectors == 0 || q.Sector+uint64(q.Sectors) > MaxSector || q.Volume >= MaxVolumes || q.Op > Trim {
+					t.Fatalf("%v: %+v", format, q)
+				}
+			}
+			var located *Error
+			if errors.As(err, &located) && (located.Record < 1 || located.Msg == "") {
+				t.Fatalf("%v: %+v", format, located)
+			}
+		}
+	})
+}
+
+// FuzzNumbers holds the hand-made number parsers against each other.
+func FuzzNumbers(f *testing.F) {
+	f.Add("18446744073709551615")
+	f.Add("0.5")
+	f.Fuzz(func(t *testing.T, s string) {
+		n, ok := number([]byte(s))
+		var want uint64
+		if _, err := fmt.Sscanf(s, "%d", &want); ok && (err != nil || want != n) {
+			t.Fatalf("%q: %d, want %d (%v)", s, n, want, err)
+		}
+		if us, err := seconds([]byte(s)); err == nil && us > 1<<63 {
+			t.Fatalf("%q: %d us", s, us)
+		}
+	})
+}
+
+// BenchmarkRead is how fast each format is read.
+func BenchmarkRead(b *testing.B) {
+	for name := range goldens {
+		if strings.HasSuffix(name, ".zst") {
+			continue
+		}
+		b.Run(name, func(b *testing.B) {
+			text := load(b, name)
+			head, body := []byte(nil), text
+			if bytes.HasPrefix(text, fioHeader) {
+				head, body, _ = bytes.Cut(text, []byte("\n"))
+				head = append(bytes.Clone(head), '\n')
+			}
+			if i := bytes.Index(body, []byte("CPU0")); i > 0 {
+				body = body[:i]
+			}
+			long := append(head, bytes.Repeat(body, 1+(4<<20)/len(body))...)
+			batch := make([]Request, 1024)
+			total := 0
+			for b.Loop() {
+				r, err := NewReader(bytes.NewReader(long), goldens[name])
+				if err != nil {
+					b.Fatal(err)
+				}
+				for err == nil {
+					var n int
+					n, err = r.Read(batch)
+					total += n
+				}
+				if err != io.EOF {
+					b.Fatal(err)
+				}
+			}
+			b.SetBytes(int64(len(long)))
+			b.ReportMetric(float64(total)/b.Elapsed().Seconds()/1e6, "M/s")
+		})
+	}
+}

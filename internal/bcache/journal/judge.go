@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package journal
+
+import (
+	"errors"
+
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
+)
+
+func (l *Log) noEntries() {
+	for _, s := range l.stops {
+		if errors.Is(s.err, ondisk.ErrByteOrder) {
+			l.sink(finding.New(finding.SBByteOrder, "journal bucket %d: %v", l.bucket(s.Ring), s.err).In(l.bucket(s.Ring)))
+			break
+		}
+	}
+	l.sink(finding.New(finding.JRNone, "no valid entry in %d journal buckets from bucket %d on", l.g.NJournal, l.g.FirstBucket).In(l.g.FirstBucket))
+}
+
+func (l *Log) newest() Entry { return l.Live[len(l.Live)-1] }
+
+func (l *Log) emit(c finding.Code, e Entry, format string, args ...any) {
+	l.sink(finding.New(c, format, args...).In(l.bucket(e.Ring)).At(l.sector(e)))
+}
+
+// judge reports what is wrong with the ring as a whole, the newest entry's header apart (header.go).
+func (l *Log) judge(chains [][]Entry) {
+	n := l.newest()
+	l.judgeGaps(n)
+	l.judgeLost(n)
+	l.judgeStops(n)
+	l.judgeOrder(chains)
+	l.judgeRing(n)
+	l.judgeHeader(n)
+}
+
+// judgeGaps looks for seqs that the newest entry still needs and the kernel does not find.
+func (l *Log) judgeGaps(n Entry) {
+	if n.LastSeq > n.Seq {
+		return // judgeHeader's
+	}
+	want := n.LastSeq
+	for _, e := range l.Live {
+		if e.Seq > want {
+			code := finding.JRGap
+			if want == n.LastSeq && l.Discard() {
+				code = finding.JRDiscarded
+			}
+			l.emit(code, e, "journal: entries %d-%d are missing, the newest, %d, needs all from %d on", want, e.Seq-1, n.Seq, n.LastSeq)
+		}
+		want = e.Seq + 1
+	}
+}
+
+// Discard reports whether the cache discards journal buckets it has done with. Kernels up to 6.18 then allow for
+// missing oldest entries.
+func (l *Log) Discard() bool { return l.g.Discard }
+
+// judgeLost looks for valid entries above the newest one that the kernel finds.
+func (l *Log) judgeLost(n Entry) {
+	live := map[uint64]Entry{}
+	for _, e := range l.Live {
+		live[e.Seq] = e
+	}
+	for _, e := range l.Entries {
+		found, ok := live[e.Seq]
+		switch {
+		case e.Seq > n.Seq && e.LastSeq > n.Seq+1:
+			l.emit(finding.JRFuture, e, "journal bucket %d, sector %d: entry %d of another life, the newest is %d", l.bucket(e.Ring), e.Offset, e.Seq, n.Seq)
+		case e.Seq > n.Seq:
+			l.emit(finding.JRLost, e, "journal bucket %d, sector %d: entry %d is valid, but the kernel stops at %d", l.bucket(e.Ring), e.Offset, e.Seq, n.Seq)
+		case ok && !e.Behind && found.Csum != e.Csum:
+			l.emit(finding.JRTwice, e, "journal bucket %d, sector %d: entry %d stands also in bucket %d, with other contents",
+				l.bucket(e.Ring), e.Offset, e.Seq, l.bucket(found.Ring))
+		}
+	}
+}
+
+// judgeStops tells a destroyed live entry and a torn newest one from leftovers.
+func (l *Log) judgeStops(n Entry) {
+	live := map[uint64]bool{}
+	for _, e := range l.Live {
+		live[e.Seq] = true
+	}
+	end := n.Offset + l.g.Blocks(n.Bytes)
+	next := (n.Ring + 1) % l.g.NJournal
+	torn := false
+	for _, s := range l.stops {
+		inPlace := s.Ring == n.Ring && s.Offset == end
+		nextBucket := s.Ring == next && s.Offset == 0 && s.Seq == n.Seq+1
+		switch {
+		case errors.Is(s.err, ondisk.ErrByteOrder):
+		case inPlace || nextBucket:
+			torn = true
+			l.emit(finding.JRTorn, s.Entry, "journal bucket %d, sector %d: the entry behind %d, the newest, is torn: %v", l.bucket(s.Ring), s.Offset, n.Seq, s.err)
+		case s.Seq >= n.LastSeq && s.Seq < n.Seq && !live[s.Seq]:
+			l.emit(finding.JRDamaged, s.Entry, "journal bucket %d, sector %d: live entry %d: %v", l.bucket(s.Ring), s.Offset, s.Seq, s.err)
+		}
+	}
+	if !torn {
+		l.tornMagic(n.Ring, end)
+		l.tornMagic(next, 0)
+	}
+}
+
+// tornMagic finds an entry whose magic alone is damaged, where the next one would stand.
+func (l *Log) tornMagic(ring int, off ondisk.Sector) {
+	if off >= l.g.BucketSectors {
+		return
+	}
+	var w window
+	w.reset(l.r, l.start(ring).Bytes(), l.g.BucketSectors.Bytes())
+	b, err := w.at(off.Bytes(), ondisk.MaxJsetBytes)
+	if err != nil || !ondisk.JsetButMagic(b, l.g.SetMagic) {
+		return
+	}
+	j := ondisk.JsetNumbers(b)
+	if j.Seq == l.newest().Seq+1 {
+		l.emit(finding.JRTorn, Entry{Ring: ring, Offset: off}, "journal bucket %d, sector %d: entry %d has a bad magic", l.bucket(ring), off, j.Seq)
+	}
+}
+
+// judgeOrder checks that seqs rise within each bucket until the leftovers of older laps.
+func (l *Log) judgeOrder(chains [][]Entry) {
+	for _, chain := range chains {
+		top, dropped := uint64(0), false
+		for _, e := range chain {
+			if e.Seq > top && dropped {
+				l.emit(finding.JROrder, e, "journal bucket %d, sector %d: entry %d behind leftovers, %d before them", l.bucket(e.Ring), e.Offset, e.Seq, top)
+			}
+			dropped = dropped || e.Seq < top
+			top = max(top, e.Seq)
+		}
+	}
+	for i := 1; i < len(l.Live); i++ {
+		a, b := l.Live[i-1], l.Live[i]
+		if step := (b.Ring - a.Ring + l.g.NJournal) % l.g.NJournal; step > 1 && b.Seq == a.Seq+1 {
+			l.emit(finding.JROrder, b, "journal: entry %d stands %d buckets behind entry %d", b.Seq, step, a.Seq)
+		}
+	}
+}
+
+// judgeRing counts the buckets that hold live entries, and those the kernel can go on to.
+func (l *Log) judgeRing(n Entry) {
+	used := map[int]bool{}
+	for _, e := range l.Live {
+		used[e.Ring] = true
+	}
+	l.NLive = len(used)
+	oldest := l.Live[0]
+	free := l.g.NJournal - 1
+	if oldest.Ring != n.Ring {
+		free = (oldest.Ring - n.Ring - 1 + l.g.NJournal) % l.g.NJournal
+	}
+	switch {
+	case free < 1:
+		l.emit(finding.JRFull, n, "journal: no free bucket between the newest entry (bucket %d) and the oldest live one (bucket %d)", l.bucket(n.Ring), l.bucket(oldest.Ring))
+	case 4*l.NLive > 3*l.g.NJournal:
+		l.emit(finding.JRNearlyFull, n, "journal: %d of %d buckets hold live entries", l.NLive, l.g.NJournal)
+	}
+}

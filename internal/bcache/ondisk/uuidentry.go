@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package ondisk
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// UUIDEntryBytes is the size of a slot of the uuid bucket; of version 0 slots it is 64.
+const UUIDEntryBytes, UUIDEntryV0Bytes = 128, 64
+
+// UUIDEntry is struct uuid_entry: one volume. Its index in the uuid bucket is the inode of the volume's keys.
+type UUIDEntry struct {
+	UUID        UUID
+	Label       [32]byte
+	FirstReg    uint32 // seconds since 1970
+	LastReg     uint32
+	Invalidated uint32
+	Flags       uint32
+	Sectors     uint64 // of a flash-only volume
+	Pad         [UUIDEntryBytes - 72]byte
+}
+
+const uuidFlashOnly field = 0<<8 | 1
+
+// FlashOnly is UUID_FLASH_ONLY: the volume lives in the cache alone.
+func (u *UUIDEntry) FlashOnly() bool { return uuidFlashOnly.get(uint64(u.Flags)) != 0 }
+
+// DecodeUUIDEntry reads a slot. Any UUIDEntryBytes are one. Errors wrap ErrShort.
+func DecodeUUIDEntry(b []byte) (u UUIDEntry, err error) {
+	if _, err := binary.Decode(b, binary.LittleEndian, &u); err != nil {
+		return UUIDEntry{}, fmt.Errorf("uuid entry: %w: %d bytes", ErrShort, len(b))
+	}
+	return u, nil
+}
+
+// Append is DecodeUUIDEntry's inverse.
+func (u *UUIDEntry) Append(b []byte) []byte {
+	b, err := binary.Append(b, binary.LittleEndian, u)
+	if err != nil {
+		panic(err) // only if UUIDEntry stops being of fixed size
+	}
+	return b
+}
+
+// DecodeUUIDEntryV0 reads a struct uuid_entry_v0: no flags, no flash-only volumes. Errors wrap ErrShort.
+func DecodeUUIDEntryV0(b []byte) (u UUIDEntry, err error) {
+	if len(b) < UUIDEntryV0Bytes {
+		return u, fmt.Errorf("uuid entry: %w: %d bytes", ErrShort, len(b))
+	}
+	var wide [UUIDEntryBytes]byte
+	copy(wide[:60], b) // the last word is a pad
+	return DecodeUUIDEntry(wide[:])
+}
+
+// DecodeUUIDs reads the uuid bucket: slots of the form that the journal entry's version says.
+func DecodeUUIDs(b []byte, jsetVersion uint32) []UUIDEntry {
+	size, decode := UUIDEntryBytes, DecodeUUIDEntry
+	if jsetVersion == 0 {
+		size, decode = UUIDEntryV0Bytes, DecodeUUIDEntryV0
+	}
+	n := len(b) / UUIDEntryBytes // c->nr_uuids, in the old form too
+	us := make([]UUIDEntry, 0, n)
+	for i := range n {
+		u, err := decode(b[i*size:])
+		if err != nil {
+			break // cannot be: n slots of either size fit
+		}
+		us = append(us, u)
+	}
+	return us
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package render
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A Column is one field of a row as text. JSON goes by the row's own tags instead.
+type Column[T any] struct {
+	Name string
+	Num  bool           // right-aligned
+	Cell func(T) string // nil only where Raw is set: a column of CSV alone
+	Raw  func(T) string // what CSV gets, where it is not Cell
+}
+
+// A Field is one fact that is not in the rows.
+type Field struct {
+	Key   string // its JSON key; none: for people only
+	Value any    // what JSON gets
+	Name  string // what a table calls it; none: for scripts only
+	Text  string // what a table says; none: Value
+}
+
+// A View is what a command has to show. It knows no formats.
+type View[T any] struct {
+	Head    []Field
+	Key     string              // the rows' JSON key
+	Rows    iter.Seq2[T, error] // nil: there are only fields
+	Columns []Column[T]
+	Tail    func() []Field // asked after the last row; may be nil
+
+	Limit int       // rows that a table shows; 0: DefaultLimit, below 0: all
+	Notes io.Writer // where a table says how many rows it left out; nil: nowhere
+}
+
+// DefaultLimit is for people: nobody reads more rows. Whoever does wants CSV or JSON.
+const DefaultLimit = 1000
+
+// Write shows v on w. It stops at the first row error or write error and returns it; JSON is then cut short, so
+// that no script takes a part for the whole.
+func Write[T any](w io.Writer, f Format, v View[T]) error {
+	b := bufio.NewWriterSize(w, 64<<10)
+	var err error
+	left := 0
+	switch f {
+	case Table:
+		left, err = v.table(b)
+	case JSON:
+		err = v.json(b)
+	case CSV:
+		err = v.csv(b)
+	default:
+		err = fmt.Errorf("unknown format %q", f)
+	}
+	if ferr := b.Flush(); err == nil {
+		err = ferr
+	}
+	if err == nil && left > 0 && v.Notes != nil {
+		fmt.Fprintf(v.Notes, "%d more rows: --limit shows more of them, --format csv or json all\n", left)
+	}
+	return err
+}
+
+// WriteFields shows fields alone.
+func WriteFields(w io.Writer, f Format, fields []Field) error {
+	return Write(w, f, View[struct{}]{Head: fields})
+}
+
+// tail is Tail, if there is one.
+func (v View[T]) tail() []Field {
+	if v.Tail == nil {
+		return nil
+	}
+	return v.Tail()
+}
+
+// raw is the cell as scripts want it.
+func (c Column[T]) raw(row T) string {
+	if c.Raw != nil {
+		return printable(c.Raw(row))
+	}
+	return printable(c.Cell(row))
+}
+
+// text is the field as people read it.
+func (f Field) text() string {
+	if f.Text != "" {
+		return printable(f.Text)
+	}
+	return printable(fmt.Sprint(f.Value))
+}
+
+// printable escapes whatever is not: labels and paths are bytes that anyone may have written.
+func printable(s string) string {
+	clean := true
+	for _, r := range s {
+		clean = clean && unicode.IsPrint(r) && r != utf8.RuneError
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+		s = s[n:]
+	}
+	return b.String()
+}

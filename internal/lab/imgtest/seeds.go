@@ -70,7 +70,9 @@ func Seeds(t testing.TB, kinds ...string) (out []Seed) {
 	return out
 }
 
-func seedFolder(t testing.TB) string { return filepath.Join(Root(t), "internal", "bcache", "ondisk", "testdata") }
+func seedFolder(t testing.TB) string {
+	return filepath.Join(Root(t), "internal", "bcache", "ondisk", "testdata")
+}
 
 func (s Seed) read(t testing.TB) []byte {
 	t.Helper()

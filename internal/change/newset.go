@@ -47,10 +47,7 @@ func registered(s *ondisk.Super, now uint32) {
 	s.Version = max(s.Version, ondisk.VersionCacheUUID)
 	s.Seq++
 	s.LastMount = now
-	s.Keys = uint16(superblock.JournalCount(s.Nbuckets))
-	for i := range int(s.Keys) {
-		s.D[i] = uint64(s.FirstBucket) + uint64(i)
-	}
+	superblock.SetJournal(s)
 	s.SetSync(true)
 	s.Csum = s.Checksum()
 }

@@ -111,6 +111,9 @@ func JsetHasMagic(b []byte, setMagic uint64) bool {
 	return got == want || got == bits.ReverseBytes64(want)
 }
 
+// JsetSetMagic is the set's magic that b, of at least JsetBytes, has if it starts with a jset.
+func JsetSetMagic(b []byte) uint64 { return binary.LittleEndian.Uint64(b[8:]) ^ jsetMagic }
+
 // JsetButMagic reports whether b starts with a jset of which the magic alone is damaged.
 func JsetButMagic(b []byte, setMagic uint64) bool {
 	if len(b) < JsetBytes {

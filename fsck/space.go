@@ -58,7 +58,7 @@ func (c *checker) space() {
 		}
 	}
 	total := uint64(t.Len())
-	need := uint64(g.PrioBuckets() + max(g.NJournal, 8))
+	need := uint64(g.Reserve())
 	if can := marks[inspect.Free] + marks[inspect.Clean]; can < need && c.c.Tree.Intact {
 		c.found.Add(finding.New(finding.SPReserve, "%d buckets are free or clean, the kernel needs %d to start", can, need))
 	}

@@ -24,6 +24,7 @@ import (
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/full"
 	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
 	"bctl/prio"
@@ -187,7 +188,7 @@ func (c *Cache) readUUIDs() {
 		c.o.Sink(finding.New(finding.GNMetadata, "uuid bucket %d: gen %d, the journal's pointer has %d", b, c.Buckets.Gen(b), p.Gen()).In(b))
 	}
 	buf := make([]byte, c.Geo.MetaSectors.Bytes())
-	if n, err := c.r.ReadAt(buf, p.Offset().Bytes()); n < len(buf) {
+	if err := full.ReadAt(c.r, buf, p.Offset().Bytes()); err != nil {
 		c.o.Sink(finding.New(finding.UUUnread, "uuid bucket %d: %v", b, err).In(b))
 		return
 	}

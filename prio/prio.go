@@ -17,6 +17,7 @@ import (
 	"io"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/full"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )
@@ -41,10 +42,7 @@ type Chain struct {
 // Read reads the set in bucket b. Errors wrap those of ondisk.DecodePrioSet, or are r's.
 func Read(r io.ReaderAt, g *superblock.Geometry, b ondisk.Bucket) (*ondisk.PrioSet, error) {
 	buf := make([]byte, g.MetaSectors.Bytes())
-	if n, err := r.ReadAt(buf, g.Start(b).Bytes()); n < len(buf) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	if err := full.ReadAt(r, buf, g.Start(b).Bytes()); err != nil {
 		return nil, err
 	}
 	p, err := ondisk.DecodePrioSet(buf, g.SetMagic)
@@ -91,8 +89,8 @@ type follower struct {
 
 // link reads set i. Without a set the chain ends there.
 func (f *follower) link(i int, b ondisk.Bucket) (Link, *ondisk.PrioSet) {
-	per := f.g.PriosPerBucket()
-	l := Link{Bucket: b, First: ondisk.Bucket(i * per), Count: int(min(uint64(per), uint64(f.g.NBuckets)-uint64(i*per)))}
+	l := Link{Bucket: b}
+	l.First, l.Count = f.g.PrioSpan(i)
 	emit := func(c finding.Code, format string, args ...any) {
 		f.sink(finding.New(c, "prio set %d, bucket %d: %s", i, b, fmt.Sprintf(format, args...)).In(b))
 	}

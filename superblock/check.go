@@ -153,7 +153,7 @@ func (c *checker) cache() {
 	s, bucket := c.s, BucketSectors(c.s)
 	c.check(s.Nbuckets <= math.MaxInt64, ErrTooManyBuckets, "%d", s.Nbuckets)
 	c.check(s.Nbuckets >= 128, ErrFewBuckets, "%d, at least 128", s.Nbuckets)
-	c.check(s.Nbuckets > 512, ErrCacheSmall, "%d buckets, at least 513", s.Nbuckets)
+	c.check(s.Nbuckets >= MinBuckets, ErrCacheSmall, "%d buckets, at least %d", s.Nbuckets, MinBuckets)
 	c.check(bits.OnesCount16(s.BlockSize) == 1, ErrBlockSize, "%d sectors", s.BlockSize)
 	c.check(s.BlockSize <= ondisk.PageSectors, ErrBlockPage, "%d sectors", s.BlockSize)
 	c.check(bits.OnesCount64(uint64(bucket)) == 1, ErrBucketSize, "%d sectors", bucket)

@@ -71,8 +71,8 @@ func FormatCache(o FormatOptions, d Device) (*ondisk.Super, error) {
 	s.SetDiscard(o.Discard)
 	s.SetReplacement(o.Replacement)
 	s.Csum = s.Checksum()
-	if s.Nbuckets < minBuckets { // before Check, which says 128 first
-		return nil, fmt.Errorf("%w: %d buckets, at least %d%s", ErrCacheSmall, s.Nbuckets, minBuckets, smallerBucket(o, d))
+	if s.Nbuckets < MinBuckets { // before Check, which says 128 first
+		return nil, fmt.Errorf("%w: %d buckets, at least %d%s", ErrCacheSmall, s.Nbuckets, MinBuckets, smallerBucket(o, d))
 	}
 	if s.Nbuckets > uint64(maxPtrOffset/bucket) {
 		return nil, fmt.Errorf("%w: %d of %d sectors, a pointer reaches %d sectors", ErrTooManyBuckets, s.Nbuckets, bucket, maxPtrOffset)
@@ -165,13 +165,10 @@ func OldJournal(r io.ReaderAt, s *ondisk.Super) (bool, error) {
 	return false, nil
 }
 
-// minBuckets is what the kernel's allocator needs; make-bcache is content with 128, and the kernel then is not.
-const minBuckets = 513
-
 // smallerBucket is the way out of too few buckets, where there is one.
 func smallerBucket(o FormatOptions, d Device) string {
 	for b := o.BucketSectors / 2; b >= max(ondisk.PageSectors, 2*o.BlockSectors); b /= 2 {
-		if d.Size/b.Bytes() >= minBuckets {
+		if d.Size/b.Bytes() >= MinBuckets {
 			return fmt.Sprintf("; buckets of %d KiB would do", b.Bytes()/1024)
 		}
 	}

@@ -101,6 +101,11 @@ func (g *Geometry) Blocks(bytes int64) ondisk.Sector {
 	return (sectors + g.BlockSectors - 1) / g.BlockSectors * g.BlockSectors
 }
 
+// Pad is b with zeroes up to the end of its last block.
+func (g *Geometry) Pad(b []byte) []byte {
+	return append(b, make([]byte, g.Blocks(int64(len(b))).Bytes()-int64(len(b)))...)
+}
+
 // Contains reports whether a pointer or a chain may name b: not the superblock's buckets, not past the end.
 func (g *Geometry) Contains(b ondisk.Bucket) bool { return b >= g.FirstBucket && b < g.NBuckets }
 
@@ -111,13 +116,26 @@ func (g *Geometry) IsJournal(b ondisk.Bucket) bool {
 
 // PriosPerBucket is prios_per_bucket.
 func (g *Geometry) PriosPerBucket() int {
-	return int((g.MetaSectors.Bytes() - ondisk.PrioSetBytes) / 3)
+	return int((g.MetaSectors.Bytes() - ondisk.PrioSetBytes) / ondisk.PrioEntryBytes)
 }
 
 // PrioBuckets is prio_buckets: how many sets the chain has.
 func (g *Geometry) PrioBuckets() int {
 	per := ondisk.Bucket(g.PriosPerBucket())
 	return int((g.NBuckets + per - 1) / per)
+}
+
+// PrioSpan is which buckets set i of the chain covers: count of them, from first on.
+func (g *Geometry) PrioSpan(i int) (first ondisk.Bucket, count int) {
+	per := ondisk.Bucket(g.PriosPerBucket())
+	first = ondisk.Bucket(i) * per
+	return first, int(min(per, g.NBuckets-first))
+}
+
+// PrioPlace is where b's gen and prio stand: in which set of the chain, and which of its entries.
+func (g *Geometry) PrioPlace(b ondisk.Bucket) (set, entry int) {
+	per := ondisk.Bucket(g.PriosPerBucket())
+	return int(b / per), int(b % per)
 }
 
 // NrUUIDs is c->nr_uuids: how many volumes the uuid bucket has slots for.

@@ -206,3 +206,37 @@ func judge(t *testing.T, s *ondisk.Super, d Device) {
 		t.Fatalf("%+v: its last bucket is nowhere", g)
 	}
 }
+
+// What two kernels reserve, by cache_alloc of 6.1 and of 6.16.
+func TestReserve(t *testing.T) {
+	for _, c := range []struct {
+		buckets             uint64
+		reserve, ofAnyOther int
+	}{
+		{513, 1 + 8, 1 + 32},
+		{2048, 1 + 16, 1 + 32},
+		{4096, 1 + 32, 1 + 32},
+		{1 << 20, 7 + 256, 7 + 256},
+	} {
+		s := &ondisk.Super{BlockSize: 8, BucketSize: 1024, Nbuckets: c.buckets, FirstBucket: 1, Keys: uint16(JournalCount(c.buckets))}
+		g, err := NewGeometry(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g.Reserve() != c.reserve || g.LargestReserve() != c.ofAnyOther {
+			t.Errorf("%d buckets: %d and %d, want %+v", c.buckets, g.Reserve(), g.LargestReserve(), c)
+		}
+		next := ondisk.Bucket(0)
+		for i := range g.PrioBuckets() {
+			first, count := g.PrioSpan(i)
+			set, entry := g.PrioPlace(first + ondisk.Bucket(count) - 1)
+			if first != next || count < 1 || set != i || entry != count-1 {
+				t.Fatalf("%d buckets: set %d covers %d from %d on; its last is entry %d of set %d", c.buckets, i, count, first, entry, set)
+			}
+			next += ondisk.Bucket(count)
+		}
+		if next != g.NBuckets {
+			t.Errorf("the sets cover %d of %d buckets", next, g.NBuckets)
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"io"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/full"
 )
 
 // ErrNotBcache says that a device holds no bcache superblock at all.
@@ -30,8 +31,8 @@ var ErrNotBcache = errors.New("not a bcache device")
 // Errors wrap ErrNotBcache, or are r's.
 func Read(r io.ReaderAt) (*ondisk.Super, error) {
 	b := make([]byte, ondisk.SuperSize)
-	if n, err := r.ReadAt(b, ondisk.SuperOffset); err != nil && !(errors.Is(err, io.EOF) && n == len(b)) {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := full.ReadAt(r, b, ondisk.SuperOffset); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, fmt.Errorf("%w: it ends before byte %d", ErrNotBcache, ondisk.SuperOffset+ondisk.SuperSize)
 		}
 		return nil, fmt.Errorf("superblock: %w", err)

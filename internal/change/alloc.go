@@ -78,7 +78,7 @@ func (t *Tx) reserve() error {
 			}
 		}
 	}
-	if need := t.g.PrioBuckets() + max(t.g.NJournal, 8); unmarked < need {
+	if need := t.g.LargestReserve(); unmarked < need {
 		return fmt.Errorf("%w: %d would be left, the kernel needs %d to start", ErrNoSpace, unmarked, need)
 	}
 	return nil

@@ -3,12 +3,12 @@
 package change
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/plan"
+	"bctl/prio"
 	"bctl/superblock"
 )
 
@@ -24,7 +24,7 @@ func NewSet(s *ondisk.Super, volumes []ondisk.UUIDEntry, now uint32, seq uint64)
 		return nil, err
 	}
 	n := newSet{g: g, next: g.FirstBucket + ondisk.Bucket(g.NJournal), prios: map[ondisk.Bucket]bool{}}
-	if need := g.PrioBuckets() + 2 + g.PrioBuckets() + max(g.NJournal, 8); uint64(n.next)+uint64(need) > uint64(g.NBuckets) {
+	if need := g.PrioBuckets() + 2 + g.LargestReserve(); uint64(n.next)+uint64(need) > uint64(g.NBuckets) {
 		return nil, fmt.Errorf("%w: %d buckets, %d are needed behind the journal", ErrNoSpace, g.NBuckets, need)
 	}
 	chain := n.take(g.PrioBuckets())
@@ -77,7 +77,7 @@ func (n *newSet) put(b ondisk.Bucket, data []byte, what string) {
 func (n *newSet) prioChain(buckets []ondisk.Bucket) error {
 	next := uint64(0)
 	for i := len(buckets) - 1; i >= 0; i-- {
-		b, err := encodePrioSet(&n.g, i, 1, next, func(b ondisk.Bucket) (e ondisk.PrioEntry) {
+		b, err := prio.Encode(&n.g, i, 1, next, func(b ondisk.Bucket) (e ondisk.PrioEntry) {
 			if n.prios[b] {
 				e.Prio = ondisk.BtreePrio
 			}
@@ -120,12 +120,11 @@ func (n *newSet) rootKey(b ondisk.Bucket) ondisk.Bkey {
 func (n *newSet) root(b ondisk.Bucket, seq uint64) error {
 	key := n.rootKey(b)
 	set := ondisk.Bset{BsetHeader: ondisk.BsetHeader{Seq: seq, Version: ondisk.BsetVersion}}
-	set.Seal(n.g.SetMagic, key.Ptr[0])
-	data := set.Append(nil)
-	if again, err := ondisk.DecodeBset(data, n.g.SetMagic, key.Ptr[0]); err != nil || !bytes.Equal(again.Append(nil), data) {
-		return fmt.Errorf("btree root: %w", errors.Join(ErrEncode, err))
+	data, err := set.Sealed(n.g.SetMagic, key.Ptr[0])
+	if err != nil {
+		return fmt.Errorf("btree root: %w", err)
 	}
-	n.put(b, padBlocks(&n.g, data), "btree root")
+	n.put(b, n.g.Pad(data), "btree root")
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/prio"
 )
 
 // RewritePrios plans a fresh prio chain with all gens and prios as they will be. Its buckets are chosen and raised
@@ -29,7 +30,7 @@ func (t *Tx) putChain(buckets []ondisk.Bucket) (seq uint64, err error) {
 	}
 	next := old // behind the last set stands the head of the chain before
 	for i := len(buckets) - 1; i >= 0; i-- {
-		b, err := encodePrioSet(&t.g, i, seq, next, func(b ondisk.Bucket) ondisk.PrioEntry {
+		b, err := prio.Encode(&t.g, i, seq, next, func(b ondisk.Bucket) ondisk.PrioEntry {
 			return ondisk.PrioEntry{Prio: t.Prio(b), Gen: t.Gen(b)}
 		})
 		if err != nil {

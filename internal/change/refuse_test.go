@@ -196,8 +196,8 @@ func TestNoSpace(t *testing.T) {
 		{"none", 0, true},
 		{"fewer than sets", 3, true},
 		{"sets, but no reserve", 4, true},
-		{"one short", m.g.PrioBuckets() + 8 - 1, true},
-		{"enough", m.g.PrioBuckets() + 8, false}, // the old chain's buckets make up for the new one's
+		{"one short", m.g.LargestReserve() - 1, true},
+		{"enough", m.g.LargestReserve(), false}, // the old chain's buckets make up for the new one's
 	} {
 		c, _ := read(t, m.dev)
 		tx, err := Begin(c)
@@ -235,7 +235,7 @@ func TestNoSpaceWithDestroyedSets(t *testing.T) {
 	free := 0
 	for b := range m.g.NBuckets {
 		if tx.free(b) && !slices.Contains(m.chain, b) {
-			if free++; free > m.g.PrioBuckets()+8+1 {
+			if free++; free > m.g.LargestReserve()+1 {
 				tx.taken[b] = true
 			}
 		}

@@ -31,7 +31,7 @@ var (
 	ErrNoJournal   = errors.New("no journal entry to build on")
 	ErrJournalFull = errors.New("journal full: let the kernel register the device once and stop it, which flushes the journal")
 	ErrNoSpace     = errors.New("too few free buckets")
-	ErrEncode      = errors.New("a block does not decode to what was encoded")
+	ErrEncode      = ondisk.ErrEncode
 )
 
 // Tx is a change in the making. Nothing is written: Commit gives the plan.

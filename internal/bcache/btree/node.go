@@ -16,11 +16,11 @@ package btree
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/full"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )
@@ -108,10 +108,7 @@ func (rd *Reader) Read(key ondisk.Bkey, level int) *Node {
 	}
 	rd.buf = rd.buf[:size]
 	n.Keys = rd.buf
-	if got, err := rd.r.ReadAt(rd.buf, key.Ptr[0].Offset().Bytes()); got < len(rd.buf) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	if err := full.ReadAt(rd.r, rd.buf, key.Ptr[0].Offset().Bytes()); err != nil {
 		rd.emit(finding.BTUnread, 0, "%v; keys up to %v are not checked", err, key.Pos())
 		return n
 	}

@@ -21,6 +21,7 @@ import (
 	"sync"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/full"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )
@@ -92,7 +93,7 @@ func Scan(r io.ReaderAt, g *superblock.Geometry, workers int, sink finding.Sink)
 // with the error.
 func (l *Log) Read(e Entry) (*ondisk.Jset, error) {
 	b := make([]byte, e.Bytes)
-	if err := readFull(l.r, b, l.sector(e).Bytes()); err != nil {
+	if err := full.ReadAt(l.r, b, l.sector(e).Bytes()); err != nil {
 		return nil, err
 	}
 	return decode(b, l.g.SetMagic)
@@ -114,17 +115,6 @@ func decode(b []byte, setMagic uint64) (*ondisk.Jset, error) {
 		return j, err
 	}
 	return ondisk.SalvageJset(b), err
-}
-
-func readFull(r io.ReaderAt, b []byte, at int64) error {
-	n, err := r.ReadAt(b, at)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // ringBucket is what one journal bucket holds.
@@ -218,7 +208,7 @@ func (w *window) at(off, n int64) ([]byte, error) {
 			w.buf = make([]byte, min(windowBytes, w.size))
 		}
 		w.from, w.to = off, min(off+windowBytes, w.size)
-		if err := readFull(w.r, w.buf[:w.to-w.from], w.start+off); err != nil {
+		if err := full.ReadAt(w.r, w.buf[:w.to-w.from], w.start+off); err != nil {
 			w.from, w.to = 0, 0
 			return nil, err
 		}

@@ -31,4 +31,5 @@ var (
 	ErrChecksum  = errors.New("bad checksum")
 	ErrBounds    = errors.New("out of bounds")
 	ErrKey       = errors.New("malformed key")
+	ErrEncode    = errors.New("a block does not decode to what was encoded")
 )

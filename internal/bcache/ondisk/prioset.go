@@ -9,7 +9,7 @@ import (
 
 const (
 	PrioSetBytes   = 40 // struct prio_set up to data[]
-	prioEntryBytes = 3  // struct bucket_disk
+	PrioEntryBytes = 3  // struct bucket_disk: prio, gen
 )
 
 // PrioEntry is struct bucket_disk: what the allocator must know of a bucket before it may reuse it.
@@ -57,8 +57,8 @@ func SalvagePrioSet(b []byte) *PrioSet {
 		Version: le.Uint32(b[24:]), Pad: le.Uint32(b[28:]), NextBucket: le.Uint64(b[32:]),
 	}
 	rest := b[PrioSetBytes:]
-	p.Data = make([]PrioEntry, 0, len(rest)/prioEntryBytes)
-	for ; len(rest) >= prioEntryBytes; rest = rest[prioEntryBytes:] {
+	p.Data = make([]PrioEntry, 0, len(rest)/PrioEntryBytes)
+	for ; len(rest) >= PrioEntryBytes; rest = rest[PrioEntryBytes:] {
 		p.Data = append(p.Data, PrioEntry{Prio: le.Uint16(rest), Gen: rest[2]})
 	}
 	p.Tail = append([]byte(nil), rest...)

@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"bctl/internal/disk/full"
 )
 
 // Device is what a plan is carried out on.
@@ -77,8 +79,8 @@ func (p *Plan) Run(dev Device) error {
 
 func read(r io.ReaderAt, g Region) ([]byte, error) {
 	b := make([]byte, g.Bytes)
-	if n, err := r.ReadAt(b, g.Off); n < len(b) {
-		return nil, errors.Join(io.ErrUnexpectedEOF, err)
+	if err := full.ReadAt(r, b, g.Off); err != nil {
+		return nil, err
 	}
 	return b, nil
 }

@@ -48,8 +48,8 @@ func (c *Cache) EditPrio(i int, change func(*ondisk.PrioSet)) {
 // EditBucket changes the prio and the gen that the chain has for bucket b.
 func (c *Cache) EditBucket(b ondisk.Bucket, change func(*ondisk.PrioEntry)) {
 	c.tb.Helper()
-	per := c.Geo.PriosPerBucket()
-	c.EditPrio(int(b)/per, func(p *ondisk.PrioSet) { change(&p.Data[int(b)%per]) })
+	set, entry := c.Geo.PrioPlace(b)
+	c.EditPrio(set, func(p *ondisk.PrioSet) { change(&p.Data[entry]) })
 }
 
 // SetGen sets the gen that the chain has for bucket b.

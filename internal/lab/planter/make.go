@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/prio"
 	"bctl/superblock"
 )
 
@@ -49,14 +50,16 @@ func Make(tb testing.TB, p Plan) *Cache {
 
 	j := &ondisk.Jset{Seq: 1, Version: 1, LastSeq: 1}
 	j.PrioBucket[0] = uint64(next)
-	per := c.Geo.PriosPerBucket()
 	for i := range c.Geo.PrioBuckets() {
-		set := &ondisk.PrioSet{Seq: 1, Data: make([]ondisk.PrioEntry, per), Tail: make([]byte, int(c.Geo.MetaSectors.Bytes())-ondisk.PrioSetBytes-3*per)}
-		b := take()
-		if i < c.Geo.PrioBuckets()-1 {
-			set.NextBucket = uint64(next)
+		b, behind := take(), uint64(next)
+		if i == c.Geo.PrioBuckets()-1 {
+			behind = 0
 		}
-		c.PutPrioSet(b, set)
+		set, err := prio.Encode(&c.Geo, i, 1, behind, func(ondisk.Bucket) ondisk.PrioEntry { return ondisk.PrioEntry{} })
+		if err != nil {
+			tb.Fatal(err)
+		}
+		c.PutBucket(b, set)
 	}
 	meta := func(size ondisk.Sector) (k ondisk.Bkey) {
 		k = ondisk.MakeKey(ondisk.MaxInode, ondisk.MaxKeyOffset, size)

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package plan
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+)
+
+// An overlay reads as a copy of the device that was written to.
+func TestOverlay(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for round := range 300 {
+		model := make([]byte, 2000)
+		for i := range model {
+			model[i] = byte(rng.Uint32())
+		}
+		o := NewOverlay(bytes.NewReader(bytes.Clone(model)))
+		for range rng.IntN(30) {
+			off := rng.IntN(len(model))
+			data := bytes.Repeat([]byte{byte(rng.Uint32())}, 1+rng.IntN(min(300, len(model)-off)))
+			o.Put(Write{Off: int64(off), Data: data})
+			copy(model[off:], data)
+		}
+		for range 50 {
+			off := rng.IntN(len(model) + 10)
+			want, got := make([]byte, rng.IntN(400)), make([]byte, 400)
+			n, werr := bytes.NewReader(model).ReadAt(want, int64(off))
+			k, err := o.ReadAt(got[:len(want)], int64(off))
+			if n != k || !bytes.Equal(got[:k], want[:n]) || (err == nil) != (werr == nil || n == len(want)) {
+				t.Fatalf("round %d: %d bytes at %d: %d, %v; want %d, %v", round, len(want), off, k, err, n, werr)
+			}
+		}
+		for i, w := range o.over[:max(0, len(o.over)-1)] {
+			if w.end() > o.over[i+1].Off {
+				t.Fatalf("round %d: writes %d and the next overlap", round, i)
+			}
+		}
+	}
+}
+
+type broken struct{ io.ReaderAt }
+
+func (broken) ReadAt([]byte, int64) (int, error) { return 0, errIO }
+
+// What is written over a place that cannot be read can be read.
+func TestOverlayOverBroken(t *testing.T) {
+	o := (&Plan{Steps: [][]Write{{{Off: 512, Data: []byte("abcd")}}}}).Overlay(broken{})
+	b := make([]byte, 4)
+	if n, err := o.ReadAt(b, 512); n != 4 || err != nil || string(b) != "abcd" {
+		t.Errorf("%d, %v, %q", n, err, b)
+	}
+	if n, err := o.ReadAt(b, 514); n != 2 || !errors.Is(err, errIO) {
+		t.Errorf("%d, %v", n, err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )
@@ -103,7 +104,7 @@ func (c *checker) judgeAttached(b *backing, emit func(finding.Code, string, ...a
 		emit(finding.BDStranger, "attached to set %v, the cache's is %v", b.super.SetUUID, c.super.SetUUID)
 	}
 	if v == nil {
-		if !attached && c.freeSlots() == 0 {
+		if !attached && c.c.UUIDs.Count(uuids.Empty) == 0 {
 			emit(finding.BDNoRoom, "not attached, and no slot is free")
 		}
 		return
@@ -126,13 +127,4 @@ func (c *checker) volumeOf(u ondisk.UUID) *inspect.Volume {
 		}
 	}
 	return nil
-}
-
-func (c *checker) freeSlots() (n int) {
-	for i := range c.c.UUIDs {
-		if c.c.Slot(uint32(i)) == inspect.SlotEmpty {
-			n++
-		}
-	}
-	return n
 }

@@ -7,6 +7,7 @@ import (
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )
@@ -16,22 +17,17 @@ func (c *checker) uuids() {
 	if c.c.UUIDs == nil {
 		return
 	}
-	first, free := map[ondisk.UUID]int{}, 0
+	first := map[ondisk.UUID]int{}
 	for i := range c.c.UUIDs {
 		u := &c.c.UUIDs[i]
-		switch c.c.Slot(uint32(i)) {
-		case inspect.SlotEmpty:
-			free++
-		case inspect.SlotValid:
-			if j, ok := first[u.UUID]; ok {
-				c.slot(i, finding.UUDuplicate, "uuid %v stands also in slot %d", u.UUID, j)
-			} else {
-				first[u.UUID] = i
-			}
+		if j, ok := first[u.UUID]; ok && uuids.StateOf(u) == uuids.Valid {
+			c.slot(i, finding.UUDuplicate, "uuid %v stands also in slot %d", u.UUID, j)
+		} else if !ok {
+			first[u.UUID] = i
 		}
 		c.judgeSlot(i, u)
 	}
-	if n := len(c.c.UUIDs); 10*free < n {
+	if n, free := len(c.c.UUIDs), c.c.UUIDs.Count(uuids.Empty); 10*free < n {
 		c.found.Add(finding.New(finding.UUFewSlots, "uuid bucket: %d of %d slots are free", free, n))
 	}
 	for _, v := range c.c.Volumes {
@@ -44,14 +40,14 @@ func (c *checker) slot(i int, code finding.Code, format string, args ...any) {
 }
 
 func (c *checker) judgeSlot(i int, u *ondisk.UUIDEntry) {
-	state := c.c.Slot(uint32(i))
-	if (state == inspect.SlotInvalid) != (u.Invalidated != 0) {
+	state := uuids.StateOf(u)
+	if (state == uuids.Invalid) != (u.Invalidated != 0) {
 		c.slot(i, finding.UUInvalid, "uuid %v, invalidated at %d", u.UUID, u.Invalidated)
 	}
 	rest := *u
 	rest.UUID, rest.Invalidated = ondisk.UUID{}, 0
 	switch {
-	case state == inspect.SlotEmpty && rest != (ondisk.UUIDEntry{}):
+	case state == uuids.Empty && rest != (ondisk.UUIDEntry{}):
 		c.slot(i, finding.UUSuspect, "no uuid, but other fields are set")
 	case u.Pad != [len(u.Pad)]byte{}:
 		c.slot(i, finding.UUSuspect, "unused bytes are set")
@@ -59,12 +55,12 @@ func (c *checker) judgeSlot(i int, u *ondisk.UUIDEntry) {
 		c.slot(i, finding.UUSuspect, "unknown flags %#x", u.Flags)
 	case !superblock.PrintableLabel(u.Label):
 		c.slot(i, finding.UUSuspect, "its label is no text: %q", u.Label[:])
-	case state == inspect.SlotValid && u.FirstReg == 0:
+	case state == uuids.Valid && u.FirstReg == 0:
 		c.slot(i, finding.UUSuspect, "it was never registered")
-	case state == inspect.SlotValid && distance(u.UUID, ondisk.InvalidUUID) <= 8:
+	case state == uuids.Valid && distance(u.UUID, ondisk.InvalidUUID) <= 8:
 		c.slot(i, finding.UUSuspect, "uuid %v is nearly the mark of an invalidated slot", u.UUID)
 	}
-	if state == inspect.SlotValid && u.FlashOnly() != (u.Sectors > 0) {
+	if state == uuids.Valid && u.FlashOnly() != (u.Sectors > 0) {
 		c.slot(i, finding.UUFlash, "flash-only %v, %d sectors", u.FlashOnly(), u.Sectors)
 	}
 	if u.LastReg < u.FirstReg || c.o.Now > 0 && int64(u.LastReg) > c.o.Now+86400 {
@@ -82,8 +78,8 @@ func distance(a, b ondisk.UUID) (n int) {
 
 // judgeVolume checks that a slot leads to the volume's data.
 func (c *checker) judgeVolume(v *inspect.Volume) {
-	state := c.c.Slot(v.Inode)
-	if v.Extents+v.Stale == 0 || state == inspect.SlotValid {
+	state := c.c.UUIDs.State(v.Inode)
+	if v.Extents+v.Stale == 0 || state == uuids.Valid {
 		return
 	}
 	emit := func(code finding.Code, format string, args ...any) {
@@ -92,9 +88,9 @@ func (c *checker) judgeVolume(v *inspect.Volume) {
 	switch {
 	case int(v.Inode) >= len(c.c.UUIDs):
 		emit(finding.UUInode, "%d sectors, %d of them dirty; there are %d slots", v.LiveSectors, v.DirtySectors, len(c.c.UUIDs))
-	case state == inspect.SlotInvalid && v.DirtySectors > 0 && v.Slot.Sectors > 0:
+	case state == uuids.Invalid && v.DirtySectors > 0 && v.Slot.Sectors > 0:
 		emit(finding.UUDestroyed, "%d dirty sectors of a flash-only volume that was destroyed", v.DirtySectors)
-	case state == inspect.SlotInvalid && v.DirtySectors > 0:
+	case state == uuids.Invalid && v.DirtySectors > 0:
 		if b := c.writtenBack(v); b != nil {
 			emit(finding.UUWrittenBack, "%d dirty sectors of a detached backing device, all of which are on %s", v.DirtySectors, b.Name)
 			return

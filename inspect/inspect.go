@@ -24,7 +24,7 @@ import (
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
-	"bctl/internal/disk/full"
+	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
 	"bctl/prio"
@@ -49,7 +49,7 @@ type Cache struct {
 	Geo     superblock.Geometry
 	Journal *journal.Log // nil on a cache that was never registered
 	Chain   prio.Chain
-	UUIDs   []ondisk.UUIDEntry // nil where they could not be read
+	UUIDs   uuids.Table // nil where they could not be read
 	Tree    Tree
 	Buckets *Buckets
 	Volumes []*Volume // by inode
@@ -187,12 +187,10 @@ func (c *Cache) readUUIDs() {
 	if stale := ondisk.GenAfter(c.Buckets.Gen(b), p.Gen()); stale > 0 && c.Buckets.GenKnown(b) {
 		c.o.Sink(finding.New(finding.GNMetadata, "uuid bucket %d: gen %d, the journal's pointer has %d", b, c.Buckets.Gen(b), p.Gen()).In(b))
 	}
-	buf := make([]byte, c.Geo.MetaSectors.Bytes())
-	if err := full.ReadAt(c.r, buf, p.Offset().Bytes()); err != nil {
+	var err error
+	if c.UUIDs, err = uuids.Read(c.r, &c.Geo, p.Offset(), c.Journal.Newest.Version); err != nil {
 		c.o.Sink(finding.New(finding.UUUnread, "uuid bucket %d: %v", b, err).In(b))
-		return
 	}
-	c.UUIDs = ondisk.DecodeUUIDs(buf, c.Journal.Newest.Version)
 }
 
 // overlay is the keys of the live journal entries, resolved among themselves.

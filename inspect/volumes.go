@@ -5,32 +5,9 @@ package inspect
 import (
 	"slices"
 
-	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 	"bctl/superblock"
 )
-
-// SlotState is what a uuid slot says of its volume.
-type SlotState uint8
-
-const (
-	SlotEmpty SlotState = iota // never used
-	SlotValid
-	SlotInvalid // detached or destroyed: never used again
-)
-
-// Slot classifies slot i of the uuid bucket, which may be beyond it.
-func (c *Cache) Slot(i uint32) SlotState {
-	if int(i) >= len(c.UUIDs) {
-		return SlotEmpty
-	}
-	switch u := &c.UUIDs[i]; {
-	case u.UUID.IsZero():
-		return SlotEmpty
-	case u.UUID == ondisk.InvalidUUID:
-		return SlotInvalid
-	}
-	return SlotValid
-}
 
 // volumes joins the workers' counts with the slots.
 func (c *Cache) volumes(tallies []tally) {
@@ -39,7 +16,7 @@ func (c *Cache) volumes(tallies []tally) {
 		v, ok := all[inode]
 		if !ok {
 			v = &Volume{Inode: inode}
-			if int(inode) < len(c.UUIDs) && c.Slot(inode) != SlotEmpty {
+			if int(inode) < len(c.UUIDs) && c.UUIDs.State(inode) != uuids.Empty {
 				v.Slot = &c.UUIDs[inode]
 			}
 			all[inode] = v
@@ -47,7 +24,7 @@ func (c *Cache) volumes(tallies []tally) {
 		return v
 	}
 	for i := range c.UUIDs {
-		if c.Slot(uint32(i)) == SlotValid {
+		if c.UUIDs.State(uint32(i)) == uuids.Valid {
 			get(uint32(i))
 		}
 	}

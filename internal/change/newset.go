@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 	"bctl/internal/disk/plan"
 	"bctl/prio"
 	"bctl/superblock"
@@ -16,7 +17,8 @@ import (
 // would make at the first registration: prio chain, uuid bucket with the given volumes in its first slots, an empty
 // root, and the first journal entry. They stand in the first buckets behind the journal, with gens of 0. The caller
 // writes s last, when the plan is carried out: until then the device is none of bcache's. now is in seconds since
-// 1970; seq is the root's random, non-zero sequence number. Errors: ErrEncode, ErrNoSpace, those of NewGeometry.
+// 1970; seq is the root's random, non-zero sequence number. Errors: ErrEncode, ErrNoSpace,
+// uuids.ErrTooMany, those of NewGeometry.
 func NewSet(s *ondisk.Super, volumes []ondisk.UUIDEntry, now uint32, seq uint64) (*plan.Plan, error) {
 	registered(s, now)
 	g, err := superblock.NewGeometry(s)
@@ -28,13 +30,13 @@ func NewSet(s *ondisk.Super, volumes []ondisk.UUIDEntry, now uint32, seq uint64)
 		return nil, fmt.Errorf("%w: %d buckets, %d are needed behind the journal", ErrNoSpace, g.NBuckets, need)
 	}
 	chain := n.take(g.PrioBuckets())
-	uuids, root := n.take(1)[0], n.take(1)[0]
-	if err := errors.Join(n.prioChain(chain), n.uuids(uuids, volumes), n.root(root, seq)); err != nil {
+	slots, root := n.take(1)[0], n.take(1)[0]
+	if err := errors.Join(n.prioChain(chain), n.uuids(slots, volumes), n.root(root, seq)); err != nil {
 		return nil, err
 	}
 	p := new(plan.Plan)
 	p.Then(n.puts...)
-	entry, err := n.journal(chain[0], uuids, root)
+	entry, err := n.journal(chain[0], slots, root)
 	if err != nil {
 		return nil, err
 	}
@@ -93,14 +95,11 @@ func (n *newSet) prioChain(buckets []ondisk.Bucket) error {
 }
 
 func (n *newSet) uuids(b ondisk.Bucket, volumes []ondisk.UUIDEntry) error {
-	if len(volumes) > n.g.NrUUIDs() {
-		return fmt.Errorf("%w: %d volumes, there are %d slots", ErrNoSpace, len(volumes), n.g.NrUUIDs())
+	data, err := uuids.Table(volumes).Encode(&n.g)
+	if err != nil {
+		return err
 	}
-	data := make([]byte, 0, n.g.MetaSectors.Bytes())
-	for i := range volumes {
-		data = volumes[i].Append(data)
-	}
-	n.put(b, data[:cap(data)], "uuids")
+	n.put(b, data, "uuids")
 	return nil
 }
 

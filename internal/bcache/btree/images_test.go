@@ -10,6 +10,7 @@ import (
 
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
 	"bctl/internal/lab/imgtest"
 	"bctl/prio"
@@ -71,12 +72,12 @@ func everyJset(t *testing.T, f *os.File, g *superblock.Geometry) {
 	if oldest, n := l.Live[0], l.Newest; oldest.Seq != n.LastSeq || len(l.Live) != int(n.Seq-n.LastSeq+1) {
 		t.Errorf("%s: live %v, newest %d from %d on", f.Name(), l.Live, n.Seq, n.LastSeq)
 	}
-	uuids := make([]byte, g.MetaSectors.Bytes())
+	raw := make([]byte, g.MetaSectors.Bytes())
 	at := l.Newest.UUIDBucket.Ptr[0].Offset()
-	if _, err := f.ReadAt(uuids, at.Bytes()); err != nil {
+	if _, err := f.ReadAt(raw, at.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	us := ondisk.DecodeUUIDs(uuids, l.Newest.Version)
+	us := uuids.Decode(raw, l.Newest.Version)
 	var out []byte
 	for _, u := range us {
 		out = u.Append(out)

@@ -255,23 +255,3 @@ func FuzzDecodeUUIDEntry(f *testing.F) {
 		}
 	})
 }
-
-func FuzzDecodeUUIDs(f *testing.F) {
-	for _, s := range imgtest.Seeds(f, "uuid") {
-		f.Add(s.Data[:4096], uint32(1))
-		f.Add(s.Data[:1024], uint32(0))
-	}
-	f.Fuzz(func(t *testing.T, b []byte, version uint32) {
-		us := DecodeUUIDs(b, version)
-		if len(us) != len(b)/UUIDEntryBytes {
-			t.Fatalf("%d slots in %d bytes", len(us), len(b))
-		}
-		for i, u := range us {
-			if version != 0 {
-				equal(t, u.Append(nil), b[i*UUIDEntryBytes:][:UUIDEntryBytes])
-			} else {
-				equal(t, u.Append(nil)[:60], b[i*UUIDEntryV0Bytes:][:60])
-			}
-		}
-	})
-}

@@ -5,7 +5,6 @@ package ondisk
 import (
 	"bytes"
 	"errors"
-	"strings"
 	"testing"
 
 	"bctl/internal/lab/imgtest"
@@ -64,7 +63,11 @@ func TestKernelMade(t *testing.T) {
 	}
 	for _, s := range imgtest.Seeds(t, "uuid") {
 		var out []byte
-		for _, u := range DecodeUUIDs(s.Data, 1) {
+		for b := s.Data; len(b) > 0; b = b[UUIDEntryBytes:] {
+			u, err := DecodeUUIDEntry(b)
+			if err != nil {
+				t.Fatal(err)
+			}
 			out = u.Append(out)
 		}
 		same(t, s, out)
@@ -107,32 +110,6 @@ func TestSealAsTheKernel(t *testing.T) {
 		b.Seal(s.SetMagic(t), Ptr(s.Parent))
 		same(t, s, b.Append(nil))
 	}
-}
-
-// The volumes of two-backing-flash, as the kernel registered them.
-func TestVolumesOfAnImage(t *testing.T) {
-	for _, s := range imgtest.Seeds(t, "uuid") {
-		if s.Image != "two-backing-flash" {
-			continue
-		}
-		us := DecodeUUIDs(s.Data, 1)
-		if len(us) != len(s.Data)/UUIDEntryBytes {
-			t.Fatalf("%d slots", len(us))
-		}
-		for i, want := range []struct {
-			used, flash bool
-			label       string
-		}{{true, false, "home"}, {true, false, ""}, {true, true, ""}, {}} {
-			u := us[i]
-			label, _, _ := strings.Cut(string(u.Label[:]), "\n") // of whoever wrote it into sysfs; the kernel kept more
-			label = strings.TrimRight(label, "\x00")
-			if u.UUID.IsZero() == want.used || u.FlashOnly() != want.flash || (u.Sectors != 0) != want.flash || label != want.label {
-				t.Errorf("slot %d: %v %q, flags %#x, %d sectors", i, u.UUID, label, u.Flags, u.Sectors)
-			}
-		}
-		return
-	}
-	t.Fatal("no uuid bucket of two-backing-flash")
 }
 
 // Every single-bit error in what a checksum covers is refused, and nothing comes back with the error.
@@ -241,26 +218,5 @@ func TestJsetButMagic(t *testing.T) {
 		if JsetButMagic(b, m) || JsetButMagic(b[:JsetBytes-1], m) {
 			t.Errorf("%v: recognised with more damage", s)
 		}
-	}
-}
-
-// Slots of the old form: half the size, the same count.
-func TestOldUUIDs(t *testing.T) {
-	b := make([]byte, 8*UUIDEntryBytes)
-	for i := range 16 {
-		b[i*UUIDEntryV0Bytes] = byte(i + 1)
-		b[i*UUIDEntryV0Bytes+60] = 0xff // the pad
-	}
-	us := DecodeUUIDs(b, 0)
-	if len(us) != 8 {
-		t.Fatalf("%d slots, want 8", len(us))
-	}
-	for i, u := range us {
-		if u.UUID[0] != byte(i+1) || u.Flags != 0 || u.Sectors != 0 {
-			t.Errorf("slot %d: %+v", i, u)
-		}
-	}
-	if us := DecodeUUIDs(b[:UUIDEntryBytes-1], 1); len(us) != 0 {
-		t.Errorf("%d slots in less than one", len(us))
 	}
 }

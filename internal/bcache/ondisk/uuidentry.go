@@ -53,21 +53,3 @@ func DecodeUUIDEntryV0(b []byte) (u UUIDEntry, err error) {
 	copy(wide[:60], b) // the last word is a pad
 	return DecodeUUIDEntry(wide[:])
 }
-
-// DecodeUUIDs reads the uuid bucket: slots of the form that the journal entry's version says.
-func DecodeUUIDs(b []byte, jsetVersion uint32) []UUIDEntry {
-	size, decode := UUIDEntryBytes, DecodeUUIDEntry
-	if jsetVersion == 0 {
-		size, decode = UUIDEntryV0Bytes, DecodeUUIDEntryV0
-	}
-	n := len(b) / UUIDEntryBytes // c->nr_uuids, in the old form too
-	us := make([]UUIDEntry, 0, n)
-	for i := range n {
-		u, err := decode(b[i*size:])
-		if err != nil {
-			break // cannot be: n slots of either size fit
-		}
-		us = append(us, u)
-	}
-	return us
-}

@@ -7,7 +7,7 @@ SBINDIR ?= /usr/sbin
 NAMES = bcache-super-show make-bcache mkfs.bcache fsck.bcache
 FUZZTIME ?= 30s
 
-.PHONY: build check test kernel-test kernel-verdicts fuzz docs install install-names clean
+.PHONY: build check test kernel-test kernel-verdicts arm64-test fuzz docs install install-names clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bctl ./cmd/bctl
@@ -23,6 +23,11 @@ kernel-test:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 busybox-static xz-utils >/dev/null
 	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 25m ./test/kernel/
+
+# What is written for arm64 alone, the checksum's assembly, under emulation. As root, for apt-get alone.
+arm64-test:
+	command -v qemu-aarch64-static >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-user-static >/dev/null; }
+	GOARCH=arm64 $(GO) test -exec qemu-aarch64-static -run 'Crc64' ./internal/bcache/ondisk/
 
 # docs/kernel-verdicts.md, from every damage and both kernels: twenty minutes.
 kernel-verdicts:

@@ -47,7 +47,7 @@ var owners = map[string][]string{
 	"github.com/olekukonko/tablewriter": {"internal/ui/render"},
 	"github.com/urfave/cli/v2":          {"cmd/bctl"},
 	"github.com/xrash/smetrics":         {"cmd/bctl"},
-	"golang.org/x/sys":                  {"internal/disk/blockdev"},
+	"golang.org/x/sys":                  {"internal/disk/blockdev", "internal/bcache/ondisk"},
 	"gonum.org/v1/plot":                 {"internal/ui/chart"},
 }
 

@@ -7,13 +7,15 @@ import "encoding/binary"
 // crcTables[i][b] is what byte b contributes i bytes before the end of a step.
 var crcTables = makeCrcTables()
 
+// crcPoly is the polynomial without its highest power, 64.
+const crcPoly = 0x42F0E1EBA9EA3693
+
 func makeCrcTables() (t [16][256]uint64) {
-	const poly = 0x42F0E1EBA9EA3693
 	for b := range uint64(256) {
 		crc := b << 56
 		for range 8 {
 			if crc>>63 != 0 {
-				crc = crc<<1 ^ poly
+				crc = crc<<1 ^ crcPoly
 			} else {
 				crc <<= 1
 			}
@@ -28,9 +30,21 @@ func makeCrcTables() (t [16][256]uint64) {
 	return t
 }
 
-// crcUpdate is crc64_be: polynomial 0x42F0E1EBA9EA3693, most significant bit first, sixteen bytes a step, the rest by
-// eight and by one.
+// crcUpdate is crc64_be: polynomial 0x42F0E1EBA9EA3693, most significant bit first.
 func crcUpdate(crc uint64, b []byte) uint64 {
+	for i := range crcFast {
+		if f := &crcFast[i]; len(b) >= f.least {
+			n := len(b) &^ 15
+			crc = f.fold(crc, &b[0], n, &crcFoldBy)
+			b = b[n:]
+			break
+		}
+	}
+	return crcSliced(crc, b)
+}
+
+// crcSliced is crcUpdate by table: sixteen bytes a step, the rest by eight and by one.
+func crcSliced(crc uint64, b []byte) uint64 {
 	t := &crcTables
 	for len(b) >= 16 {
 		crc ^= binary.BigEndian.Uint64(b)

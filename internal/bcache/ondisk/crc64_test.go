@@ -4,6 +4,7 @@ package ondisk
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -24,21 +25,73 @@ func slowCrc(crc uint64, b []byte) uint64 {
 	return crc
 }
 
+// crcWays are all ways to compute the checksum that this processor has, by name; "as used" chooses among them.
+func crcWays() map[string]func(uint64, []byte) uint64 {
+	ways := map[string]func(uint64, []byte) uint64{"as used": crcUpdate, "sliced": crcSliced}
+	for _, f := range crcFast {
+		ways[f.name] = func(crc uint64, b []byte) uint64 {
+			if n := len(b) &^ 15; n >= f.least {
+				crc = f.fold(crc, &b[0], n, &crcFoldBy)
+				b = b[n:]
+			}
+			return crcSliced(crc, b)
+		}
+	}
+	return ways
+}
+
+// Every way, every length to beyond a block, every alignment to a cache line.
 func TestCrc64Model(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
-	buf := make([]byte, 300)
+	buf := make([]byte, 4096+64)
 	for i := range buf {
 		buf[i] = byte(rnd.Uint32())
 	}
-	for n := range 100 {
-		for from := range 9 { // every alignment
-			b, seed := buf[from:from+n], rnd.Uint64()
-			if got, want := Crc64(b), ^slowCrc(^uint64(0), b); got != want {
-				t.Fatalf("%d bytes from %d: %#x, want %#x", n, from, got, want)
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for name, update := range crcWays() {
+		t.Run(name, func(t *testing.T) {
+			for from := 0; from < 64; from += step {
+				seed := rnd.Uint64()
+				want := seed
+				for n := 0; n <= 4096; n++ {
+					if n > 0 {
+						want = slowCrc(want, buf[from+n-1:from+n])
+					}
+					if got := update(seed, buf[from:from+n]); got != want {
+						t.Fatalf("%d bytes from %d, seed %#x: %#x, want %#x", n, from, seed, got, want)
+					}
+				}
 			}
-			if got, want := Crc64Seeded(seed, b), ^slowCrc(seed, b); got != want {
-				t.Fatalf("%d bytes from %d, seed %#x: %#x, want %#x", n, from, seed, got, want)
+		})
+	}
+}
+
+func FuzzCrc64(f *testing.F) {
+	for _, s := range imgtest.Seeds(f, "bset") {
+		f.Add(s.Parent, s.Data)
+	}
+	ways := crcWays()
+	f.Fuzz(func(t *testing.T, seed uint64, b []byte) {
+		want := slowCrc(seed, b)
+		for name, update := range ways {
+			if got := update(seed, b); got != want {
+				t.Errorf("%s, %d bytes, seed %#x: %#x, want %#x", name, len(b), seed, got, want)
 			}
+		}
+	})
+}
+
+// What the assembly folds with is the division's, done otherwise: x^n modulo P is the checksum of a one with n-64
+// zeros behind it.
+func TestCrc64Powers(t *testing.T) {
+	for n := 64; n <= 4096; n += 8 {
+		one := make([]byte, (n-64)/8+1)
+		one[0] = 1
+		if got, want := crcPower(n), slowCrc(0, one); got != want {
+			t.Errorf("x^%d: %#x, want %#x", n, got, want)
 		}
 	}
 }
@@ -80,16 +133,18 @@ func TestCrc64KernelMade(t *testing.T) {
 }
 
 func BenchmarkCrc64(b *testing.B) {
-	for _, n := range []int{240, 4096, 128 << 10} {
-		b.Run(map[int]string{240: "jset", 4096: "block", 128 << 10: "bucket"}[n], func(b *testing.B) {
-			buf := make([]byte, n)
-			for i := range buf {
-				buf[i] = byte(i * 7)
-			}
-			b.SetBytes(int64(n))
-			for b.Loop() {
-				Crc64(buf)
-			}
-		})
+	for name, update := range crcWays() {
+		for _, n := range []int{240, 1 << 10, 4 << 10, 128 << 10} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				buf := make([]byte, n)
+				for i := range buf {
+					buf[i] = byte(i * 7)
+				}
+				b.SetBytes(int64(n))
+				for b.Loop() {
+					update(0, buf)
+				}
+			})
+		}
 	}
 }

@@ -15,8 +15,6 @@ import (
 // burstBits is how long a run of damaged bits may be. It costs a factor of two in certainty a bit.
 const burstBits = 16
 
-const crcPoly = 0x42F0E1EBA9EA3693
-
 // A Burst is a run of damaged bits: Mask, as big-endian 24 bits from byte Off on, xored over what was written.
 type Burst struct {
 	Off  int // into the bytes that the checksum covers; -8 and above, below 0: into the checksum itself

@@ -17,7 +17,7 @@ func (r *Reader) columns(line []byte, want int, header string) (f []([]byte), ok
 		return nil, false, fmt.Errorf("%d columns, want %d", n, want)
 	}
 	f = r.state.fields[:n]
-	if r.record == 1 && isWord(f[0], header) {
+	if isWord(f[0], header) { // also of a file that another was appended to
 		return nil, false, nil
 	}
 	return f, true, nil

@@ -9,8 +9,6 @@ import (
 	"math"
 )
 
-var fioHeader = []byte("fio version ")
-
 // choose sets the reader up for its format, by how the trace begins if none was given.
 func (r *Reader) choose(begin []byte) error {
 	if r.format == Detect {
@@ -21,7 +19,7 @@ func (r *Reader) choose(begin []byte) error {
 		r.parse = (*Reader).parseFio
 	case Blkparse:
 		r.parse = (*Reader).parseBlkparse
-		r.state.action = blkAction(begin)
+		r.blkPeek(begin, blkPeekLines)
 	case MSR:
 		r.parse = (*Reader).parseMSR
 	case Alibaba:
@@ -29,7 +27,7 @@ func (r *Reader) choose(begin []byte) error {
 	case Tencent:
 		r.parse = (*Reader).parseTencent
 	case OracleGeneral:
-		r.unit = "record"
+		r.decode, r.size, r.unit = (*Reader).decodeOracle, oracleBytes, "record"
 	default:
 		return fmt.Errorf("%w: it begins with %q", ErrFormat, begin[:min(len(begin), 60)])
 	}
@@ -47,10 +45,10 @@ func detect(begin []byte, whole bool) Format {
 		}
 		return Detect
 	}
-	// The first line may be a header, so the second counts too.
-	for range 2 {
+	// The first line may be a header, so the second counts too. Before blkparse's events may stand what it says.
+	for i := range 16 {
 		line, rest, _ := bytes.Cut(begin, []byte{'\n'})
-		if f := detectLine(bytes.TrimSuffix(line, []byte{'\r'})); f != Detect {
+		if f := detectLine(bytes.TrimSuffix(line, []byte{'\r'})); f == Blkparse || f != Detect && i < 2 {
 			return f
 		}
 		begin = rest
@@ -92,13 +90,14 @@ func isText(b []byte) bool {
 	return true
 }
 
-// isOracle looks whether whole records with plausible times and next accesses stand there.
+// isOracle looks whether records with plausible times and next accesses stand there. A last one cut short is believed
+// where there are others.
 func isOracle(begin []byte, whole bool) bool {
-	if len(begin) < objectBytes || whole && len(begin)%objectBytes != 0 && len(begin) < peekBytes {
+	if len(begin) < oracleBytes || whole && len(begin)%oracleBytes != 0 && len(begin) < 2*oracleBytes {
 		return false
 	}
 	last := uint32(0)
-	for ; len(begin) >= objectBytes; begin = begin[objectBytes:] {
+	for ; len(begin) >= oracleBytes; begin = begin[oracleBytes:] {
 		time, next := binary.LittleEndian.Uint32(begin), int64(binary.LittleEndian.Uint64(begin[16:]))
 		if time < last || next < -2 && next != math.MinInt64 || next == 0 {
 			return false

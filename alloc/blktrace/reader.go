@@ -4,124 +4,124 @@ package blktrace
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 const (
 	peekBytes = 64 << 10  // what detection looks at
 	bufBytes  = 256 << 10 // the longest line there may be
+	pageBytes = 4096      // what a writer that is killed has written a multiple of
 )
 
-// A Reader hands out the requests of a trace in order. Close frees what it holds; the source stays open.
+// A Reader hands out the requests of a trace in order. Close frees what it holds; a source given to NewReader stays
+// open.
 type Reader struct {
-	src    io.Reader
-	close  func()
-	format Format
+	sources []Source
+	source  int // how many of them have been begun
+	src     io.Reader
+	close   func()
+	asked   Format
+	format  Format
 
 	buf      []byte
 	from, to int   // what is read and not used
 	err      error // of src
+	read     int64 // bytes, uncompressed
 	record   int64 // the number of the last one, from 1
 	unit     string
 
-	parse func(r *Reader, line []byte) (Request, bool, error) // nil: oracleGeneral
-	vols  volumes
-	now   uint64 // us: the time of formats that tell only differences
-	first uint64 // the first record's time
-	state lineState
+	parse  func(r *Reader, line []byte) (Request, bool, error) // of formats of lines
+	decode func(r *Reader, b []byte, q *Request) (bool, error) // of formats of records
+	size   int                                                 // of a record
+
+	vols    volumes
+	skipped skips
+	flushes bool
+	state   lineState
+	clock   clock
 }
 
 // lineState is what a parser knows of the lines before.
 type lineState struct {
 	fields  [16][]byte
-	begun   bool // the first request has been seen
-	version byte // of fio's format
-	action  byte // blkparse: Q, D or C, the one this trace has
-	over    bool // blkparse: only the summary follows
+	version byte   // of fio's format
+	headers int    // fio: how many there were
+	waits   uint64 // us: fio 2 tells only differences
+	blk     blkState
+}
+
+// A clock makes the times of all sources one time.
+type clock struct {
+	running bool
+	first   uint64 // us: the first record's time since the last restart
+	base    uint64 // us: what was the time then
+	last    uint64 // us: the latest that was handed out
 }
 
 // NewReader reads a trace of format f from src, compressed or not. Errors: ErrFormat, those of src.
 func NewReader(src io.Reader, f Format) (*Reader, error) {
-	r := &Reader{close: func() {}, format: f, buf: make([]byte, bufBytes), unit: "line"}
-	if err := r.uncompress(src); err != nil {
-		return nil, err
-	}
-	for r.to < peekBytes && r.err == nil {
-		r.fill()
-	}
-	if r.err != nil && r.err != io.EOF {
-		r.close()
-		return nil, r.err
-	}
-	if err := r.choose(r.buf[:r.to]); err != nil {
-		r.close()
-		return nil, err
-	}
-	return r, nil
+	return Join(f, Source{Open: func() (io.ReadCloser, error) { return io.NopCloser(src), nil }})
 }
 
-// uncompress puts a decoder in front of src where it needs one.
-func (r *Reader) uncompress(src io.Reader) error {
-	var magic [4]byte
-	n, err := io.ReadFull(src, magic[:])
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return err
-	}
-	r.src = io.MultiReader(bytes.NewReader(magic[:n]), src)
-	switch {
-	case magic == [4]byte{0x28, 0xb5, 0x2f, 0xfd}:
-		d, err := zstd.NewReader(r.src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(1<<27))
-		if err != nil {
-			return err
-		}
-		r.src, r.close = d, d.Close
-	case magic[0] == 0x1f && magic[1] == 0x8b:
-		d, err := gzip.NewReader(r.src)
-		if err != nil {
-			return err
-		}
-		r.src = d
-	}
-	return nil
-}
-
-// Format is the format, found out or given.
+// Format is the format of the source at hand, found out or given.
 func (r *Reader) Format() Format { return r.format }
 
-// Close frees the decoder.
-func (r *Reader) Close() { r.close() }
+// KeepFlushes makes Read hand out flushes too, as requests of no sectors. It is called before the first Read.
+func (r *Reader) KeepFlushes() { r.flushes = true }
 
-// fill reads more behind what is there.
-func (r *Reader) fill() {
-	if r.from > 0 {
-		copy(r.buf, r.buf[r.from:r.to])
-		r.from, r.to = 0, r.to-r.from
-	}
-	n, err := r.src.Read(r.buf[r.to:])
-	r.to += n
-	r.err = err
+// Tasks reports whether the trace tells who asked: each process, or that there was one.
+func (r *Reader) Tasks() bool { return r.format == Blkparse || r.format == Fio }
+
+// Close frees the decoder, and closes what Open of a Source opened.
+func (r *Reader) Close() {
+	r.close()
+	r.close = func() {}
+	r.source = len(r.sources)
 }
 
 // Read fills batch, and says how many it could. At the end of the trace that is 0 and io.EOF. An *Error says which
 // record is wrong; the requests before it are handed out first.
 func (r *Reader) Read(batch []Request) (n int, err error) {
-	if r.parse == nil {
-		return r.readObjects(batch)
-	}
 	for n < len(batch) {
-		line, err := r.line()
+		var got int
+		if r.parse == nil {
+			got, err = r.readRecords(batch[n:])
+		} else {
+			got, err = r.readLines(batch[n:])
+		}
+		if n += got; err == nil {
+			return n, nil
+		}
+		if err != io.EOF {
+			return n, r.named(err)
+		}
+		if n > 0 && r.source == len(r.sources) {
+			return n, nil // the next call says that it ends
+		}
+		if err = r.nextSource(); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// readLines is Read for formats of lines, in one source.
+func (r *Reader) readLines(batch []Request) (n int, err error) {
+	for n < len(batch) {
+		line, whole, err := r.line()
 		if err != nil {
 			return n, r.at(err)
 		}
 		q, ok, err := r.parse(r, line)
-		if err != nil {
+		switch {
+		case err == errEmpty:
+			r.skip(empty)
+		case !whole && (err != nil || ok && r.format == Fio && r.read%pageBytes == 0):
+			r.skip(cutShort) // fio's last line may look whole and lack digits
+		case err != nil:
 			return n, r.at(err)
-		}
-		if ok {
+		case ok:
 			batch[n] = q
 			n++
 		}
@@ -138,25 +138,27 @@ func (r *Reader) at(err error) error {
 	return &Error{r.record, r.unit, err.Error()}
 }
 
-// line is the next line without its end.
-func (r *Reader) line() ([]byte, error) {
-	r.record++
+// line is the next line without its end, and whether it has one.
+func (r *Reader) line() (line []byte, whole bool, err error) {
 	for scanned := 0; ; {
 		if i := bytes.IndexByte(r.buf[r.from+scanned:r.to], '\n'); i >= 0 {
 			line := r.buf[r.from : r.from+scanned+i]
 			r.from += scanned + i + 1
-			return bytes.TrimSuffix(line, []byte{'\r'}), nil
+			r.record++
+			return bytes.TrimSuffix(line, []byte{'\r'}), true, nil
 		}
 		scanned = r.to - r.from
 		switch {
 		case r.err == io.EOF && scanned > 0:
 			line := r.buf[r.from:r.to]
 			r.from = r.to
-			return line, nil
+			r.record++
+			return line, false, nil
 		case r.err != nil:
-			return nil, r.err
+			return nil, false, r.err
 		case scanned == len(r.buf):
-			return nil, errors.New("line too long")
+			r.record++
+			return nil, false, errors.New("line too long")
 		}
 		r.fill()
 	}
@@ -165,11 +167,17 @@ func (r *Reader) line() ([]byte, error) {
 // since is a time that counts from the first one, so that no format's epoch matters. Records out of order are not
 // before the first.
 func (r *Reader) since(us uint64) uint64 {
-	if !r.state.begun {
-		r.state.begun, r.first = true, us
+	c := &r.clock
+	if !c.running {
+		c.running, c.first, c.base = true, us, c.last
 	}
-	if us < r.first {
-		return 0
+	now := c.base
+	if us > c.first {
+		now += us - c.first
 	}
-	return us - r.first
+	c.last = max(c.last, now)
+	return now
 }
+
+// restart says that times begin anew: what follows goes on at the latest time there was.
+func (r *Reader) restart() { r.clock.running = false }

@@ -51,7 +51,16 @@ func readAll(src io.Reader, f Format) (all []Request, got Format, err error) {
 func text(requests []Request) string {
 	var b strings.Builder
 	for _, q := range requests {
-		fmt.Fprintf(&b, "%d %s %d %d %d\n", q.Time, [...]string{"read", "write", "trim"}[q.Op], q.Volume, q.Sector, q.Sectors)
+		fmt.Fprintf(&b, "%d %s %d %d %d", q.Time, [...]string{"read", "write", "trim", "flush"}[q.Op], q.Volume, q.Sector, q.Sectors)
+		if q.Task != 0 {
+			fmt.Fprintf(&b, " task %d", q.Task)
+		}
+		for i, name := range []string{"readahead", "meta", "sync", "fua", "preflush"} {
+			if q.Flags>>i&1 != 0 {
+				b.WriteString(" " + name)
+			}
+		}
+		b.WriteByte('\n')
 	}
 	return b.String()
 }
@@ -171,7 +180,6 @@ func TestErrors(t *testing.T) {
 	}{
 		{Detect, fio2 + "a add\na read x 4096\n", `line 3: offset "x": not a number`},
 		{Detect, fio2 + "a read 0\n", "line 2: read: want an offset and a length"},
-		{Detect, fio2 + "a read 0 0\n", "line 2: length 0"},
 		{Detect, fio2 + "a fly 0 1\n", `line 2: action "fly"`},
 		{Detect, fio2 + "a\n", "line 2: too few columns"},
 		{Detect, fio2 + "a wait x\n", `line 2: wait "x"`},
@@ -194,9 +202,7 @@ func TestErrors(t *testing.T) {
 		{Tencent, "x,0,8,1,1\n", `line 1: time "x"`},
 		{Detect, "hello\nworld\n", "no known trace format"},
 		{Detect, "", "no known trace format"},
-		{Detect, string(record) + "abc", "no known trace format"},
-		{OracleGeneral, string(record) + "abc", "record 6: cut short"},
-		{OracleGeneral, strings.Repeat("\x00", 24), "record 1: object 0: size 0"},
+		{Detect, string(record[:24]) + "abc", "no known trace format"},
 		{MSR, strings.Repeat("x", bufBytes+1), "line 1: line too long"},
 	} {
 		_, _, err := readAll(strings.NewReader(test.in), test.format)
@@ -228,7 +234,7 @@ func FuzzReader(f *testing.F) {
 		for format := Detect; format <= OracleGeneral; format++ {
 			all, _, err := readAll(bytes.NewReader(b), format)
 			for _, q := range all {
-				if q.Sectors == 0 || q.Sector+uint64(q.Sectors) > MaxSector || q.Volume >= MaxVolumes || q.Op > Trim {
+				if q.Sectors == 0 && q.Op != Flush || q.Sector+uint64(q.Sectors) > MaxSector || q.Volume >= MaxVolumes || q.Op > Flush {
 					t.Fatalf("%v: %+v", format, q)
 				}
 			}

@@ -12,23 +12,6 @@ import (
 	"bctl/superblock"
 )
 
-// backingCodes says which finding a fault of a backing device's superblock is.
-var backingCodes = []faultCode{
-	{superblock.ErrDataOffset, finding.BDStripes},
-	{superblock.ErrDataPastEnd, finding.BDStripes},
-	{superblock.ErrCacheMode, finding.BDState},
-	{superblock.ErrAttachedNoSet, finding.BDState},
-	{superblock.ErrLabel, finding.BDFields},
-	{superblock.ErrLeftovers, finding.BDFields},
-	{superblock.ErrMountTime, finding.BDFields},
-	{superblock.ErrOffset, finding.BDSuper},
-	{superblock.ErrMagic, finding.BDSuper},
-	{superblock.ErrChecksum, finding.BDSuper},
-	{superblock.ErrUUID, finding.BDSuper},
-	{superblock.ErrBlockLogical, finding.BDSuper},
-	{superblock.ErrBlockSize, finding.BDSuper},
-}
-
 type backing struct {
 	Device
 	super *ondisk.Super
@@ -54,8 +37,8 @@ func (c *checker) backingAlone() {
 }
 
 func (c *checker) judgeBackingSuper(b *backing, name string) {
-	for _, err := range superblock.Check(b.super, b.limits(c.o.Now)) {
-		f := finding.New(codeOf(backingCodes, err), "backing superblock: %v", err)
+	for _, fault := range superblock.Check(b.super, b.limits(c.o.Now)) {
+		f := finding.New(fault.Code, "backing superblock: %v", fault)
 		f.Device = name
 		c.found.Add(f.At(ondisk.SuperSector))
 	}

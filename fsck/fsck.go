@@ -20,7 +20,6 @@ package fsck
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -119,19 +118,4 @@ func (c *checker) volumeEnds() map[ondisk.UUID]ondisk.Sector {
 		ends[b.super.UUID] = ondisk.Sector(b.Size / ondisk.SectorBytes)
 	}
 	return ends
-}
-
-// codeOf finds the code of a superblock's fault.
-func codeOf(table []faultCode, err error) finding.Code {
-	for _, row := range table {
-		if errors.Is(err, row.err) {
-			return row.code
-		}
-	}
-	panic("no code for " + err.Error()) // a test holds the table against superblock's errors
-}
-
-type faultCode struct {
-	err  error
-	code finding.Code
 }

@@ -9,55 +9,13 @@ import (
 	"bctl/superblock"
 )
 
-// cacheCodes says which finding a fault of a cache's superblock is.
-var cacheCodes = []faultCode{
-	{superblock.ErrOffset, finding.SBOffset},
-	{superblock.ErrMagic, finding.SBMagic},
-	{superblock.ErrChecksum, finding.SBChecksum},
-	{superblock.ErrUUID, finding.SBUUID},
-	{superblock.ErrBlockLogical, finding.SBBlockLogical},
-	{superblock.ErrVersion, finding.SBVersion},
-	{superblock.ErrCompat, finding.SBFeatures},
-	{superblock.ErrROCompat, finding.SBFeatures},
-	{superblock.ErrIncompat, finding.SBFeatures},
-	{superblock.ErrJournalCount, finding.SBJournalBuckets},
-	{superblock.ErrJournalOrder, finding.SBJournalBuckets},
-	{superblock.ErrJournalEnd, finding.SBJournalEnd},
-	{superblock.ErrTooManyBuckets, finding.SBNBuckets},
-	{superblock.ErrFewBuckets, finding.SBNBuckets},
-	{superblock.ErrCacheSmall, finding.SBNBuckets},
-	{superblock.ErrBlockSize, finding.SBBlock},
-	{superblock.ErrBlockPage, finding.SBBlock},
-	{superblock.ErrBucketSize, finding.SBBucket},
-	{superblock.ErrBucketPage, finding.SBBucket},
-	{superblock.ErrBucketLog, finding.SBBucket},
-	{superblock.ErrBucketBlocks, finding.SBBucketBlocks},
-	{superblock.ErrDeviceSmall, finding.SBDeviceSmall},
-	{superblock.ErrSetUUID, finding.SBSetUUID},
-	{superblock.ErrNrInSet, finding.SBNrInSet},
-	{superblock.ErrFirstBucket, finding.SBFirstBucket},
-	{superblock.ErrReplacement, finding.SBReplacement},
-	{superblock.ErrManyCaches, finding.SBManyCaches},
-	{superblock.ErrObsolete, finding.SBObsolete},
-	{superblock.ErrJournalOdd, finding.SBJournalOdd},
-	{superblock.ErrFirstOdd, finding.SBFirstOdd},
-	{superblock.ErrGrown, finding.SBGrown},
-	{superblock.ErrLeftovers, finding.SBLeftovers},
-	{superblock.ErrOldUUIDs, finding.SBOldUUIDs},
-	{superblock.ErrLargePages, finding.SBPages},
-	{superblock.ErrDiscardSet, finding.SBDiscard},
-	{superblock.ErrLabel, finding.SBLabel},
-	{superblock.ErrMountTime, finding.SBLabel},
-	{superblock.ErrSeqZero, finding.SBLabel},
-}
-
 func (d *Device) limits(now int64) superblock.Device {
 	return superblock.Device{Size: d.Size, LogicalBlock: d.LogicalBlock, Now: now}
 }
 
 func (c *checker) superblock() {
-	for _, err := range superblock.Check(c.super, c.dev.limits(c.o.Now)) {
-		c.found.Add(finding.New(codeOf(cacheCodes, err), "superblock: %v", err).At(ondisk.SuperSector))
+	for _, f := range superblock.Check(c.super, c.dev.limits(c.o.Now)) {
+		c.found.Add(finding.New(f.Code, "superblock: %v", f).At(ondisk.SuperSector))
 	}
 	end := int64(c.super.FirstBucket) * superblock.BucketSectors(c.super).Bytes()
 	c.signatures(&c.dev, finding.SBSignature, end, "")

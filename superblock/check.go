@@ -3,67 +3,86 @@
 package superblock
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/bits"
 	"strings"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
 )
+
+// A Rule is what a superblock must not break: the kernel's words for it, and the findings that its breach is on a cache
+// and on a backing device; empty where the kind of device cannot break it.
+type Rule struct {
+	text           string
+	Cache, Backing finding.Code
+}
+
+func (r *Rule) Error() string { return r.text }
+
+// A Fault is a rule that a superblock breaks. It wraps the rule.
+type Fault struct {
+	*Rule
+	Code   finding.Code
+	Detail string
+}
+
+func (f Fault) Error() string { return f.text + ": " + f.Detail }
+func (f Fault) Unwrap() error { return f.Rule }
 
 // What the kernel refuses a superblock for, in its words and its order (read_super, read_super_common, cache_alloc).
 var (
-	ErrOffset         = errors.New("not a bcache superblock (bad offset)")
-	ErrMagic          = errors.New("not a bcache superblock (bad magic)")
-	ErrChecksum       = errors.New("bad checksum")
-	ErrUUID           = errors.New("bad UUID")
-	ErrBlockLogical   = errors.New("superblock block size smaller than device block size")
-	ErrVersion        = errors.New("unsupported superblock version")
-	ErrCompat         = errors.New("unsupported compatible feature found")
-	ErrROCompat       = errors.New("unsupported read-only compatible feature found")
-	ErrIncompat       = errors.New("unsupported incompatible feature found")
-	ErrDataOffset     = errors.New("bad data offset")
-	ErrJournalCount   = errors.New("too many journal buckets")
-	ErrTooManyBuckets = errors.New("too many buckets")
-	ErrFewBuckets     = errors.New("not enough buckets")
-	ErrBlockSize      = errors.New("bad block size (not power of 2)")
-	ErrBlockPage      = errors.New("bad block size (larger than page size)")
-	ErrBucketSize     = errors.New("bad bucket size (not power of 2)")
-	ErrBucketPage     = errors.New("bad bucket size (smaller than page size)")
-	ErrDeviceSmall    = errors.New("invalid superblock: device too small")
-	ErrSetUUID        = errors.New("bad UUID of the set")
-	ErrNrInSet        = errors.New("bad cache device number in set")
-	ErrJournalOrder   = errors.New("journal buckets not sequential")
-	ErrJournalEnd     = errors.New("journal buckets past the last bucket")
-	ErrFirstBucket    = errors.New("first bucket comes before end of super")
-	ErrBucketLog      = errors.New("bucket size overflows")
-	ErrCacheSmall     = errors.New("cache device is too small")
+	ErrOffset         = &Rule{"not a bcache superblock (bad offset)", finding.SBOffset, finding.BDSuper}
+	ErrMagic          = &Rule{"not a bcache superblock (bad magic)", finding.SBMagic, finding.BDSuper}
+	ErrChecksum       = &Rule{"bad checksum", finding.SBChecksum, finding.BDSuper}
+	ErrUUID           = &Rule{"bad UUID", finding.SBUUID, finding.BDSuper}
+	ErrBlockLogical   = &Rule{"superblock block size smaller than device block size", finding.SBBlockLogical, finding.BDSuper}
+	ErrVersion        = &Rule{"unsupported superblock version", finding.SBVersion, ""}
+	ErrCompat         = &Rule{"unsupported compatible feature found", finding.SBFeatures, ""}
+	ErrROCompat       = &Rule{"unsupported read-only compatible feature found", finding.SBFeatures, ""}
+	ErrIncompat       = &Rule{"unsupported incompatible feature found", finding.SBFeatures, ""}
+	ErrDataOffset     = &Rule{"bad data offset", "", finding.BDStripes}
+	ErrJournalCount   = &Rule{"too many journal buckets", finding.SBJournalBuckets, ""}
+	ErrTooManyBuckets = &Rule{"too many buckets", finding.SBNBuckets, ""}
+	ErrFewBuckets     = &Rule{"not enough buckets", finding.SBNBuckets, ""}
+	ErrBlockSize      = &Rule{"bad block size (not power of 2)", finding.SBBlock, finding.BDSuper}
+	ErrBlockPage      = &Rule{"bad block size (larger than page size)", finding.SBBlock, ""}
+	ErrBucketSize     = &Rule{"bad bucket size (not power of 2)", finding.SBBucket, ""}
+	ErrBucketPage     = &Rule{"bad bucket size (smaller than page size)", finding.SBBucket, ""}
+	ErrDeviceSmall    = &Rule{"invalid superblock: device too small", finding.SBDeviceSmall, ""}
+	ErrSetUUID        = &Rule{"bad UUID of the set", finding.SBSetUUID, ""}
+	ErrNrInSet        = &Rule{"bad cache device number in set", finding.SBNrInSet, ""}
+	ErrJournalOrder   = &Rule{"journal buckets not sequential", finding.SBJournalBuckets, ""}
+	ErrJournalEnd     = &Rule{"journal buckets past the last bucket", finding.SBJournalEnd, ""}
+	ErrFirstBucket    = &Rule{"first bucket comes before end of super", finding.SBFirstBucket, ""}
+	ErrBucketLog      = &Rule{"bucket size overflows", finding.SBBucket, ""}
+	ErrCacheSmall     = &Rule{"cache device is too small", finding.SBNBuckets, ""}
 )
 
 // What the kernel lets pass and then trips over.
 var (
-	ErrReplacement   = errors.New("unknown replacement policy")
-	ErrBucketBlocks  = errors.New("bucket of fewer than two blocks")
-	ErrManyCaches    = errors.New("set of several caches")
-	ErrCacheMode     = errors.New("unknown cache mode")
-	ErrDataPastEnd   = errors.New("data offset past the end of the device")
-	ErrAttachedNoSet = errors.New("state says attached, but there is no set uuid")
+	ErrReplacement   = &Rule{"unknown replacement policy", finding.SBReplacement, ""}
+	ErrBucketBlocks  = &Rule{"bucket of fewer than two blocks", finding.SBBucketBlocks, ""}
+	ErrManyCaches    = &Rule{"set of several caches", finding.SBManyCaches, ""}
+	ErrCacheMode     = &Rule{"unknown cache mode", "", finding.BDState}
+	ErrDataPastEnd   = &Rule{"data offset past the end of the device", "", finding.BDStripes}
+	ErrAttachedNoSet = &Rule{"state says attached, but there is no set uuid", "", finding.BDState}
 )
 
 // What a healthy device does not have, though nothing breaks.
 var (
-	ErrObsolete   = errors.New("obsolete large bucket layout")
-	ErrJournalOdd = errors.New("unusual count of journal buckets")
-	ErrFirstOdd   = errors.New("unusual first bucket")
-	ErrGrown      = errors.New("unused space behind the last bucket")
-	ErrLeftovers  = errors.New("unused fields are not zero")
-	ErrOldUUIDs   = errors.New("registered, but still version 0")
-	ErrLargePages = errors.New("not usable on machines with 64 KiB pages")
-	ErrDiscardSet = errors.New("discard is enabled")
-	ErrLabel      = errors.New("label is not printable text")
-	ErrMountTime  = errors.New("last mount time is in the future")
-	ErrSeqZero    = errors.New("written by the kernel, but its sequence number is 0")
+	ErrObsolete   = &Rule{"obsolete large bucket layout", finding.SBObsolete, ""}
+	ErrJournalOdd = &Rule{"unusual count of journal buckets", finding.SBJournalOdd, ""}
+	ErrFirstOdd   = &Rule{"unusual first bucket", finding.SBFirstOdd, ""}
+	ErrGrown      = &Rule{"unused space behind the last bucket", finding.SBGrown, ""}
+	ErrLeftovers  = &Rule{"unused fields are not zero", finding.SBLeftovers, finding.BDFields}
+	ErrOldUUIDs   = &Rule{"registered, but still version 0", finding.SBOldUUIDs, ""}
+	ErrLargePages = &Rule{"not usable on machines with 64 KiB pages", finding.SBPages, ""}
+	ErrDiscardSet = &Rule{"discard is enabled", finding.SBDiscard, ""}
+	ErrLabel      = &Rule{"label is not printable text", finding.SBLabel, finding.BDFields}
+	ErrMountTime  = &Rule{"last mount time is in the future", finding.SBLabel, finding.BDFields}
+	ErrSeqZero    = &Rule{"written by the kernel, but its sequence number is 0", finding.SBLabel, ""}
 )
 
 // Device is what a superblock is held against: 0 where it is not known.
@@ -73,8 +92,8 @@ type Device struct {
 	Now          int64 // seconds since 1970
 }
 
-// Check judges s, all of it: every returned error wraps exactly one of the errors above.
-func Check(s *ondisk.Super, d Device) (faults []error) {
+// Check judges s, all of it: every fault breaks exactly one of the rules above.
+func Check(s *ondisk.Super, d Device) (faults []Fault) {
 	c := checker{s: s, d: d}
 	c.common()
 	switch {
@@ -94,16 +113,20 @@ func Check(s *ondisk.Super, d Device) (faults []error) {
 type checker struct {
 	s      *ondisk.Super
 	d      Device
-	faults []error
+	faults []Fault
 }
 
-func (c *checker) fault(err error, format string, args ...any) {
-	c.faults = append(c.faults, fmt.Errorf("%w: "+format, append([]any{err}, args...)...))
+func (c *checker) fault(r *Rule, format string, args ...any) {
+	f := Fault{Rule: r, Code: r.Cache, Detail: fmt.Sprintf(format, args...)}
+	if c.s.IsBacking() {
+		f.Code = r.Backing
+	}
+	c.faults = append(c.faults, f)
 }
 
-func (c *checker) check(ok bool, err error, format string, args ...any) {
+func (c *checker) check(ok bool, r *Rule, format string, args ...any) {
 	if !ok {
-		c.fault(err, format, args...)
+		c.fault(r, format, args...)
 	}
 }
 

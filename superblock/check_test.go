@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
 	"bctl/internal/lab/imgtest"
 )
 
@@ -157,6 +158,9 @@ func TestCheck(t *testing.T) {
 		faults := Check(&s, d)
 		missing := slices.Clone(c.want)
 		for _, f := range faults {
+			if row, ok := finding.Find(f.Code); !ok || (f.Code.Family() == "BD") != c.backing || row.Code != f.Code {
+				t.Errorf("case %d, %s: code %q", i, c.name, f.Code)
+			}
 			at := slices.IndexFunc(missing, func(w error) bool { return errors.Is(f, w) })
 			if at < 0 {
 				t.Errorf("case %d, %s: unexpected: %v", i, c.name, f)

@@ -90,16 +90,21 @@ func writeFindings(w io.Writer) {
 
 Everything that `+"`bctl fsck`"+` can find, from the table it runs on. Codes are never reused, so scripts can match on them.
 Only damage makes it exit 4. A warning is legal, but look at it: a crash leaves such things, and so does damage. A
-note is worth knowing. The last column names the invariants that a code stands for: K are checked by the kernel too,
-U by nobody else.
+note is worth knowing. A safe repair can lose no data that the user wrote, a lossy one may, and then says which. The last
+column names the invariants that a code stands for: K are checked by the kernel too, U by nobody else.
 `)
 	for _, part := range finding.Table() {
 		if len(part) == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "\n## %.2s: %s\n\n| code | severity | found | what it means | invariants |\n| --- | --- | --- | --- | --- |\n", part[0].Code, structures[string(part[0].Code[:2])])
+		fmt.Fprintf(w, "\n## %.2s: %s\n\n| code | severity | found | what it means | repair, and what it gives up | next step | invariants |\n| --- | --- | --- | --- | --- | --- | --- |\n", part[0].Code, structures[string(part[0].Code[:2])])
 		for _, r := range part {
-			fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", r.Code, r.Severity, cell(r.Title), cell(r.Help), cell(r.Invariants))
+			next := cell(r.Advice)
+			if r.Command != "" {
+				next += " `" + r.Command + "`"
+			}
+			fmt.Fprintf(w, "| %s | %s | %s | %s | %s: %s | %s | %s |\n", r.Code, r.Severity, cell(r.Title), cell(r.Help),
+				r.Fix, cell(r.Cost), next, cell(r.Invariants))
 		}
 	}
 	fmt.Fprint(w, "\n## Invariants\n\nWhat holds on every sound device, and which code says that it does not.\n\n| invariant | holds | codes |\n| --- | --- | --- |\n")

@@ -93,14 +93,11 @@ func mayRewrite(name string, cache *inspect.Cache, found *finding.Collector, fro
 	}
 	chain := false
 	for _, f := range found.Findings() {
-		letters := f.Code[:2]
-		switch {
-		case f.Severity != finding.Damage || letters == "GN":
-		case letters == "PR":
-			chain = true
-		default:
+		if !finding.MayRewrite(f.Code) {
 			return fmt.Errorf("%s: damaged elsewhere, so nothing was written: %s %s", name, f.Code, f.Message)
 		}
+		row := finding.Lookup(f.Code)
+		chain = chain || row.Severity == finding.Damage && row.Mend == finding.PrioChain
 	}
 	if chain && !fromBtree {
 		return fmt.Errorf("%s: the prio chain is damaged, so some gens are unknown: --from-btree makes them anew", name)

@@ -25,15 +25,6 @@ const (
 // Code names a row of the table. Scripts match on it: it is never reused.
 type Code string
 
-// A Row is everything bctl says about one Code; docs/findings.md is made of them.
-type Row struct {
-	Code       Code
-	Severity   Severity
-	Invariants string // ids of docs/findings.md's second part that the code stands for
-	Title      string
-	Help       string // what the kernel does with it, and what it means for the data
-}
-
 // A Finding is a code at a place. The fields that do not apply are nil.
 type Finding struct {
 	Code          Code     `json:"code"`
@@ -73,18 +64,6 @@ func (f Finding) OfVolume(inode uint32) Finding { f.Inode = ptr(inode); return f
 func ptr[T ~uint32 | ~uint64](v T) *uint64 {
 	u := uint64(v)
 	return &u
-}
-
-// Lookup finds the row of a code. A code without one is our own bug.
-func Lookup(c Code) Row {
-	for _, part := range Table() {
-		for _, r := range part {
-			if r.Code == c {
-				return r
-			}
-		}
-	}
-	panic("no finding " + string(c))
 }
 
 // keep is how many findings of one code are kept with their places: the first ones by place. The rest are counted.

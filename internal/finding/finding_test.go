@@ -45,11 +45,11 @@ func TestTable(t *testing.T) {
 			if r.Severity != Note && r.Severity != Warning && r.Severity != Damage {
 				t.Errorf("%s: severity %q", r.Code, r.Severity)
 			}
-			if r.Title == "" || r.Help == "" || r.Invariants == "" {
+			if r.Title == "" || r.Help == "" || r.Invariants == "" || r.Cost == "" || r.Advice == "" {
 				t.Errorf("%s: something is empty", r.Code)
 			}
-			if strings.HasSuffix(r.Title, ".") || !strings.HasSuffix(r.Help, ".") {
-				t.Errorf("%s: a title has no full stop, a help text has one", r.Code)
+			if strings.HasSuffix(r.Title+r.Cost, ".") || !strings.HasSuffix(r.Help, ".") || !strings.HasSuffix(r.Advice, ".") {
+				t.Errorf("%s: titles and costs have no full stop, help and advice have one", r.Code)
 			}
 			if Lookup(r.Code) != r {
 				t.Errorf("%s: Lookup finds another row", r.Code)

@@ -31,6 +31,11 @@ func DecodeBsetHeader(b []byte) (h BsetHeader, err error) {
 // Bytes is set_bytes: header and keys.
 func (h BsetHeader) Bytes() int64 { return BsetBytes + 8*int64(h.Keys) }
 
+// PutBsetMagic gives the bset at the start of b, of at least BsetBytes, the magic of its set.
+func PutBsetMagic(b []byte, setMagic uint64) {
+	binary.LittleEndian.PutUint64(b[8:], setMagic^bsetMagic)
+}
+
 // CheckMagic reports whether h belongs to the set. Errors wrap ErrMagic or ErrByteOrder.
 func (h BsetHeader) CheckMagic(setMagic uint64) error {
 	return checkMagic(h.Magic, setMagic^bsetMagic)

@@ -114,6 +114,11 @@ func JsetHasMagic(b []byte, setMagic uint64) bool {
 // JsetSetMagic is the set's magic that b, of at least JsetBytes, has if it starts with a jset.
 func JsetSetMagic(b []byte) uint64 { return binary.LittleEndian.Uint64(b[8:]) ^ jsetMagic }
 
+// PutJsetMagic gives the jset at the start of b, of at least JsetBytes, the magic of its set.
+func PutJsetMagic(b []byte, setMagic uint64) {
+	binary.LittleEndian.PutUint64(b[8:], setMagic^jsetMagic)
+}
+
 // JsetButMagic reports whether b starts with a jset of which the magic alone is damaged.
 func JsetButMagic(b []byte, setMagic uint64) bool {
 	if len(b) < JsetBytes {

@@ -95,8 +95,11 @@ func (s *Super) Append(b []byte) []byte {
 // JournalBuckets reaches into the tail; what would lie behind the 4096 bytes is left out.
 func (s *Super) Checksum() uint64 {
 	b := s.Append(make([]byte, 0, SuperSize))
-	return Crc64(b[8:min(superKeysAt+8*int(s.Keys), SuperSize)])
+	return Crc64(b[8:SuperChecked(s)])
 }
+
+// SuperChecked is how many of the superblock's bytes the checksum covers, its own eight among them.
+func SuperChecked(s *Super) int { return min(superKeysAt+8*int(s.Keys), SuperSize) }
 
 // SetMagic is what the magics of a set's structures are xored with: the first eight bytes of its uuid.
 func (s *Super) SetMagic() uint64 { return binary.LittleEndian.Uint64(s.SetUUID[:]) }

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package repair plans how a damaged cache becomes whole again. Nothing is written here: a mender lays what it would
+// write over the device in memory, and fsck looks at the result, until nothing more can be mended.
+//
+//	mender   takes                                                    gives
+//	flips    a block that its checksum refuses by a few bits          the block as it was written, in place
+//	super    sizes that the rest of the metadata prove                a superblock
+//	slots    backing devices, the inodes in the tree                  the uuid bucket
+//	whole    every good key of every good bset, and the journal's     a new tree, chain and uuid bucket in free buckets,
+//	                                                                  and one journal entry that leads to them
+//
+// A mender prefers rebuilding from what is proven to patching. What it cannot keep of the user's data it says: Lost.
+// In-place writes are to blocks that are damaged already, so a cut leaves them damaged or mended; everything else is
+// written beside the old state, which stays until one journal entry leads away from it.
+package repair
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"bctl/fsck"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/plan"
+	"bctl/internal/finding"
+	"bctl/superblock"
+)
+
+// Options say what may be done, and how.
+type Options struct {
+	fsck.Options
+	ScanBytes int64 // how far a lost superblock's journal is sought; 0: 64 GiB
+}
+
+// A Lost is a run of a volume's sectors that a repair gives up.
+type Lost struct {
+	Device string        `json:"volume"` // its uuid; "" where no slot names one
+	Label  string        `json:"label"`
+	Inode  uint32        `json:"inode"`
+	Offset ondisk.Sector `json:"offset_sectors"`
+	Count  ondisk.Sector `json:"sectors"`
+	Dirty  bool          `json:"dirty"` // it was the only copy
+	Known  bool          `json:"known"` // false: it may have been there, the key is gone
+	Code   finding.Code  `json:"code"`
+}
+
+// Result is a repair that was planned.
+type Result struct {
+	Before, After *fsck.Report // Before is nil where not even a superblock could be read
+	Plans         []*plan.Plan // of the cache, then of each backing device; nil: nothing to write
+	Lost          []Lost
+	Evidence      []string // what was taken for what, in the order it was done
+}
+
+// Work is a repair in the making: the devices, with what was mended so far laid over them.
+type Work struct {
+	ctx     context.Context
+	o       Options
+	dev     fsck.Device
+	backing []fsck.Device
+	over    []*plan.Overlay // of dev, then of each backing device
+	steps   []plan.Write    // of dev, after all that is patched in place: behind a flush each
+	result  Result
+}
+
+func newWork(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) *Work {
+	w := &Work{ctx: ctx, o: o, dev: dev}
+	w.over = append(w.over, plan.NewOverlay(dev.R))
+	w.dev.R = w.over[0]
+	for _, b := range backing {
+		over := plan.NewOverlay(b.R)
+		w.over = append(w.over, over)
+		b.R = over
+		w.backing = append(w.backing, b)
+	}
+	return w
+}
+
+// saw notes what was taken for what.
+func (w *Work) saw(format string, args ...any) {
+	w.result.Evidence = append(w.result.Evidence, fmt.Sprintf(format, args...))
+}
+
+// patch lays data over device i, 0 the cache, as far as it differs, in whole sectors.
+func (w *Work) patch(i int, off int64, data []byte, what string) error {
+	was := make([]byte, len(data))
+	if n, err := w.over[i].ReadAt(was, off); n < len(was) && err != nil {
+		was = was[:n] // it could not be read: all of it is written
+	}
+	same := func(at int) bool {
+		return at < len(was) && at < len(data) && was[at] == data[at]
+	}
+	for from := 0; from < len(data); from += ondisk.SectorBytes {
+		to := min(from+ondisk.SectorBytes, len(data))
+		for at := from; at < to; at++ {
+			if !same(at) {
+				w.over[i].Put(plan.Write{Off: off + int64(from), Data: data[from:to:to], What: what})
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// A mender looks at what is wrong and lays what mends it over the device. It reports whether it did anything.
+type mender func(w *Work, rep *fsck.Report) (bool, error)
+
+// menders, the ones that keep the most first.
+var menders = []mender{mendSuper, mendFlips}
+
+// rounds bounds how often a mended device is looked at again: each may bring what lay below a mended node to light.
+const rounds = 16
+
+// Plan looks for what is wrong with dev and its backing devices, and plans what mends it. Errors: those of fsck.Run,
+// where nothing of a cache is found at all.
+func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) (*Result, error) {
+	w := newWork(ctx, dev, backing, o)
+	rep, err := w.check()
+	w.result.Before = rep
+	for range rounds {
+		if err == nil && rep.Result == fsck.Clean {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		did := false
+		for _, m := range menders {
+			if did, err = m(w, rep); did || err != nil {
+				break
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !did {
+			break
+		}
+		rep, err = w.check()
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.result.After = rep
+	for _, o := range w.over {
+		w.result.Plans = append(w.result.Plans, planOf(o))
+	}
+	return &w.result, nil
+}
+
+func (w *Work) check() (*fsck.Report, error) {
+	return fsck.Run(w.ctx, w.dev, w.backing, w.o.Options)
+}
+
+// planOf is one step with what was laid over a device.
+func planOf(o *plan.Overlay) *plan.Plan {
+	writes := o.Writes()
+	if len(writes) == 0 {
+		return nil
+	}
+	p := new(plan.Plan)
+	p.Then(writes...)
+	p.Watched = []plan.Region{{Off: ondisk.SuperOffset, Bytes: ondisk.SuperSize}}
+	return p
+}
+
+// super is the cache's superblock as it stands mended so far.
+func (w *Work) super() (*ondisk.Super, error) { return superblock.Read(w.dev.R) }
+
+func readAll(r io.ReaderAt, off int64, n int) ([]byte, error) {
+	b := make([]byte, n)
+	if got, err := r.ReadAt(b, off); got < n {
+		if err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		return b[:got], err
+	}
+	return b, nil
+}

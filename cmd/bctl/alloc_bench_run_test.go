@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/internal/lab/imgtest"
 )
 
@@ -17,14 +19,14 @@ import (
 func benchResults(t *testing.T, args ...string) []map[string]any {
 	t.Helper()
 	got := bctl(append([]string{"alloc-bench", "--json"}, args...)...)
-	if got.code != 0 || got.stderr != "" {
-		t.Fatalf("%v: exit %d, said %q", args, got.code, got.stderr)
+	if got.Code != 0 || got.Stderr != "" {
+		t.Fatalf("%v: exit %d, said %q", args, got.Code, got.Stderr)
 	}
 	var object struct {
 		Results []map[string]any `json:"results"`
 	}
-	if err := json.Unmarshal([]byte(got.stdout), &object); err != nil || len(object.Results) == 0 {
-		t.Fatalf("%v: %v in %s", args, err, got.stdout)
+	if err := json.Unmarshal([]byte(got.Stdout), &object); err != nil || len(object.Results) == 0 {
+		t.Fatalf("%v: %v in %s", args, err, got.Stdout)
 	}
 	checkKeys(t, strings.Join(args, " "), map[string]any{"results": any(toAny(object.Results))})
 	for _, row := range object.Results {
@@ -86,11 +88,11 @@ func TestBenchSeconds(t *testing.T) {
 func TestBenchFormats(t *testing.T) {
 	args := []string{"alloc-bench", "--ops", "1000", "--buckets", "600", "--policy", "lru,fifo"}
 	table, csv := bctl(args...), bctl(append(args, "--csv")...)
-	if table.code != 0 || !strings.Contains(table.stdout, "p999_ns") || !strings.Contains(table.stdout, "\nfifo") {
-		t.Errorf("exit %d, %s", table.code, table.stdout)
+	if table.Code != 0 || !strings.Contains(table.Stdout, "p999_ns") || !strings.Contains(table.Stdout, "\nfifo") {
+		t.Errorf("exit %d, %s", table.Code, table.Stdout)
 	}
-	if lines := strings.Count(csv.stdout, "\n"); csv.code != 0 || lines != 3 {
-		t.Errorf("exit %d, %d lines of CSV: %s", csv.code, lines, csv.stdout)
+	if lines := strings.Count(csv.Stdout, "\n"); csv.Code != 0 || lines != 3 {
+		t.Errorf("exit %d, %d lines of CSV: %s", csv.Code, lines, csv.Stdout)
 	}
 }
 
@@ -118,7 +120,7 @@ func TestBenchBadFlags(t *testing.T) {
 		{"--model 3.2", "3.2"},
 		{"--csv --json", "--csv"},
 	} {
-		wantLine(t, test.args, bctl(append([]string{"alloc-bench"}, strings.Fields(test.args)...)...), exitUsage, test.says)
+		apptest.WantLine(t, test.args, bctl(append([]string{"alloc-bench"}, strings.Fields(test.args)...)...), app.ExitUsage, test.says)
 	}
 }
 
@@ -140,9 +142,9 @@ func TestBenchDevice(t *testing.T) {
 		}
 	}
 	img := imgtest.Open(t, "empty-registered").Cache
-	wantLine(t, "buckets of its own", bctl("alloc-bench", "--buckets", "1024", img), exitUsage, "--buckets")
+	apptest.WantLine(t, "buckets of its own", bctl("alloc-bench", "--buckets", "1024", img), app.ExitUsage, "--buckets")
 	missing := filepath.Join(t.TempDir(), "missing")
-	wantLine(t, "missing", bctl("alloc-bench", missing), exitCannot, missing)
+	apptest.WantLine(t, "missing", bctl("alloc-bench", missing), app.ExitCannot, missing)
 }
 
 // What was interrupted says so, in every mode.
@@ -156,7 +158,7 @@ func TestBenchInterrupted(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(ctx, append([]string{"bctl", "alloc-bench"}, args...), &stdout, &stderr)
-		wantLine(t, strings.Join(args, " "), result{code, stdout.String(), stderr.String()}, exitInterrupted, "interrupted")
+		apptest.WantLine(t, strings.Join(args, " "), apptest.Result{Code: code, Stdout: stdout.String(), Stderr: stderr.String()}, app.ExitInterrupted, "interrupted")
 	}
 	if img.Sum() != before {
 		t.Error("the image was changed")

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 )
 
 const allocCases = "../../testdata/alloc"
@@ -44,8 +47,8 @@ func TestAllocScripts(t *testing.T) {
 					want = withoutEchoes(want)
 				}
 			}
-			if got := bctl(args...); got.code != 0 || got.stderr != "" || got.stdout != string(want) {
-				t.Errorf("%s, model %q: exit %d, said %q, or other decisions", script, model, got.code, got.stderr)
+			if got := bctl(args...); got.Code != 0 || got.Stderr != "" || got.Stdout != string(want) {
+				t.Errorf("%s, model %q: exit %d, said %q, or other decisions", script, model, got.Code, got.Stderr)
 			}
 		}
 	}
@@ -83,12 +86,12 @@ func TestAllocScriptErrors(t *testing.T) {
 		{strings.Repeat("x", 2<<20), []string{"line 1", "too long"}},
 	} {
 		path := script("bad", test.text)
-		wantLine(t, test.text[:min(20, len(test.text))], bctl("alloc-bench", "--script", path), exitUsage, append(test.says, path)...)
+		apptest.WantLine(t, test.text[:min(20, len(test.text))], bctl("alloc-bench", "--script", path), app.ExitUsage, append(test.says, path)...)
 	}
 	missing := filepath.Join(dir, "missing")
-	wantLine(t, "missing", bctl("alloc-bench", "--script", missing), exitCannot, missing)
-	wantLine(t, "directory", bctl("alloc-bench", "--script", dir), exitCannot, dir)
-	wantLine(t, "model", bctl("alloc-bench", "--script", good, "--model", "7.1"), exitUsage, "7.1", "6.2")
-	wantLine(t, "format", bctl("alloc-bench", "--script", good, "--json"), exitUsage, "json")
-	wantLine(t, "device", bctl("alloc-bench", "--script", good, good), exitUsage, "DEVICE")
+	apptest.WantLine(t, "missing", bctl("alloc-bench", "--script", missing), app.ExitCannot, missing)
+	apptest.WantLine(t, "directory", bctl("alloc-bench", "--script", dir), app.ExitCannot, dir)
+	apptest.WantLine(t, "model", bctl("alloc-bench", "--script", good, "--model", "7.1"), app.ExitUsage, "7.1", "6.2")
+	apptest.WantLine(t, "format", bctl("alloc-bench", "--script", good, "--json"), app.ExitUsage, "json")
+	apptest.WantLine(t, "device", bctl("alloc-bench", "--script", good, good), app.ExitUsage, "DEVICE")
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/internal/lab/imgtest"
 )
 
@@ -117,13 +119,13 @@ func TestTracePlot(t *testing.T) {
 		path := filepath.Join(dir, name)
 		got := bctl("alloc-bench", "--trace", filepath.Join(traceDir, "msr.csv"), "--policy", "all", "--cache-size", "512M,1G", "--plot", path)
 		text, err := os.ReadFile(path)
-		if got.code != 0 || err != nil || !strings.HasPrefix(string(text), begins) {
-			t.Errorf("%s: exit %d, said %q, %v, %.20q", name, got.code, got.stderr, err, text)
+		if got.Code != 0 || err != nil || !strings.HasPrefix(string(text), begins) {
+			t.Errorf("%s: exit %d, said %q, %v, %.20q", name, got.Code, got.Stderr, err, text)
 		}
 	}
-	wantLine(t, "gif", bctl("alloc-bench", "--trace", "x", "--plot", "a.gif"), exitUsage, "a.gif")
+	apptest.WantLine(t, "gif", bctl("alloc-bench", "--trace", "x", "--plot", "a.gif"), app.ExitUsage, "a.gif")
 	bad := filepath.Join(dir, "no", "a.svg")
-	wantLine(t, "no folder", bctl("alloc-bench", "--trace", filepath.Join(traceDir, "msr.csv"), "--plot", bad), exitCannot, bad)
+	apptest.WantLine(t, "no folder", bctl("alloc-bench", "--trace", filepath.Join(traceDir, "msr.csv"), "--plot", bad), app.ExitCannot, bad)
 }
 
 // A trace on a device starts from its buckets, and leaves it alone.
@@ -138,14 +140,14 @@ func TestTraceDevice(t *testing.T) {
 
 func TestTraceErrors(t *testing.T) {
 	path := traceFile(t, "fio version 2 iolog\na read 0 4096\na fly 0 4096\n")
-	wantLine(t, "bad line", bctl("alloc-bench", "--trace", path), exitUsage, path, "line 3", "fly")
-	wantLine(t, "several jobs", bctl("alloc-bench", "--trace", path, "--policy", "all"), exitUsage, path, "line 3", "fly")
-	wantLine(t, "other format", bctl("alloc-bench", "--trace", path, "--trace-format", "msr"), exitUsage, path, "line 1", "columns")
-	wantLine(t, "no format", bctl("alloc-bench", "--trace", traceFile(t, "well\n")), exitUsage, "--trace-format")
-	wantLine(t, "format's name", bctl("alloc-bench", "--trace", path, "--trace-format", "lcs"), exitUsage, "lcs")
+	apptest.WantLine(t, "bad line", bctl("alloc-bench", "--trace", path), app.ExitUsage, path, "line 3", "fly")
+	apptest.WantLine(t, "several jobs", bctl("alloc-bench", "--trace", path, "--policy", "all"), app.ExitUsage, path, "line 3", "fly")
+	apptest.WantLine(t, "other format", bctl("alloc-bench", "--trace", path, "--trace-format", "msr"), app.ExitUsage, path, "line 1", "columns")
+	apptest.WantLine(t, "no format", bctl("alloc-bench", "--trace", traceFile(t, "well\n")), app.ExitUsage, "--trace-format")
+	apptest.WantLine(t, "format's name", bctl("alloc-bench", "--trace", path, "--trace-format", "lcs"), app.ExitUsage, "lcs")
 	missing := filepath.Join(t.TempDir(), "missing")
-	wantLine(t, "missing", bctl("alloc-bench", "--trace", missing), exitCannot, missing)
-	wantLine(t, "directory", bctl("alloc-bench", "--trace", filepath.Dir(missing)), exitCannot, filepath.Dir(missing))
-	wantLine(t, "small", bctl("alloc-bench", "--trace", path, "--cache-size", "1M"), exitUsage, "1M", "513")
-	wantLine(t, "workload", bctl("alloc-bench", "--trace", path, "--workload", "uniform"), exitUsage, "--workload")
+	apptest.WantLine(t, "missing", bctl("alloc-bench", "--trace", missing), app.ExitCannot, missing)
+	apptest.WantLine(t, "directory", bctl("alloc-bench", "--trace", filepath.Dir(missing)), app.ExitCannot, filepath.Dir(missing))
+	apptest.WantLine(t, "small", bctl("alloc-bench", "--trace", path, "--cache-size", "1M"), app.ExitUsage, "1M", "513")
+	apptest.WantLine(t, "workload", bctl("alloc-bench", "--trace", path, "--workload", "uniform"), app.ExitUsage, "--workload")
 }

@@ -45,12 +45,12 @@ func TestAllocDocs(t *testing.T) {
 		}
 		shown++
 		got := bctl(strings.Fields(args)...)
-		if got.code != 0 {
-			t.Fatalf("%s: %s", args, got.stderr)
+		if got.Code != 0 {
+			t.Fatalf("%s: %s", args, got.Stderr)
 		}
-		want := "    " + strings.TrimSpace(strings.ReplaceAll(got.stdout, "\n", "\n    ")) + "\n"
+		want := "    " + strings.TrimSpace(strings.ReplaceAll(got.Stdout, "\n", "\n    ")) + "\n"
 		if !strings.Contains(strings.ReplaceAll(string(doc), "\n\n", "\n    \n"), want) {
-			t.Errorf("docs/alloc.md: %s now prints\n%s", args, got.stdout)
+			t.Errorf("docs/alloc.md: %s now prints\n%s", args, got.Stdout)
 		}
 	}
 	if shown != 2 {

@@ -2,11 +2,23 @@
 
 package main
 
-import "github.com/urfave/cli/v2"
+import (
+	"context"
+	"io"
 
-const version = "0.1.0"
+	"github.com/urfave/cli/v2"
 
-const appDescription = `bctl works on block devices and image files alike, and never asks the kernel: a cache device can be looked at
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/bench"
+	"bctl/cmd/bctl/change"
+	"bctl/cmd/bctl/check"
+	"bctl/cmd/bctl/legacy"
+	"bctl/cmd/bctl/mkfs"
+	"bctl/cmd/bctl/practice"
+	"bctl/cmd/bctl/show"
+)
+
+const description = `bctl works on block devices and image files alike, and never asks the kernel: a cache device can be looked at
 while nothing has it registered. Flags go before or after the DEVICE, and can be abbreviated.
 
 Examples:
@@ -16,18 +28,38 @@ Examples:
     bctl show-buckets --mark dirty --format csv cache.img
 `
 
-// allCommands is every command of bctl, in the order of the help. They are made anew each time, because cli
-// changes them.
+// bctlTool is bctl: the one place that names every family.
+func bctlTool() app.Tool {
+	return app.Tool{
+		Name:        "bctl",
+		Usage:       "offline tools for bcache devices",
+		Description: description,
+		Commands:    allCommands,
+		Names: []app.Name{
+			{Name: "bcache-super-show", Usage: "what bcache-tools' prints, byte for byte", Run: legacy.SuperShow},
+			{Name: "make-bcache", Usage: "bctl format, with the output of bcache-tools'", Run: app.Solo(mkfs.MakeBcacheCommand)},
+			{Name: "mkfs.bcache", Usage: "the same", Run: app.Solo(mkfs.MakeBcacheCommand)},
+			{Name: "fsck.bcache", Usage: "bctl fsck, with the flags that fsck(8) passes on", Run: app.Solo(check.FsckBcacheCommand)},
+		},
+	}
+}
+
+// allCommands is every command of bctl, in the order of the help.
 func allCommands() []*cli.Command {
 	return []*cli.Command{
-		showSuperCommand(),
-		formatCommand(),
-		showBucketsCommand(),
-		showPriosCommand(),
-		fsckCommand(),
-		rewritePriosCommand(),
-		undoCommand(),
-		allocBenchCommand(),
-		demoCommand(),
+		show.ShowSuperCommand(),
+		mkfs.FormatCommand(),
+		show.ShowBucketsCommand(),
+		show.ShowPriosCommand(),
+		check.FsckCommand(),
+		change.RewritePriosCommand(),
+		change.UndoCommand(),
+		bench.AllocBenchCommand(),
+		practice.DemoCommand(run),
 	}
+}
+
+// run is bctl in this process.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return bctlTool().Run(ctx, args, stdout, stderr)
 }

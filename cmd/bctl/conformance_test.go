@@ -15,6 +15,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/internal/lab/imgtest"
 )
 
@@ -29,7 +31,7 @@ type subject struct {
 
 func (s subject) String() string { return strings.Join(append([]string{s.name}, s.args...), " ") }
 
-func (s subject) run(args ...string) result {
+func (s subject) run(args ...string) apptest.Result {
 	return runAs(s.name, append(slices.Clone(s.args), args...)...)
 }
 
@@ -62,12 +64,7 @@ func subjects() []subject {
 		}
 		all = append(all, subject{"bctl", args, severalDevices(cmd)})
 	}
-	for _, s := range otherSubjects {
-		if name, _ := programFor(s.name); name == s.name {
-			all = append(all, s)
-		}
-	}
-	return all
+	return append(all, otherSubjects...)
 }
 
 // severalDevices says whether a command takes more than one.
@@ -82,35 +79,16 @@ func eachSubject(t *testing.T, test func(t *testing.T, s subject)) {
 	}
 }
 
-// wantLine checks the code, and that stderr is one line that names what it should and stdout is empty.
-func wantLine(t *testing.T, what string, got result, code int, names ...string) {
-	t.Helper()
-	if got.code != code {
-		t.Errorf("%s: exit %d, want %d", what, got.code, code)
-	}
-	if strings.Count(got.stderr, "\n") != 1 || !strings.HasSuffix(got.stderr, "\n") {
-		t.Errorf("%s: said %q, want one line", what, got.stderr)
-	}
-	if got.stdout != "" {
-		t.Errorf("%s: wrote %q on stdout", what, got.stdout)
-	}
-	for _, name := range names {
-		if !strings.Contains(got.stderr, name) {
-			t.Errorf("%s: said %q, which does not name %s", what, got.stderr, name)
-		}
-	}
-}
-
 func TestHelp(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, flag := range []string{"--help", "-h"} {
 			got := s.run(flag)
-			if got.code != 0 || got.stderr != "" {
-				t.Errorf("%s: exit %d, said %q", flag, got.code, got.stderr)
+			if got.Code != 0 || got.Stderr != "" {
+				t.Errorf("%s: exit %d, said %q", flag, got.Code, got.Stderr)
 			}
 			for _, want := range []string{"Usage: ", "Flags", "Examples:", "Exit codes"} {
-				if !strings.Contains(got.stdout, want) {
-					t.Errorf("%s: no %q in\n%s", flag, want, got.stdout)
+				if !strings.Contains(got.Stdout, want) {
+					t.Errorf("%s: no %q in\n%s", flag, want, got.Stdout)
 				}
 			}
 		}
@@ -120,12 +98,12 @@ func TestHelp(t *testing.T) {
 // The commands apart keep to this at least.
 func TestApart(t *testing.T) {
 	for _, name := range apart {
-		if got := bctl(name, "--help"); got.code != 0 || !strings.Contains(got.stdout, "Examples:") {
-			t.Errorf("%s --help: exit %d, %s", name, got.code, got.stdout)
+		if got := bctl(name, "--help"); got.Code != 0 || !strings.Contains(got.Stdout, "Examples:") {
+			t.Errorf("%s --help: exit %d, %s", name, got.Code, got.Stdout)
 		}
-		wantLine(t, name, bctl(name, "--frobnicate"), exitUsage, "--frobnicate")
-		wantLine(t, name, bctl(name, "--json", "--format=csv"), exitUsage, "csv")
-		wantLine(t, name, bctl(name, "a", "b", "c", "d"), exitUsage)
+		apptest.WantLine(t, name, bctl(name, "--frobnicate"), app.ExitUsage, "--frobnicate")
+		apptest.WantLine(t, name, bctl(name, "--json", "--format=csv"), app.ExitUsage, "csv")
+		apptest.WantLine(t, name, bctl(name, "a", "b", "c", "d"), app.ExitUsage)
 	}
 }
 
@@ -136,18 +114,18 @@ func TestBadCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	eachSubject(t, func(t *testing.T, s subject) {
-		wantLine(t, "no device", s.run(), exitUsage)
-		wantLine(t, "unknown flag", s.run("--frobnicate", img), exitUsage, "--frobnicate")
-		wantLine(t, "late unknown flag", s.run(img, "--frobnicate"), exitUsage, "--frobnicate")
-		wantLine(t, "unknown letter", s.run(img, "-0"), exitUsage, "-0")
+		apptest.WantLine(t, "no device", s.run(), app.ExitUsage)
+		apptest.WantLine(t, "unknown flag", s.run("--frobnicate", img), app.ExitUsage, "--frobnicate")
+		apptest.WantLine(t, "late unknown flag", s.run(img, "--frobnicate"), app.ExitUsage, "--frobnicate")
+		apptest.WantLine(t, "unknown letter", s.run(img, "-0"), app.ExitUsage, "-0")
 		if s.name == "bctl" {
-			wantLine(t, "bad format", s.run(img, "--format", "xml"), exitUsage, "xml")
-			wantLine(t, "json and csv", s.run("--format=csv", img, "--json"), exitUsage, "csv")
-			wantLine(t, "flag without value", s.run(img, "--color"), exitUsage, "--color")
-			wantLine(t, "flag with value", s.run(img, "--json=yes"), exitUsage, "--json")
+			apptest.WantLine(t, "bad format", s.run(img, "--format", "xml"), app.ExitUsage, "xml")
+			apptest.WantLine(t, "json and csv", s.run("--format=csv", img, "--json"), app.ExitUsage, "csv")
+			apptest.WantLine(t, "flag without value", s.run(img, "--color"), app.ExitUsage, "--color")
+			apptest.WantLine(t, "flag with value", s.run(img, "--json=yes"), app.ExitUsage, "--json")
 		}
 		if !s.extra {
-			wantLine(t, "two devices", s.run(img, img), exitUsage, img)
+			apptest.WantLine(t, "two devices", s.run(img, img), app.ExitUsage, img)
 		}
 	})
 	if now, err := os.ReadFile(img); err != nil || !bytes.Equal(now, content) {
@@ -190,9 +168,9 @@ func TestBadDevice(t *testing.T) {
 				continue // root reads everything
 			}
 			before, _ := os.ReadFile(regular(d.path))
-			wantLine(t, d.what, s.run(d.path), exitCannot, d.path)
+			apptest.WantLine(t, d.what, s.run(d.path), app.ExitCannot, d.path)
 			if s.name == "bctl" {
-				wantLine(t, d.what+" as JSON", s.run(d.path, "--json"), exitCannot, d.path)
+				apptest.WantLine(t, d.what+" as JSON", s.run(d.path, "--json"), app.ExitCannot, d.path)
 			}
 			if after, _ := os.ReadFile(regular(d.path)); !bytes.Equal(before, after) {
 				t.Errorf("%s: it was changed", d.what)
@@ -217,7 +195,7 @@ func TestDeviceNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		eachSubject(t, func(t *testing.T, s subject) {
-			wantLine(t, name, s.run("--", name), exitCannot, name)
+			apptest.WantLine(t, name, s.run("--", name), app.ExitCannot, name)
 		})
 	}
 }
@@ -234,7 +212,7 @@ func TestInterrupted(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		start := time.Now()
 		code := run(ctx, append(append([]string{s.name}, s.args...), img), &stdout, &stderr)
-		wantLine(t, s.String(), result{code, "", stderr.String()}, exitInterrupted, "interrupted")
+		apptest.WantLine(t, s.String(), apptest.Result{Code: code, Stderr: stderr.String()}, app.ExitInterrupted, "interrupted")
 		if d := time.Since(start); d > 5*time.Second {
 			t.Errorf("%s: took %v", s, d)
 		}

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/urfave/cli/v2"
-
 	"bctl/internal/finding"
 )
 
@@ -24,9 +22,9 @@ var docs = []struct {
 	path  string
 	write func(io.Writer)
 }{
-	{"docs/bctl.8.md", writeManual},
+	{"docs/bctl.8.md", bctlTool().WriteManual},
 	{"docs/findings.md", writeFindings},
-	{"packaging/bctl.bash", writeCompletion},
+	{"packaging/bctl.bash", bctlTool().WriteCompletion},
 }
 
 func TestDocs(t *testing.T) {
@@ -45,42 +43,6 @@ func TestDocs(t *testing.T) {
 		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want.Bytes()) {
 			t.Errorf("%s is stale, run `make docs` (%v)", d.path, err)
 		}
-	}
-}
-
-// writeManual walks the live commands. It says what --help says, in Markdown.
-func writeManual(w io.Writer) {
-	app := bctlApp()
-	fmt.Fprintf(w, "# %s(8)\n\n%s\n\n## Synopsis\n\n    %s [global flags] %s\n\n", app.Name, app.Usage, app.Name, app.ArgsUsage)
-	fmt.Fprintf(w, "%s\n\n## Global flags\n\n", strings.TrimSpace(app.Description))
-	flagList(w, app.Flags)
-	for _, cmd := range app.Commands {
-		if cmd.Hidden {
-			continue
-		}
-		synopsis := strings.TrimSpace(app.Name + " " + cmd.Name + " [flags] " + cmd.ArgsUsage)
-		fmt.Fprintf(w, "## %s %s\n\n%s\n\n    %s\n\n", app.Name, cmd.Name, cmd.Usage, synopsis)
-		fmt.Fprintf(w, "%s\n\n", strings.TrimSpace(cmd.Description))
-		flagList(w, cmd.Flags)
-	}
-	fmt.Fprint(w, "## Other names\n\nThe binary goes by its name, so links to it replace these programs:\n\n")
-	for _, name := range otherNames {
-		fmt.Fprintf(w, "- `%s`: %s\n", name[0], name[1])
-	}
-	fmt.Fprint(w, "\n## Exit codes\n\nThose of fsck(8), for every command:\n\n| code | meaning |\n| --- | --- |\n")
-	for _, e := range exitTable {
-		fmt.Fprintf(w, "| %d | %s |\n", e.code, cell(e.text))
-	}
-	fmt.Fprint(w, "\n## Environment\n\n- `NO_COLOR`: if set, `--color auto` means never\n")
-}
-
-// flagList is a list item a flag.
-func flagList(w io.Writer, flags []cli.Flag) {
-	for _, l := range flagLines(flags) {
-		fmt.Fprintf(w, "- `%s`: %s\n", strings.TrimSpace(l[0]), l[1])
-	}
-	if len(flags) > 0 {
-		fmt.Fprintln(w)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+
+	"bctl/cmd/bctl/app"
 )
 
 // initReport is what fsck --json says of a device that format --init made.
@@ -39,12 +41,12 @@ func TestFormatInit(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s buckets of %s, blocks of %s", c.size, c.bucket, c.block), func(t *testing.T) {
 			cache, a, b := filepath.Join(t.TempDir(), "c"), filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
-			if r := bctl("format", "--attach", "-b", c.bucket, "-w", c.block, "--size", c.size, "-l", "home", "-C", cache, "-B", a, b); r.code != 0 {
+			if r := bctl("format", "--attach", "-b", c.bucket, "-w", c.block, "--size", c.size, "-l", "home", "-C", cache, "-B", a, b); r.Code != 0 {
 				t.Fatalf("%+v", r)
 			}
 			r := bctl("fsck", "--json", cache, a, b)
 			var rep initReport
-			if err := json.Unmarshal([]byte(r.stdout), &rep); err != nil || r.code != 0 {
+			if err := json.Unmarshal([]byte(r.Stdout), &rep); err != nil || r.Code != 0 {
 				t.Fatalf("%v: %+v", err, r)
 			}
 			for _, f := range rep.Findings {
@@ -72,17 +74,17 @@ func TestFormatInitFlags(t *testing.T) {
 		{"--attach", "-C", c},
 		{"--attach", "-B", b},
 	} {
-		if r := bctl(append([]string{"format", "--size", "64M", "-b", "64k"}, args...)...); r.code != exitUsage || r.stdout != "" {
+		if r := bctl(append([]string{"format", "--size", "64M", "-b", "64k"}, args...)...); r.Code != app.ExitUsage || r.Stdout != "" {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
 	// Without --attach the backing device is in the set, but in no slot: the kernel attaches it by itself.
-	if r := bctl("format", "--init", "--size", "64M", "-b", "64k", "-C", c, "-B", b); r.code != 0 {
+	if r := bctl("format", "--init", "--size", "64M", "-b", "64k", "-C", c, "-B", b); r.Code != 0 {
 		t.Fatalf("%+v", r)
 	}
 	var rep initReport
 	r := bctl("fsck", "--json", c, b)
-	if err := json.Unmarshal([]byte(r.stdout), &rep); err != nil || r.code != 0 || len(rep.Findings)+len(rep.Summary.Volumes) != 0 {
+	if err := json.Unmarshal([]byte(r.Stdout), &rep); err != nil || r.Code != 0 || len(rep.Findings)+len(rep.Summary.Volumes) != 0 {
 		t.Errorf("%v: %+v", err, r)
 	}
 }

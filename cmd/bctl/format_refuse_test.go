@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bctl/cmd/bctl/app/apptest"
 )
 
 // Every refusal has its exit code, names its reason in one line, and leaves all devices as they were.
@@ -120,9 +122,9 @@ func TestFormatRefusals(t *testing.T) {
 				args = append([]string{"format"}, args...)
 			}
 			r := runAs(name, args...)
-			wantLine(t, name+" "+c.args, r, c.code, c.text)
-			if !strings.HasPrefix(r.stderr, name+": ") {
-				t.Errorf("%s %s: said %q", name, c.args, r.stderr)
+			apptest.WantLine(t, name+" "+c.args, r, c.code, c.text)
+			if !strings.HasPrefix(r.Stderr, name+": ") {
+				t.Errorf("%s %s: said %q", name, c.args, r.Stderr)
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/cmd/bctl/app"
 	"bctl/internal/bcache/ondisk"
 	"bctl/superblock"
 )
@@ -49,7 +50,7 @@ func TestFormatSet(t *testing.T) {
 	const size = 600 * 8 << 10
 	c, b1, b2 := blank(t, size), blank(t, size), blank(t, size)
 	r := bctl("format", "-C", c, "-B", b1, "--writeback", b2, "-b", "8k", "-o", "64", "-l", "home", "--discard", "--cache-replacement-policy=fifo")
-	if r.code != 0 || r.stderr != "" {
+	if r.Code != 0 || r.Stderr != "" {
 		t.Fatalf("%+v", r)
 	}
 	set := superOf(t, c).SetUUID
@@ -72,8 +73,8 @@ func TestFormatSet(t *testing.T) {
 			t.Errorf("backing: %+v", s)
 		}
 		for _, word := range []string{path, s.UUID.String(), s.SetUUID.String()} {
-			if !strings.Contains(r.stdout, word) {
-				t.Errorf("the summary has no %s:\n%s", word, r.stdout)
+			if !strings.Contains(r.Stdout, word) {
+				t.Errorf("the summary has no %s:\n%s", word, r.Stdout)
 			}
 		}
 	}
@@ -94,7 +95,7 @@ func TestFormatSpellings(t *testing.T) {
 		path := blank(t, 600*8<<10)
 		words = strings.NewReplacer("format DEV", "format", "SET", setText, "UUID", uuidText).Replace(strings.ReplaceAll(words, "--uuid", "--u@"))
 		args := strings.Fields(strings.NewReplacer("--u@", "--uuid", "DEV", path).Replace(words))
-		if r := bctl(args...); r.code != 0 {
+		if r := bctl(args...); r.Code != 0 {
 			t.Errorf("%q: %+v", args, r)
 			continue
 		}
@@ -110,7 +111,7 @@ func TestFormatWipe(t *testing.T) {
 	img := make([]byte, 600*8<<10)
 	copy(img[4096:], s.Append(nil))
 	path := rawImage(t, img)
-	if r := bctl("format", "-C", path, "-b", "8k", "--wipe-bcache"); r.code != 0 || r.stderr != "" {
+	if r := bctl("format", "-C", path, "-b", "8k", "--wipe-bcache"); r.Code != 0 || r.Stderr != "" {
 		t.Fatalf("%+v", r)
 	}
 	if now := superOf(t, path); now.UUID == s.UUID || now.SetUUID == s.SetUUID || now.Version != 0 {
@@ -132,7 +133,7 @@ func TestFormatForce(t *testing.T) {
 	}
 	cache := rawImage(t, edit())
 	r := bctl("format", "-C", cache, "-b", "8k", "--force")
-	if r.code != 0 || !strings.Contains(r.stderr, "erased btrfs at byte 65600") || !strings.Contains(r.stderr, "erased gpt copy") {
+	if r.Code != 0 || !strings.Contains(r.Stderr, "erased btrfs at byte 65600") || !strings.Contains(r.Stderr, "erased gpt copy") {
 		t.Errorf("%+v", r)
 	}
 	want := edit()
@@ -145,7 +146,7 @@ func TestFormatForce(t *testing.T) {
 	}
 	back := rawImage(t, edit())
 	r = bctl("format", "-B", back, "-o", "64", "--force")
-	if r.code != 0 || !strings.Contains(r.stderr, "erased swap at byte 16374") || !strings.Contains(r.stderr, "btrfs at byte 65600 was left") {
+	if r.Code != 0 || !strings.Contains(r.Stderr, "erased swap at byte 16374") || !strings.Contains(r.Stderr, "btrfs at byte 65600 was left") {
 		t.Errorf("%+v", r)
 	}
 	want = edit()
@@ -172,7 +173,7 @@ func TestFormatSameSetAgain(t *testing.T) {
 		}
 		path := rawImage(t, img)
 		r := bctl(append([]string{"format", "-C", path, "-b", "8k"}, args...)...)
-		if r.code != 0 || !strings.Contains(r.stderr, "erased old journal") {
+		if r.Code != 0 || !strings.Contains(r.Stderr, "erased old journal") {
 			t.Fatalf("%+v", r)
 		}
 		got := mustRead(t, path)
@@ -191,7 +192,7 @@ func TestFormatSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := bctl("format", "-C", "cache", "-B", "back", "--size", "300M", "--json")
-	if r.code != 0 || r.stderr != "" {
+	if r.Code != 0 || r.Stderr != "" {
 		t.Fatalf("%+v", r)
 	}
 	var o struct {
@@ -200,8 +201,8 @@ func TestFormatSize(t *testing.T) {
 		SetUUID       string `json:"set_uuid"`
 		Devices       []map[string]any
 	}
-	if err := json.Unmarshal([]byte(r.stdout), &o); err != nil || o.FormatVersion != 1 || o.DryRun || len(o.Devices) != 2 {
-		t.Fatalf("%v: %s", err, r.stdout)
+	if err := json.Unmarshal([]byte(r.Stdout), &o); err != nil || o.FormatVersion != 1 || o.DryRun || len(o.Devices) != 2 {
+		t.Fatalf("%v: %s", err, r.Stdout)
 	}
 	c, b := o.Devices[0], o.Devices[1]
 	if c["device"] != "cache" || c["type"] != "cache" || c["nbuckets"] != 600.0 || c["bucket_sectors"] != 1024.0 || c["block_sectors"] != 8.0 ||
@@ -215,7 +216,7 @@ func TestFormatSize(t *testing.T) {
 		if info, err := os.Stat(name); err != nil || info.Size() != 300<<20 {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
-		if r := bctl("show-super", name); r.code != 0 {
+		if r := bctl("show-super", name); r.Code != 0 {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -234,8 +235,8 @@ func TestFormatLargeBuckets(t *testing.T) {
 	} {
 		t.Chdir(t.TempDir())
 		r := bctl(append([]string{"format", "-C", "cache", "-B", "back"}, c.args...)...)
-		if r.code != 0 {
-			t.Skip("no sparse files here:", r.stderr)
+		if r.Code != 0 {
+			t.Skip("no sparse files here:", r.Stderr)
 		}
 		o, _ := showJSON(t, "cache")
 		if f, ok := o["features"].([]any); o["version"] != 5.0 || o["bucket_sectors"] != c.sectors || !ok || len(f) != 1 || f[0] != "large_bucket" {
@@ -245,7 +246,7 @@ func TestFormatLargeBuckets(t *testing.T) {
 			t.Errorf("%v: %v", c.args, o)
 		}
 	}
-	if r := bctl("format", "-B", "other", "--size", "64M", "--large-bucket"); r.code != 0 || !strings.Contains(r.stderr, "--large-bucket has no effect") {
+	if r := bctl("format", "-B", "other", "--size", "64M", "--large-bucket"); r.Code != 0 || !strings.Contains(r.Stderr, "--large-bucket has no effect") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -257,11 +258,11 @@ func TestFormatDryRun(t *testing.T) {
 	}
 	info, _ := os.Stat("img")
 	for _, args := range [][]string{{"-B", "img", "-n"}, {"-B", "img", "--dry-run", "--json"}, {"-C", "new", "-B", "new2", "--size", "1G", "--dry-run"}} {
-		if r := bctl(append([]string{"format"}, args...)...); r.code != 0 || !strings.Contains(r.stdout, setUUIDKey(args)) {
+		if r := bctl(append([]string{"format"}, args...)...); r.Code != 0 || !strings.Contains(r.Stdout, setUUIDKey(args)) {
 			t.Errorf("%q: %+v", args, r)
 		}
 	}
-	if r := bctl("format", "-C", "img", "-n"); r.code != exitCannot {
+	if r := bctl("format", "-C", "img", "-n"); r.Code != app.ExitCannot {
 		t.Errorf("a dry run does not check: %+v", r)
 	}
 	now, err := os.Stat("img")
@@ -285,7 +286,7 @@ func TestFormatIdleFlags(t *testing.T) {
 	for flag, kind := range map[string]string{"--discard": "-B", "--cache-replacement-policy=fifo": "-B", "--writeback": "-C", "--data-offset=32": "-C"} {
 		path := blank(t, 600*8<<10)
 		name, _, _ := strings.Cut(flag, "=")
-		if r := bctl("format", kind, path, "-b", "8k", flag); r.code != 0 || !strings.Contains(r.stderr, name+" has no effect") {
+		if r := bctl("format", kind, path, "-b", "8k", flag); r.Code != 0 || !strings.Contains(r.Stderr, name+" has no effect") {
 			t.Errorf("%s: %+v", flag, r)
 		}
 	}
@@ -296,7 +297,7 @@ func TestFormatInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var out, errs bytes.Buffer
-	if code := run(ctx, []string{"bctl", "format", "-B", path}, &out, &errs); code != exitInterrupted || out.Len() > 0 {
+	if code := run(ctx, []string{"bctl", "format", "-B", path}, &out, &errs); code != app.ExitInterrupted || out.Len() > 0 {
 		t.Errorf("exit %d, %q, %q", code, out.String(), errs.String())
 	}
 	if !bytes.Equal(mustRead(t, path), bytes.Repeat([]byte{0xa5}, 1<<20)) {

@@ -24,17 +24,17 @@ func TestJSON(t *testing.T) {
 		img := imgtest.Open(t, name)
 		for _, cmd := range formatsOf {
 			got := bctl(append(strings.Fields(cmd), "--json", img.Cache)...)
-			if got.code != 0 || got.stderr != "" {
-				t.Errorf("%s: %s: exit %d, said %q", name, cmd, got.code, got.stderr)
+			if got.Code != 0 || got.Stderr != "" {
+				t.Errorf("%s: %s: exit %d, said %q", name, cmd, got.Code, got.Stderr)
 			}
-			dec := json.NewDecoder(strings.NewReader(got.stdout))
+			dec := json.NewDecoder(strings.NewReader(got.Stdout))
 			for _, want := range []json.Token{json.Delim('{'), "format_version", float64(1)} {
 				if tok, err := dec.Token(); err != nil || tok != want {
 					t.Fatalf("%s: %s: begins with %v (%v), want %v", name, cmd, tok, err, want)
 				}
 			}
 			var object map[string]any
-			if err := json.Unmarshal([]byte(got.stdout), &object); err != nil {
+			if err := json.Unmarshal([]byte(got.Stdout), &object); err != nil {
 				t.Errorf("%s: %s: %v", name, cmd, err)
 			}
 			checkKeys(t, name+": "+cmd, object)
@@ -65,9 +65,9 @@ func TestCSV(t *testing.T) {
 	img := imgtest.Open(t, "writeback-dirty")
 	for _, cmd := range formatsOf {
 		got := bctl(append(strings.Fields(cmd), "--format=csv", img.Cache)...)
-		lines, err := csv.NewReader(strings.NewReader(got.stdout)).ReadAll()
-		if got.code != 0 || err != nil || len(lines) == 0 {
-			t.Errorf("%s: exit %d, %v", cmd, got.code, err)
+		lines, err := csv.NewReader(strings.NewReader(got.Stdout)).ReadAll()
+		if got.Code != 0 || err != nil || len(lines) == 0 {
+			t.Errorf("%s: exit %d, %v", cmd, got.Code, err)
 			continue
 		}
 		names := slices.Clone(lines[0])
@@ -89,8 +89,8 @@ func TestTables(t *testing.T) {
 	img := imgtest.Open(t, "writeback-dirty")
 	for _, cmd := range append(formatsOf, "show-buckets --map") {
 		got := bctl(append(strings.Fields(cmd), img.Cache)...)
-		if strings.Contains(got.stdout, "\x1b") || strings.Contains(got.stdout, " \n") || !strings.HasSuffix(got.stdout, "\n") {
-			t.Errorf("%s: colours, blanks or half a line in\n%q", cmd, got.stdout)
+		if strings.Contains(got.Stdout, "\x1b") || strings.Contains(got.Stdout, " \n") || !strings.HasSuffix(got.Stdout, "\n") {
+			t.Errorf("%s: colours, blanks or half a line in\n%q", cmd, got.Stdout)
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/internal/bcache/ondisk"
 )
 
@@ -24,11 +26,11 @@ func TestMakeBcacheOutput(t *testing.T) {
 		"UUID:\t\t\t@\nSet UUID:\t\t" + setText + "\nversion:\t\t4\nblock_size:\t\t8\ndata_offset:\t\t32\n"
 	for _, name := range []string{"make-bcache", "mkfs.bcache"} {
 		r := runAs(name, "-B", b, "-C", c, "-b", "8k", "-o32", "--cset-uuid", setText, "--wipe-bcache")
-		if got := newUUID.ReplaceAllString(r.stdout, "${1}@"); got != want || r.code != 0 || r.stderr != "" {
+		if got := newUUID.ReplaceAllString(r.Stdout, "${1}@"); got != want || r.Code != 0 || r.Stderr != "" {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	if r := runAs("make-bcache", "-B", b, "--wipe-bcache", "--uuid", uuidText); !strings.HasPrefix(r.stdout, "UUID:\t\t\t"+uuidText+"\n") {
+	if r := runAs("make-bcache", "-B", b, "--wipe-bcache", "--uuid", uuidText); !strings.HasPrefix(r.Stdout, "UUID:\t\t\t"+uuidText+"\n") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -65,15 +67,15 @@ func TestMakeBcacheLive(t *testing.T) {
 			for i := range 2 {
 				path, path2 := blank(t, c.size), blank(t, c.size)
 				args := strings.Fields(strings.NewReplacer("DEV2", path2, "DEV", path).Replace(c.args) + " --cset-uuid " + setText)
-				run := func() result { return runAs("make-bcache", args...) }
+				run := func() apptest.Result { return runAs("make-bcache", args...) }
 				if i == 1 {
-					run = func() result { return theirs(t, tool, args...) }
+					run = func() apptest.Result { return theirs(t, tool, args...) }
 				}
 				r := run()
-				if r.code != 0 {
+				if r.Code != 0 {
 					t.Fatalf("%d: %+v", i, r)
 				}
-				stdout[i] = newUUID.ReplaceAllString(r.stdout, "${1}@")
+				stdout[i] = newUUID.ReplaceAllString(r.Stdout, "${1}@")
 				for _, p := range []string{path, path2} {
 					images[i] = append(images[i], maskUUID(mustRead(t, p), i == 1)...)
 				}
@@ -95,7 +97,7 @@ func maskUUID(img []byte, theirs bool) []byte {
 		clear(img[4096:4104])
 		clear(img[4096+40 : 4096+56])
 		if theirs {
-			clear(img[4096+superShowBytes : 8192])
+			clear(img[4096+208+8*ondisk.JournalBuckets : 8192])
 		}
 	}
 	return img
@@ -118,17 +120,17 @@ func loopDevice(t *testing.T, path string, args ...string) string {
 
 func TestFormatBlockDevice(t *testing.T) {
 	c, b := loopDevice(t, blank(t, 8<<20)), loopDevice(t, blank(t, 8<<20), "--sector-size", "4096")
-	if r := bctl("format", "-C", c, "-b", "8k", "-n"); r.code != 0 || strings.Contains(r.stderr, "udev") {
+	if r := bctl("format", "-C", c, "-b", "8k", "-n"); r.Code != 0 || strings.Contains(r.Stderr, "udev") {
 		t.Errorf("dry run: %+v", r)
 	}
-	if r := bctl("format", "-C", c, "-b", "8k", "-w", "512"); r.code != 0 || !strings.Contains(r.stderr, c+": when it is closed, udev looks at it") {
+	if r := bctl("format", "-C", c, "-b", "8k", "-w", "512"); r.Code != 0 || !strings.Contains(r.Stderr, c+": when it is closed, udev looks at it") {
 		t.Errorf("%+v", r)
 	}
 	if o, _ := showJSON(t, c); o["nbuckets"] != 1024.0 || o["block_sectors"] != 1.0 {
 		t.Errorf("%v", o)
 	}
 	// One set takes the larger of the two logical blocks.
-	if r := bctl("format", "-C", c, "-b", "8k", "-B", b, "--wipe-bcache"); r.code != 0 {
+	if r := bctl("format", "-C", c, "-b", "8k", "-B", b, "--wipe-bcache"); r.Code != 0 {
 		t.Errorf("%+v", r)
 	}
 	for _, node := range []string{c, b} {
@@ -136,7 +138,7 @@ func TestFormatBlockDevice(t *testing.T) {
 			t.Errorf("%s: %v", node, o)
 		}
 	}
-	if r := bctl("format", "-B", b, "-w", "512", "--wipe-bcache"); r.code != exitCannot || !strings.Contains(r.stderr, "block size smaller than device block size") {
+	if r := bctl("format", "-B", b, "-w", "512", "--wipe-bcache"); r.Code != app.ExitCannot || !strings.Contains(r.Stderr, "block size smaller than device block size") {
 		t.Errorf("%+v", r)
 	}
 	tool := realTool(t, "bcache-super-show")
@@ -152,12 +154,12 @@ func TestFormatInUse(t *testing.T) {
 	img := blank(t, 8<<20)
 	node := loopDevice(t, img)
 	r := bctl("format", "-B", img)
-	wantLine(t, "image under a loop device", r, exitCannot, img+": in use: attached to "+node)
+	apptest.WantLine(t, "image under a loop device", r, app.ExitCannot, img+": in use: attached to "+node)
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(node, link); err != nil {
 		t.Fatal(err)
 	}
-	wantLine(t, "one device twice", bctl("format", "-B", node, link), exitCannot, link+": given twice")
+	apptest.WantLine(t, "one device twice", bctl("format", "-B", node, link), app.ExitCannot, link+": given twice")
 
 	if out, err := exec.Command("mke2fs", "-q", "-F", node).CombinedOutput(); err != nil {
 		t.Skipf("no filesystem to mount: %v: %s", err, out)
@@ -171,8 +173,8 @@ func TestFormatInUse(t *testing.T) {
 	defer func() { _ = syscall.Unmount(at, 0) }()
 	before := mustRead(t, img)
 	for _, args := range [][]string{{"-B", node}, {"-C", node, "-b", "8k", "--force", "--wipe-bcache"}, {"-B", node, "-n", "--force"}} {
-		wantLine(t, strings.Join(args, " "), bctl(append([]string{"format"}, args...)...), exitCannot, node+": in use: mounted on "+at+": umount "+at+" first")
-		wantLine(t, strings.Join(args, " "), runAs("mkfs.bcache", args...), exitCannot, "umount")
+		apptest.WantLine(t, strings.Join(args, " "), bctl(append([]string{"format"}, args...)...), app.ExitCannot, node+": in use: mounted on "+at+": umount "+at+" first")
+		apptest.WantLine(t, strings.Join(args, " "), runAs("mkfs.bcache", args...), app.ExitCannot, "umount")
 	}
 	if !bytes.Equal(mustRead(t, img), before) {
 		t.Error("it was changed")
@@ -184,7 +186,7 @@ func TestFormatProtected(t *testing.T) {
 	good, img := blank(t, 1<<20), blank(t, 1<<20)
 	node := loopDevice(t, img, "-r")
 	for _, flag := range []string{"--force", "--dry-run"} {
-		wantLine(t, flag, bctl("format", "-B", good, node, flag), exitCannot, node+": write-protected")
+		apptest.WantLine(t, flag, bctl("format", "-B", good, node, flag), app.ExitCannot, node+": write-protected")
 	}
 	if b := mustRead(t, good); binary.LittleEndian.Uint64(b) != 0xa5a5a5a5a5a5a5a5 {
 		t.Error("the first device was written before the second could be opened for writing")

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/inspect"
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
@@ -41,10 +43,10 @@ type rewriteOutput struct {
 func rewriteJSON(t *testing.T, args ...string) (out rewriteOutput) {
 	t.Helper()
 	r := bctl(append([]string{"rewrite-prios", "--json"}, args...)...)
-	if r.code != 0 || r.stderr != "" {
-		t.Fatalf("rewrite-prios %q: exit %d, %s", args, r.code, r.stderr)
+	if r.Code != 0 || r.Stderr != "" {
+		t.Fatalf("rewrite-prios %q: exit %d, %s", args, r.Code, r.Stderr)
 	}
-	if err := json.Unmarshal([]byte(r.stdout), &out); err != nil {
+	if err := json.Unmarshal([]byte(r.Stdout), &out); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -53,8 +55,8 @@ func rewriteJSON(t *testing.T, args ...string) (out rewriteOutput) {
 // clean fails the test if fsck finds damage.
 func clean(t *testing.T, what string, img *imgtest.Image) {
 	t.Helper()
-	if r := bctl(append([]string{"fsck", "-q"}, img.Paths()...)...); r.code != 0 {
-		t.Errorf("%s: fsck: exit %d\n%s%s", what, r.code, r.stdout, r.stderr)
+	if r := bctl(append([]string{"fsck", "-q"}, img.Paths()...)...); r.Code != 0 {
+		t.Errorf("%s: fsck: exit %d\n%s%s", what, r.Code, r.Stdout, r.Stderr)
 	}
 }
 
@@ -67,7 +69,7 @@ func chainOf(t *testing.T, path string) (buckets []ondisk.Bucket) {
 		} `json:"sets"`
 	}
 	r := bctl("show-prios", "--json", path)
-	if err := json.Unmarshal([]byte(r.stdout), &out); err != nil {
+	if err := json.Unmarshal([]byte(r.Stdout), &out); err != nil {
 		t.Fatalf("%v: %+v", err, r)
 	}
 	for _, s := range out.Sets {
@@ -80,32 +82,32 @@ func chainOf(t *testing.T, path string) (buckets []ondisk.Bucket) {
 // differs only in its numbers. Undo brings every byte back.
 func TestRewritePrios(t *testing.T) {
 	for _, name := range imgtest.Names(t) {
-		dir := stateIn(t)
+		dir := apptest.StateIn(t)
 		img := imgtest.Open(t, name)
 		before, old := imgtest.SumFile(t, img.Cache), chainOf(t, img.Cache)
 		dry := rewriteJSON(t, "--dry-run", img.Cache)
-		if imgtest.SumFile(t, img.Cache) != before || !dry.DryRun || dry.UndoFile != nil || len(undoFiles(t, dir)) != 0 {
+		if imgtest.SumFile(t, img.Cache) != before || !dry.DryRun || dry.UndoFile != nil || len(apptest.UndoFiles(t, dir)) != 0 {
 			t.Errorf("%s: a dry run wrote something: %+v", name, dry)
 		}
 		first := rewriteJSON(t, img.Cache)
 		if fmt.Sprint(first.Prio, first.Old, first.PrioSeq, first.JournalSeq) != fmt.Sprint(dry.Prio, old, dry.PrioSeq, dry.JournalSeq) {
 			t.Errorf("%s: %+v, the dry run said %+v", name, first, dry)
 		}
-		if files := undoFiles(t, dir); first.DryRun || first.UndoFile == nil || len(files) != 1 || *first.UndoFile != files[0] {
+		if files := apptest.UndoFiles(t, dir); first.DryRun || first.UndoFile == nil || len(files) != 1 || *first.UndoFile != files[0] {
 			t.Errorf("%s: undo file %v, %v", name, first.UndoFile, files)
 		}
 		if got := chainOf(t, img.Cache); fmt.Sprint(got) != fmt.Sprint(first.Prio) {
 			t.Errorf("%s: chain %v, want %v", name, got, first.Prio)
 		}
 		clean(t, name, img)
-		if r := bctl("undo", *first.UndoFile, img.Cache); r.code != 0 || imgtest.SumFile(t, img.Cache) != before {
+		if r := bctl("undo", *first.UndoFile, img.Cache); r.Code != 0 || imgtest.SumFile(t, img.Cache) != before {
 			t.Errorf("%s: undo did not bring everything back: %+v", name, r)
 		}
 		if redone := rewriteJSON(t, "--no-undo", img.Cache); fmt.Sprint(redone.Prio, redone.JournalSeq) != fmt.Sprint(first.Prio, first.JournalSeq) {
 			t.Errorf("%s: done again it differs: %+v", name, redone)
 		}
 		second := rewriteJSON(t, "--no-undo", img.Cache)
-		if second.PrioSeq != first.PrioSeq+1 || second.JournalSeq != first.JournalSeq+1 || second.UndoFile != nil || len(undoFiles(t, dir)) != 1 {
+		if second.PrioSeq != first.PrioSeq+1 || second.JournalSeq != first.JournalSeq+1 || second.UndoFile != nil || len(apptest.UndoFiles(t, dir)) != 1 {
 			t.Errorf("%s, again: %+v", name, second)
 		}
 		for _, c := range second.Changes {
@@ -125,7 +127,7 @@ func look(t *testing.T, path string) *inspect.Cache {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dev.Close() })
-	return readCache(t, dev)
+	return apptest.ReadCache(t, dev)
 }
 
 // pointed is the bucket of the first extent that pred likes, and its gen.
@@ -179,7 +181,7 @@ func fillJournal(t *testing.T, img *imgtest.Image) {
 // neverRegistered is what make-bcache leaves.
 func neverRegistered(t *testing.T, img *imgtest.Image) {
 	t.Helper()
-	if r := bctl("format", "-C", img.Cache, "-b", "64k", "-w", "4k", "--wipe-bcache", "--force"); r.code != 0 {
+	if r := bctl("format", "-C", img.Cache, "-b", "64k", "-w", "4k", "--wipe-bcache", "--force"); r.Code != 0 {
 		t.Fatalf("%+v", r)
 	}
 }
@@ -225,7 +227,7 @@ func TestRewritePriosRefuses(t *testing.T) {
 		{empty, "journal full", fillJournal, "", 8, "journal full: let the kernel register the device once and stop it"},
 		{empty, "never registered", neverRegistered, "", 8, "never registered: it has no prio chain yet"},
 	} {
-		dir := stateIn(t)
+		dir := apptest.StateIn(t)
 		img := images[c.image]
 		if c.spoil != nil {
 			img = imgtest.Open(t, c.image)
@@ -234,19 +236,19 @@ func TestRewritePriosRefuses(t *testing.T) {
 		before := imgtest.SumFile(t, img.Cache)
 		for _, dry := range []string{"", "--dry-run"} {
 			args := append([]string{"rewrite-prios"}, strings.Fields(c.args+" "+dry)...)
-			wantLine(t, c.what+" "+c.args+" "+dry, bctl(append(args, img.Cache)...), c.code, c.says)
+			apptest.WantLine(t, c.what+" "+c.args+" "+dry, bctl(append(args, img.Cache)...), c.code, c.says)
 		}
-		if imgtest.SumFile(t, img.Cache) != before || len(undoFiles(t, dir)) != 0 {
-			t.Errorf("%s: it wrote all the same; undo files %v", c.what, undoFiles(t, dir))
+		if imgtest.SumFile(t, img.Cache) != before || len(apptest.UndoFiles(t, dir)) != 0 {
+			t.Errorf("%s: it wrote all the same; undo files %v", c.what, apptest.UndoFiles(t, dir))
 		}
 	}
-	wantLine(t, "a backing device", bctl("rewrite-prios", images[empty].Backing[0]), 8, "a backing device, it has no buckets")
+	apptest.WantLine(t, "a backing device", bctl("rewrite-prios", images[empty].Backing[0]), 8, "a backing device, it has no buckets")
 }
 
 // --force does what is refused without it, and what it sets is what the chain then says.
 func TestRewritePriosSet(t *testing.T) {
 	img := imgtest.Open(t, "fifo-full")
-	stateIn(t)
+	apptest.StateIn(t)
 	stale, gen := pointed(t, img.Cache, func(c *inspect.Cache, e *inspect.Extent) bool {
 		return e.Stale == 1 && c.Buckets.Mark(c.Geo.BucketOf(e.Ptr[0].Offset())) == inspect.Free
 	})
@@ -267,7 +269,7 @@ func TestRewritePriosSet(t *testing.T) {
 // A destroyed chain is made anew, the report says at what price, and undo brings back even the destroyed one.
 func TestRewritePriosFromBtree(t *testing.T) {
 	for _, name := range []string{"fifo-full", "writeback-crash"} {
-		stateIn(t)
+		apptest.StateIn(t)
 		img := imgtest.Open(t, name)
 		dirty := dirtySectors(t, img)
 		spoilChain(t, img)
@@ -281,7 +283,7 @@ func TestRewritePriosFromBtree(t *testing.T) {
 		if again.Rebuilt != 0 {
 			t.Errorf("%s: %d gens rebuilt of a sound chain", name, again.Rebuilt)
 		}
-		if r := bctl("undo", *out.UndoFile, img.Cache); r.code != exitCannot {
+		if r := bctl("undo", *out.UndoFile, img.Cache); r.Code != app.ExitCannot {
 			t.Errorf("%s: undone under a newer change: %+v", name, r)
 		}
 		if imgtest.SumFile(t, img.Cache) == before {
@@ -291,8 +293,8 @@ func TestRewritePriosFromBtree(t *testing.T) {
 	img := imgtest.Open(t, "fifo-full")
 	spoilChain(t, img)
 	r := bctl("rewrite-prios", "--from-btree", "--dry-run", img.Cache)
-	if !strings.Contains(r.stdout, "1536 buckets: 0 dirty and 18 metadata kept, 1344 clean given up, 174 free") {
-		t.Errorf("%s%s", r.stdout, r.stderr)
+	if !strings.Contains(r.Stdout, "1536 buckets: 0 dirty and 18 metadata kept, 1344 clean given up, 174 free") {
+		t.Errorf("%s%s", r.Stdout, r.Stderr)
 	}
 }
 
@@ -306,7 +308,7 @@ func dirtySectors(t *testing.T, img *imgtest.Image) (n ondisk.Sector) {
 
 // Whoever else has the device keeps a writer out; a look at it is no harm.
 func TestRewritePriosInUse(t *testing.T) {
-	dir := stateIn(t)
+	dir := apptest.StateIn(t)
 	img := imgtest.Open(t, "empty-registered")
 	before := imgtest.SumFile(t, img.Cache)
 	hold := exec.Command("flock", "--no-fork", img.Cache, "cat") // another process, until its input ends
@@ -329,45 +331,45 @@ func TestRewritePriosInUse(t *testing.T) {
 	if _, err := out.Read(make([]byte, 1)); err != nil { // now it has the lock
 		t.Fatal(err)
 	}
-	wantLine(t, "locked", bctl("rewrite-prios", img.Cache), exitCannot, img.Cache+": in use: locked by another program")
-	if r := bctl("rewrite-prios", "--dry-run", img.Cache); r.code != 0 {
+	apptest.WantLine(t, "locked", bctl("rewrite-prios", img.Cache), app.ExitCannot, img.Cache+": in use: locked by another program")
+	if r := bctl("rewrite-prios", "--dry-run", img.Cache); r.Code != 0 {
 		t.Errorf("dry run: %+v", r)
 	}
-	if imgtest.SumFile(t, img.Cache) != before || len(undoFiles(t, dir)) != 0 {
+	if imgtest.SumFile(t, img.Cache) != before || len(apptest.UndoFiles(t, dir)) != 0 {
 		t.Error("it wrote all the same")
 	}
 }
 
 func TestRewritePriosBlockDevice(t *testing.T) {
-	stateIn(t)
+	apptest.StateIn(t)
 	img := imgtest.Open(t, "writeback-crash")
 	before := imgtest.SumFile(t, img.Cache)
 	node := loopDevice(t, img.Cache)
-	wantLine(t, "image under a loop device", bctl("rewrite-prios", img.Cache), exitCannot, img.Cache+": in use: attached to "+node)
+	apptest.WantLine(t, "image under a loop device", bctl("rewrite-prios", img.Cache), app.ExitCannot, img.Cache+": in use: attached to "+node)
 	claimed, err := os.OpenFile(node, os.O_RDONLY|syscall.O_EXCL, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantLine(t, "claimed", bctl("rewrite-prios", node), exitCannot, node+": in use: ")
+	apptest.WantLine(t, "claimed", bctl("rewrite-prios", node), app.ExitCannot, node+": in use: ")
 	claimed.Close()
 	if imgtest.SumFile(t, img.Cache) != before {
 		t.Error("a refused device was written")
 	}
-	if r := bctl("rewrite-prios", "--dry-run", node); r.code != 0 || r.stderr != "" {
+	if r := bctl("rewrite-prios", "--dry-run", node); r.Code != 0 || r.Stderr != "" {
 		t.Errorf("dry run: %+v", r)
 	}
 	undo := filepath.Join(t.TempDir(), "undo")
 	udev := node + ": when it is closed, udev looks at it and may hand it to the kernel"
-	if r := bctl("rewrite-prios", "--undo", undo, node); r.code != 0 || !strings.Contains(r.stderr, udev) {
+	if r := bctl("rewrite-prios", "--undo", undo, node); r.Code != 0 || !strings.Contains(r.Stderr, udev) {
 		t.Errorf("%+v", r)
 	}
-	if r := bctl("fsck", "-q", node); r.code != 0 {
+	if r := bctl("fsck", "-q", node); r.Code != 0 {
 		t.Errorf("%+v", r)
 	}
-	if r := bctl("undo", "-n", undo, node); r.code != 0 || r.stderr != "" {
+	if r := bctl("undo", "-n", undo, node); r.Code != 0 || r.Stderr != "" {
 		t.Errorf("%+v", r)
 	}
-	if r := bctl("undo", undo, node); r.code != 0 || !strings.Contains(r.stderr, udev) {
+	if r := bctl("undo", undo, node); r.Code != 0 || !strings.Contains(r.Stderr, udev) {
 		t.Errorf("%+v", r)
 	}
 	if imgtest.SumFile(t, img.Cache) != before {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/lab/imgtest"
 	"bctl/prio"
@@ -25,7 +27,7 @@ func TestShowPrios(t *testing.T) {
 			Sets   []map[string]any `json:"sets"`
 		}
 		r := bctl("show-prios", "--json", img.Cache)
-		if err := json.Unmarshal([]byte(r.stdout), &out); err != nil || r.code != 0 || r.stderr != "" {
+		if err := json.Unmarshal([]byte(r.Stdout), &out); err != nil || r.Code != 0 || r.Stderr != "" {
 			t.Fatalf("%s: %v, %+v", name, err, r)
 		}
 		if out.Device != img.Cache || out.Per != c.Geo.PriosPerBucket() || len(out.Sets) != c.Geo.PrioBuckets() {
@@ -49,7 +51,7 @@ func TestShowPrios(t *testing.T) {
 				t.Errorf("%s: %s is %v, want %v", name, key, out.Sets[0][key], want)
 			}
 		}
-		if table := bctl("show-prios", img.Cache); table.code != 0 || strings.Count(table.stdout, "\n") < 2 || !strings.Contains(table.stdout, fmt.Sprint(set.Seq)) {
+		if table := bctl("show-prios", img.Cache); table.Code != 0 || strings.Count(table.Stdout, "\n") < 2 || !strings.Contains(table.Stdout, fmt.Sprint(set.Seq)) {
 			t.Errorf("%s: %+v", name, table)
 		}
 		if imgtest.SumFile(t, img.Cache) != before {
@@ -64,9 +66,9 @@ func TestShowPriosRaw(t *testing.T) {
 	c := look(t, img.Cache)
 	l := c.Chain.Links[0]
 	r := bctl("show-prios", "--raw", img.Cache)
-	lines := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
-	if r.code != 0 || r.stderr != "" || len(lines) != 1+6+int(c.Geo.NBuckets) {
-		t.Fatalf("exit %d, %s, %d lines", r.code, r.stderr, len(lines))
+	lines := strings.Split(strings.TrimSuffix(r.Stdout, "\n"), "\n")
+	if r.Code != 0 || r.Stderr != "" || len(lines) != 1+6+int(c.Geo.NBuckets) {
+		t.Fatalf("exit %d, %s, %d lines", r.Code, r.Stderr, len(lines))
 	}
 	if want := fmt.Sprintf("set 0, bucket %d, byte %d", l.Bucket, c.Geo.Start(l.Bucket).Bytes()); lines[0] != want {
 		t.Errorf("%q, want %q", lines[0], want)
@@ -80,7 +82,7 @@ func TestShowPriosRaw(t *testing.T) {
 		}
 	}
 	for _, format := range []string{"--json", "--format=csv"} {
-		wantLine(t, format, bctl("show-prios", "--raw", format, img.Cache), exitUsage, "--raw is text")
+		apptest.WantLine(t, format, bctl("show-prios", "--raw", format, img.Cache), app.ExitUsage, "--raw is text")
 	}
 }
 
@@ -90,13 +92,13 @@ func TestShowPriosDamaged(t *testing.T) {
 	spoilChain(t, img)
 	for _, args := range [][]string{{"show-prios", img.Cache}, {"show-prios", "--raw", img.Cache}} {
 		r := bctl(args...)
-		if r.code != exitDamage || !strings.Contains(r.stdout, "bad checksum") || !strings.Contains(r.stderr, "is damaged") {
+		if r.Code != app.ExitDamage || !strings.Contains(r.Stdout, "bad checksum") || !strings.Contains(r.Stderr, "is damaged") {
 			t.Errorf("%q: %+v", args, r)
 		}
 	}
 	neverRegistered(t, img)
-	if r := bctl("show-prios", "--json", img.Cache); r.code != 0 || !strings.Contains(r.stdout, `"sets": []`) {
+	if r := bctl("show-prios", "--json", img.Cache); r.Code != 0 || !strings.Contains(r.Stdout, `"sets": []`) {
 		t.Errorf("never registered: %+v", r)
 	}
-	wantLine(t, "a backing device", bctl("show-prios", img.Backing[0]), exitCannot, "a backing device, it has no buckets")
+	apptest.WantLine(t, "a backing device", bctl("show-prios", img.Backing[0]), app.ExitCannot, "a backing device, it has no buckets")
 }

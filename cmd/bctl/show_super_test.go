@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/internal/bcache/ondisk"
 )
 
@@ -37,11 +40,11 @@ var showSuperKeys = []string{
 }
 
 // showJSON runs show-super --json, and holds its keys to the list.
-func showJSON(t *testing.T, path string) (map[string]any, result) {
+func showJSON(t *testing.T, path string) (map[string]any, apptest.Result) {
 	t.Helper()
 	r := bctl("show-super", path, "--json")
 	var o map[string]any
-	if err := json.Unmarshal([]byte(r.stdout), &o); err != nil {
+	if err := json.Unmarshal([]byte(r.Stdout), &o); err != nil {
 		t.Fatalf("%v: %+v", err, r)
 	}
 	if got, want := slices.Sorted(maps.Keys(o)), slices.Sorted(slices.Values(showSuperKeys)); !slices.Equal(got, want) {
@@ -73,18 +76,18 @@ func TestShowSuperVersions(t *testing.T) {
 				t.Errorf("version %d: %s is %v, want %v", version, key, o[key], v)
 			}
 		}
-		sum := hex64(s.Csum)
+		sum := fmt.Sprintf("0x%016x", s.Csum)
 		if c, ok := o["csum"].(map[string]any); !ok || c["ok"] != true || c["stored"] != sum || c["computed"] != sum || len(sum) != 18 {
 			t.Errorf("version %d: csum %v", version, o["csum"])
 		}
 		if f, ok := o["features"].([]any); !ok || len(f) > 0 {
 			t.Errorf("version %d: features %v", version, o["features"])
 		}
-		if r.code != 0 || r.stderr != "" {
+		if r.Code != 0 || r.Stderr != "" {
 			t.Errorf("version %d: %+v", version, r)
 		}
 		for _, format := range []string{"table", "csv"} {
-			if r := bctl("--format", format, "show-super", path); r.code != 0 || !strings.Contains(r.stdout, "fe010203-0405") || strings.Contains(r.stdout, "nil") {
+			if r := bctl("--format", format, "show-super", path); r.Code != 0 || !strings.Contains(r.Stdout, "fe010203-0405") || strings.Contains(r.Stdout, "nil") {
 				t.Errorf("version %d: %+v", version, r)
 			}
 		}
@@ -142,7 +145,7 @@ func TestShowSuperDamaged(t *testing.T) {
 		edit(s)
 		path := rawImage(t, s.Append(make([]byte, ondisk.SuperOffset)))
 		o, r := showJSON(t, path)
-		if r.code != exitDamage || !strings.Contains(r.stderr, name) || !strings.HasPrefix(r.stderr, "bctl: "+path+": ") {
+		if r.Code != app.ExitDamage || !strings.Contains(r.Stderr, name) || !strings.HasPrefix(r.Stderr, "bctl: "+path+": ") {
 			t.Errorf("%s: %+v", name, r)
 		}
 		if c, ok := o["csum"].(map[string]any); !ok || c["ok"] != (name != "bad checksum" && !strings.Contains(name, "magic")) {
@@ -151,7 +154,7 @@ func TestShowSuperDamaged(t *testing.T) {
 		if o["uuid"] != "fe010203-0405-0607-0809-0a0b0c0d0e0f" {
 			t.Errorf("%s: not shown", name)
 		}
-		if r := bctl("show-super", path); r.code != exitDamage || !strings.Contains(r.stdout, "fe010203-") {
+		if r := bctl("show-super", path); r.Code != app.ExitDamage || !strings.Contains(r.Stdout, "fe010203-") {
 			t.Errorf("%s: table: %+v", name, r)
 		}
 	}
@@ -170,12 +173,12 @@ func TestShowSuperNotBcache(t *testing.T) {
 		"device":    "/dev/null",
 	} {
 		r := bctl("show-super", path)
-		if r.code != exitCannot || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.HasPrefix(r.stderr, "bctl: "+path+": ") {
+		if r.Code != app.ExitCannot || r.Stdout != "" || strings.Count(r.Stderr, "\n") != 1 || !strings.HasPrefix(r.Stderr, "bctl: "+path+": ") {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
 	for _, args := range [][]string{{"show-super"}, {"show-super", "a", "b"}, {"show-super", "--bogus", "a"}, {"show-super", "a", "--format=xml"}} {
-		if r := bctl(args...); r.code != exitUsage || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 {
+		if r := bctl(args...); r.Code != app.ExitUsage || r.Stdout != "" || strings.Count(r.Stderr, "\n") != 1 {
 			t.Errorf("%q: %+v", args, r)
 		}
 	}
@@ -205,10 +208,10 @@ discard          no
 replacement      lru
 seq              7
 last mount       2009-02-13 23:31:30 UTC
-checksum         ` + hex64(s.Csum) + ` (ok)
+checksum         ` + fmt.Sprintf("0x%016x", s.Csum) + ` (ok)
 features         none
 `
-	if r.stdout != want || r.code != 0 {
-		t.Errorf("%d\n%s", r.code, r.stdout)
+	if r.Stdout != want || r.Code != 0 {
+		t.Errorf("%d\n%s", r.Code, r.Stdout)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/internal/bcache/ondisk"
 )
 
@@ -117,12 +118,12 @@ func (c superShowCase) place(t *testing.T) {
 }
 
 // said is everything a program did, as the golden file has it.
-func said(name string, r result) string {
-	return fmt.Sprintf("=== %s: exit %d\n%s--- stderr\n%s", name, r.code, r.stdout, r.stderr)
+func said(name string, r apptest.Result) string {
+	return fmt.Sprintf("=== %s: exit %d\n%s--- stderr\n%s", name, r.Code, r.Stdout, r.Stderr)
 }
 
 // theirs runs the installed program. It is given the bare name as argv[0], which its messages repeat.
-func theirs(t *testing.T, path string, args ...string) result {
+func theirs(t *testing.T, path string, args ...string) apptest.Result {
 	t.Helper()
 	var o, e bytes.Buffer
 	cmd := exec.Command(path, args...)
@@ -132,7 +133,7 @@ func theirs(t *testing.T, path string, args ...string) result {
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
-	return result{cmd.ProcessState.ExitCode(), o.String(), e.String()}
+	return apptest.Result{Code: cmd.ProcessState.ExitCode(), Stdout: o.String(), Stderr: e.String()}
 }
 
 // realTool is where a tool of bcache-tools is installed.
@@ -194,7 +195,7 @@ func TestSuperShowLive(t *testing.T) {
 
 func TestSuperShowPosix(t *testing.T) {
 	t.Setenv("POSIXLY_CORRECT", "")
-	if r := runAs("bcache-super-show", "img", "-f"); r.code != 1 || r.stderr != superShowUsage {
+	if r := runAs("bcache-super-show", "img", "-f"); r.Code != 1 || r.Stderr != "Usage: bcache-super-show [-f] <device>\n" {
 		t.Errorf("%+v", r)
 	}
 }

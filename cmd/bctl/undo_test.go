@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/internal/bcache/journal"
 	"bctl/internal/lab/imgtest"
 )
@@ -57,7 +59,7 @@ func rewritten(t *testing.T, name string) *undone {
 
 func (u *undone) restored(t *testing.T, what string) {
 	t.Helper()
-	if r := bctl("undo", u.file, u.img.Cache); r.code != 0 || r.stderr != "" {
+	if r := bctl("undo", u.file, u.img.Cache); r.Code != 0 || r.Stderr != "" {
 		t.Errorf("%s: %+v", what, r)
 	}
 	if imgtest.SumFile(t, u.img.Cache) != u.sum {
@@ -69,7 +71,7 @@ func (u *undone) restored(t *testing.T, what string) {
 func TestUndoRestores(t *testing.T) {
 	u := rewritten(t, "writeback-crash")
 	r := bctl("undo", "-n", u.file, u.img.Cache)
-	if r.code != 0 || !strings.Contains(r.stdout, "2 would be restored") || imgtest.SumFile(t, u.img.Cache) != u.after {
+	if r.Code != 0 || !strings.Contains(r.Stdout, "2 would be restored") || imgtest.SumFile(t, u.img.Cache) != u.after {
 		t.Errorf("dry run: %+v", r)
 	}
 	u.restored(t, "once")
@@ -87,8 +89,8 @@ func TestUndoJSON(t *testing.T) {
 	u := rewritten(t, "empty-registered")
 	r := bctl("undo", "-n", "--json", u.file, u.img.Cache)
 	for _, want := range []string{`"command": "rewrite-prios"`, `"blocks": 2`, `"dry_run": true`, `"created": "20`} {
-		if !strings.Contains(r.stdout, want) {
-			t.Errorf("no %s in %s%s", want, r.stdout, r.stderr)
+		if !strings.Contains(r.Stdout, want) {
+			t.Errorf("no %s in %s%s", want, r.Stdout, r.Stderr)
 		}
 	}
 }
@@ -142,7 +144,7 @@ func TestUndoRefuses(t *testing.T) {
 		{"missing", file("x", nil) + "missing", "no such file"},
 		{"a directory", t.TempDir(), "it is a directory"},
 	} {
-		wantLine(t, c.what, bctl("undo", c.path, u.img.Cache), exitCannot, c.path+": ", c.says)
+		apptest.WantLine(t, c.what, bctl("undo", c.path, u.img.Cache), app.ExitCannot, c.path+": ", c.says)
 	}
 	if imgtest.SumFile(t, u.img.Cache) != u.after {
 		t.Error("a refused undo wrote")
@@ -164,7 +166,7 @@ func TestUndoRefuses(t *testing.T) {
 	} {
 		u.img.Flip(test.off, 2)
 		for _, dry := range [][]string{nil, {"-n"}} {
-			wantLine(t, test.what, bctl(append([]string{"undo", u.file, u.img.Cache}, dry...)...), exitCannot,
+			apptest.WantLine(t, test.what, bctl(append([]string{"undo", u.file, u.img.Cache}, dry...)...), app.ExitCannot,
 				u.img.Cache+": not the device it was made for, or changed since: at byte ")
 		}
 		u.img.Flip(test.off, 2)
@@ -174,13 +176,13 @@ func TestUndoRefuses(t *testing.T) {
 	}
 	other := imgtest.Open(t, "writeback-crash")
 	sum := imgtest.SumFile(t, other.Cache)
-	wantLine(t, "another device", bctl("undo", u.file, other.Cache), exitCannot, "not the device it was made for")
-	wantLine(t, "its backing device", bctl("undo", u.file, u.img.Backing[0]), exitCannot, "not the device it was made for")
+	apptest.WantLine(t, "another device", bctl("undo", u.file, other.Cache), app.ExitCannot, "not the device it was made for")
+	apptest.WantLine(t, "its backing device", bctl("undo", u.file, u.img.Backing[0]), app.ExitCannot, "not the device it was made for")
 	if imgtest.SumFile(t, other.Cache) != sum {
 		t.Error("another device was written")
 	}
 	for _, args := range []string{"undo", "undo a", "undo a b c"} {
-		wantLine(t, args, bctl(strings.Fields(args)...), exitUsage, "want an undo file and a device")
+		apptest.WantLine(t, args, bctl(strings.Fields(args)...), app.ExitUsage, "want an undo file and a device")
 	}
 	u.restored(t, "after all refusals")
 }

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package app is the frame of bctl's commands: the command line, the names of argv[0], help, manual and completion,
+// exit codes, signals, progress and colours. It knows no command.
+//
+// A command is a constructor `func XCommand() *cli.Command` in a family beside this package, listed in the table of
+// package main. It parses, calls a package, and prints. What it may rely on:
+//
+//	args.go     the command line is already permuted as getopt_long does it: flags before and after the DEVICE,
+//	            bundles, abbreviations, "--"; unknown, repeated and valueless flags never reach a command
+//	            DeviceList: a flag that takes every operand after it, as make-bcache's -B does
+//	flags.go    OneDevice(c), NoMore(c, n): the operands, or a usage error
+//	            OutputFormat(c) render.Format, IsQuiet(c), UseColor(c, w)
+//	numbers.go  ParseSize and its kin: what flags take, the same everywhere
+//	cache.go    ShowCache, OpenCache: the cache on the device that was named
+//	progress.go ProgressOf(c) progress.Starter: a bar where one belongs; defer Done() on what it starts
+//	exit.go     Usagef(...) -> 16; ExitWith(code) -> code without a message; context.Canceled -> 32;
+//	            any other error -> 8 and one line on stderr
+//	dispatch.go Solo: a program of one command under another name
+//
+// A command writes data to c.App.Writer and everything else to c.App.ErrWriter. It need not check its writes to
+// c.App.Writer: the first that fails is remembered and becomes the exit code (long work may stop on it).
+package app
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+)
+
+// A Tool is the whole program: what it is called, its commands, and the other names it answers to.
+type Tool struct {
+	Name, Usage, Description string
+
+	Commands func() []*cli.Command // in the order of the help; made anew each time, because cli changes them
+	Names    []Name
+}
+
+// A Name is another name of the binary.
+type Name struct {
+	Name  string
+	Usage string // what it stands in for
+	Run   Program
+}
+
+// A Program is what one name of the binary does; args[0] is the name. Its error becomes the message and the exit
+// code.
+type Program func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+
+// Run is the program without the process: it returns the exit code. args[0] chooses which program.
+func (t Tool) Run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	if len(args) == 0 {
+		args = []string{t.Name}
+	}
+	name, program := t.programFor(args[0])
+	out := &output{w: stdout}
+	defer func() {
+		if p := recover(); p != nil {
+			code = reportPanic(stderr, name, p)
+		}
+	}()
+	return report(stderr, name, program(ctx, args, out, stderr), out.err)
+}
+
+// programFor finds the program for argv[0], and the name its messages begin with.
+func (t Tool) programFor(argv0 string) (string, Program) {
+	base := filepath.Base(argv0)
+	for _, n := range t.Names {
+		if n.Name == base {
+			return base, n.Run
+		}
+	}
+	return t.Name, func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		return runApp(ctx, t.app(), args, stdout, stderr)
+	}
+}
+
+// app is the tool as cli has it.
+func (t Tool) app() *cli.App {
+	return &cli.App{
+		Name:        t.Name,
+		Usage:       t.Usage,
+		ArgsUsage:   "COMMAND [flags] DEVICE",
+		Description: t.Description,
+		Flags:       globalFlags(),
+		Commands:    t.Commands(),
+		Before:      checkGlobals,
+		Action:      noCommand,
+	}
+}
+
+// Solo is a program of one command: no command name, no global flags but --help and --version.
+
+func Solo(command func() *cli.Command) Program {
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		return runApp(ctx, soloApp(filepath.Base(args[0]), command()), args, stdout, stderr)
+	}
+}
+
+func soloApp(name string, cmd *cli.Command) *cli.App {
+	return &cli.App{
+		Name:        name,
+		Usage:       cmd.Usage,
+		ArgsUsage:   "[flags] " + cmd.ArgsUsage,
+		Description: cmd.Description,
+		Flags:       withHelp(cmd.Flags),
+		Action:      cmd.Action,
+	}
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"bctl/alloc/cachesim"
+	"bctl/cmd/bctl/app"
+	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk/plan"
+	"bctl/internal/finding"
+	"bctl/superblock"
+)
+
+// benchCommit is --commit: the bare loop on a device, whose prio writes are made for real.
+func benchCommit(c *cli.Context, o *benchOptions) error {
+	if err := refuse(c, "--commit", "trace", "warmup"); err != nil {
+		return err
+	}
+	name, err := app.OneDevice(c)
+	switch {
+	case err != nil:
+		return err
+	case o.kind != "alloc":
+		return app.Usagef("--commit: only with --workload alloc")
+	case len(o.policies) > 1:
+		return app.Usagef("--commit: one policy, because each one starts from the image as it is")
+	}
+	dev, err := blockdev.Claim(name)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	if dev.IsBlock() {
+		return fmt.Errorf("%s: a block device: --commit throws its clean data away, so it takes image files only", name)
+	}
+	var found finding.Collector
+	cache, err := app.OpenCache(c, dev, &found)
+	if err != nil {
+		return err
+	}
+	switch n := found.Count(finding.Damage); {
+	case n > 0:
+		return fmt.Errorf("%s: damaged (%d findings), so nothing was written: see bctl fsck %s", name, n, name)
+	case cache.Journal == nil || cache.Journal.Newest == nil:
+		return fmt.Errorf("%s: never registered: it has no journal to write to", name)
+	}
+	if err := dev.Arm(); err != nil {
+		return err
+	}
+	o.name = name
+	if !c.IsSet("ops") {
+		o.ops = uint64(cache.Geo.NBuckets)
+	}
+	row, err := o.commit(c.Context, dev, cache)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return o.writeBench(c, []benchRow{row})
+}
+
+// commit runs the loop on dev, which cache was read from.
+func (o *benchOptions) commit(ctx context.Context, dev plan.Device, cache *inspect.Cache) (benchRow, error) {
+	o.takeCache(cache)
+	cfg, err := o.config(o.policies[0], o.count, o.buckets[0])
+	if err != nil {
+		return benchRow{}, err
+	}
+	w := &prioCommitter{ctx: ctx, dev: dev, entries: make([]ondisk.PrioEntry, o.count)}
+	cfg.Alloc.Prios = w
+	l, err := cachesim.NewBare(cfg.Alloc, o.prios, o.seed, o.device)
+	if err != nil {
+		return benchRow{}, err
+	}
+	l.LeavePointers(o.device)
+	m, err := cachesim.Bench{Ops: o.ops, Time: o.time, Tick: func(int64) {}}.Loop(ctx, l)
+	if err != nil {
+		return benchRow{}, fmt.Errorf("%w (%d prio sets were written before)", err, w.sets)
+	}
+	return benchRowOf(&cfg.Alloc, m), nil
+}
+
+// prioCommitter is the alloc.PrioWriter of a real device. What the model packs is kept until its journal entry comes:
+// all of it is then one transaction, in the kernel's order.
+type prioCommitter struct {
+	ctx     context.Context
+	dev     plan.Device
+	entries []ondisk.PrioEntry // of all buckets, each as it was when its set was packed
+	sets    int
+}
+
+// Pack takes the image of a set.
+func (w *prioCommitter) Pack(_ uint64, _, lo, hi int, entry func(int) (uint16, uint8), _ int) {
+	for i := lo; i < hi; i++ {
+		w.entries[i].Prio, w.entries[i].Gen = entry(i)
+	}
+}
+
+// Write has nothing to do: Journal tells the buckets again.
+func (w *prioCommitter) Write(int, int) error { return nil }
+
+// Journal makes the set current. The device is read anew, so that the transaction judges by what is there.
+func (w *prioCommitter) Journal(seq uint64, buckets []uint32) error {
+	p, err := w.plan(seq, buckets)
+	if err != nil {
+		return err
+	}
+	w.sets++
+	return p.Run(w.dev)
+}
+
+func (w *prioCommitter) plan(seq uint64, buckets []uint32) (*plan.Plan, error) {
+	s, err := superblock.Read(w.dev)
+	if err != nil {
+		return nil, err
+	}
+	var found finding.Collector
+	cache, err := inspect.Open(w.ctx, w.dev, s, inspect.Options{Size: w.dev.Size(), Sink: found.Add})
+	if err != nil {
+		return nil, err
+	}
+	if n := found.Count(finding.Damage); n > 0 {
+		return nil, fmt.Errorf("damaged after %d prio sets: %s", w.sets, found.Findings()[0].Message)
+	}
+	tx, err := change.Begin(cache)
+	if err != nil {
+		return nil, err
+	}
+	tx.RetireEmpty()
+	var to []ondisk.Bucket
+	for _, b := range buckets {
+		to = append(to, ondisk.Bucket(b))
+	}
+	got, err := tx.PutPrios(to, func(b ondisk.Bucket) ondisk.PrioEntry { return w.entries[b] })
+	if err == nil && got != seq {
+		err = errors.New("the allocator and the device disagree on the prio sets' seq")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tx.Commit()
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"bctl/cmd/bctl/app"
+	"bctl/internal/ui/chart"
+)
+
+// plotFile is --plot, if it is given.
+func plotFile(c *cli.Context) (string, error) {
+	if !c.IsSet("plot") {
+		return "", nil
+	}
+	name := c.String("plot")
+	if ext := filepath.Ext(name); ext != ".svg" && ext != ".png" {
+		return "", app.Usagef("--plot %q: want a name that ends in .svg or .png", name)
+	}
+	return name, nil
+}
+
+// plotMisses draws the miss ratio over the cache size: a line a policy, and a bucket size where there are several.
+func plotMisses(name, trace string, jobs []*traceJob) error {
+	p := chart.Chart{
+		Title: "misses of " + filepath.Base(trace), X: "cache size", Y: "miss ratio",
+		Tick: func(x float64) string { return app.SizeText(int64(x)) },
+	}
+	several := false
+	for _, j := range jobs {
+		several = several || j.row.BucketBytes != jobs[0].row.BucketBytes
+	}
+	for _, j := range jobs {
+		line := j.row.Policy
+		if several {
+			line += ", " + app.SizeText(j.row.BucketBytes)
+		}
+		i := slices.IndexFunc(p.Lines, func(l chart.Line) bool { return l.Name == line })
+		if i < 0 {
+			i = len(p.Lines)
+			p.Lines = append(p.Lines, chart.Line{Name: line})
+		}
+		if j.row.MissRatio != nil {
+			p.Lines[i].Points = append(p.Lines[i].Points, chart.Point{X: float64(j.row.CacheBytes), Y: *j.row.MissRatio})
+		}
+	}
+	for i := range p.Lines {
+		slices.SortFunc(p.Lines[i].Points, func(a, b chart.Point) int { return cmp.Compare(a.X, b.X) })
+		if len(p.Lines[i].Points) == 0 {
+			return fmt.Errorf("%s: nothing to draw: no request of the trace reads or writes", name)
+		}
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.Write(f, strings.TrimPrefix(filepath.Ext(name), ".")), f.Close())
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package show is the commands that show what is on a device. None of them writes.
+package show
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"bctl/cmd/bctl/app"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/ui/render"
+	"bctl/superblock"
+)
+
+const showSuperDescription = `Shows every field of the superblock of a cache or a backing device, of all versions (0, 1, 3, 4, 5 and 6), with
+the stored checksum and the one that its bytes have. Fields that the other kind of device has are null in JSON.
+
+A superblock that the kernel would not recognise - its checksum, magic, offset or version is wrong - is shown all the
+same; the fault is named on stderr and the exit code is 4. A device that holds no bcache superblock is exit 8.
+
+Called as bcache-super-show, bctl prints what that program of bcache-tools 1.0.8 prints, with its exit codes.
+
+Examples:
+
+    bctl show-super /dev/nvme0n1p3
+    bctl show-super --json back.img
+`
+
+func ShowSuperCommand() *cli.Command {
+	return &cli.Command{
+		Name: "show-super", ArgsUsage: "DEVICE",
+		Usage:       "show the superblock of a cache or a backing device",
+		Description: showSuperDescription,
+		Action: func(c *cli.Context) error {
+			path, err := app.OneDevice(c)
+			if err != nil {
+				return err
+			}
+			return showSuper(path, app.OutputFormat(c), c.App.Writer, c.App.ErrWriter)
+		},
+	}
+}
+
+func showSuper(path string, f render.Format, stdout, stderr io.Writer) error {
+	dev, err := blockdev.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	s, err := superblock.Read(dev)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := render.WriteFields(stdout, f, superFields(path, s)); err != nil {
+		return err
+	}
+	damaged := false
+	for _, fault := range superblock.Check(s, superblock.Device{}) {
+		for _, identity := range []error{superblock.ErrChecksum, superblock.ErrMagic, superblock.ErrOffset, superblock.ErrVersion} {
+			if errors.Is(fault, identity) {
+				damaged = true
+				fmt.Fprintf(stderr, "bctl: %s\n", app.OneLine(fmt.Sprintf("%s: superblock: %v", path, fault)))
+			}
+		}
+	}
+	if damaged {
+		return app.ExitWith(app.ExitDamage)
+	}
+	return nil
+}
+
+// A csumView is a checksum as JSON has it: 64 bits do not fit the numbers of most readers.
+type csumView struct {
+	Stored   string `json:"stored"`
+	Computed string `json:"computed"`
+	OK       bool   `json:"ok"`
+}
+
+// superFields is the superblock, every key for every kind; what a kind does not have is null, and not for people.
+func superFields(path string, s *ondisk.Super) []render.Field {
+	cache, backing, kind := superKind(s)
+	of := func(has bool, f render.Field) render.Field {
+		if !has {
+			f.Value, f.Name = nil, ""
+		}
+		return f
+	}
+	sum, verdict := s.Checksum(), "ok"
+	if s.Csum != sum {
+		verdict = "wrong, its bytes have " + hex64(sum)
+	}
+	features := superFeatures(s)
+	return []render.Field{
+		{Key: "device", Value: path, Name: "device"},
+		{Key: "type", Value: kind, Name: "type", Text: fmt.Sprint(kind)},
+		{Key: "version", Value: s.Version, Name: "version", Text: fmt.Sprintf("%d (%s)", s.Version, versionName(s.Version))},
+		{Key: "uuid", Value: s.UUID.String(), Name: "uuid"},
+		{Key: "set_uuid", Value: s.SetUUID.String(), Name: "set uuid"},
+		{Key: "label", Value: superblock.Label(s.Label), Name: "label"},
+		{Key: "block_sectors", Value: s.BlockSize, Name: "block", Text: sectorsText(ondisk.Sector(s.BlockSize))},
+		{Key: "bucket_sectors", Value: superblock.BucketSectors(s), Name: "bucket", Text: sectorsText(superblock.BucketSectors(s))},
+		of(cache, render.Field{Key: "nbuckets", Value: s.Nbuckets, Name: "buckets"}),
+		of(cache, render.Field{Key: "first_bucket", Value: s.FirstBucket, Name: "first bucket"}),
+		of(cache, render.Field{Key: "journal_buckets", Value: s.Keys, Name: "journal buckets"}),
+		of(cache, render.Field{Key: "nr_in_set", Value: s.NrInSet, Name: "caches in set"}),
+		of(cache, render.Field{Key: "nr_this_dev", Value: s.NrThisDev, Name: "number in set"}),
+		of(cache, render.Field{Key: "sync", Value: s.Sync(), Name: "sync", Text: syncText(s.Sync())}),
+		of(cache, render.Field{Key: "discard", Value: s.Discard(), Name: "discard", Text: app.YesNo(s.Discard())}),
+		of(cache, render.Field{Key: "replacement", Value: s.Replacement().String(), Name: "replacement"}),
+		of(backing, render.Field{Key: "cache_mode", Value: s.CacheMode().String(), Name: "cache mode"}),
+		of(backing, render.Field{Key: "state", Value: s.State().String(), Name: "state"}),
+		of(backing, render.Field{
+			Key: "data_offset_sectors", Value: superblock.DataOffset(s), Name: "data offset",
+			Text: fmt.Sprintf("sector %d", superblock.DataOffset(s)),
+		}),
+		{Key: "seq", Value: s.Seq, Name: "seq"},
+		{Key: "last_mount", Value: s.LastMount, Name: "last mount", Text: mountText(s.LastMount)},
+		{Key: "csum", Value: csumView{hex64(s.Csum), hex64(sum), s.Csum == sum}, Name: "checksum", Text: hex64(s.Csum) + " (" + verdict + ")"},
+		{Key: "features", Value: features, Name: "features", Text: featuresText(features)},
+	}
+}
+
+// superKind is what the version says the device is; null where it says nothing known.
+func superKind(s *ondisk.Super) (cache, backing bool, kind any) {
+	switch s.Version {
+	case ondisk.VersionCache, ondisk.VersionCacheUUID, ondisk.VersionCacheFeat:
+		return true, false, "cache"
+	case ondisk.VersionBacking, ondisk.VersionBackingOffset, ondisk.VersionBackingFeat:
+		return false, true, "backing"
+	}
+	return true, true, nil
+}
+
+func versionName(v uint64) string {
+	names := []string{"as formatted", "backing", "unknown", "with uuids", "with data offset", "with features", "with features"}
+	if v < uint64(len(names)) {
+		return names[v]
+	}
+	return "unknown"
+}
+
+// superFeatures names the bits of versions 5 and 6.
+func superFeatures(s *ondisk.Super) []string {
+	names := []string{}
+	if s.Version != ondisk.VersionCacheFeat && s.Version != ondisk.VersionBackingFeat {
+		return names
+	}
+	for _, set := range []struct {
+		kind string
+		bits uint64
+		name map[uint64]string
+	}{
+		{"compat", s.FeatureCompat, nil},
+		{"ro_compat", s.FeatureROCompat, nil},
+		{"incompat", s.FeatureIncompat, map[uint64]string{
+			ondisk.FeatureObsoLargeBucket: "obso_large_bucket", ondisk.FeatureLogBucketSize: "large_bucket",
+		}},
+	} {
+		for bit := uint64(1); bit != 0; bit <<= 1 {
+			switch {
+			case set.bits&bit == 0:
+			case set.name[bit] != "":
+				names = append(names, set.name[bit])
+			default:
+				names = append(names, fmt.Sprintf("unknown_%s_%#x", set.kind, bit))
+			}
+		}
+	}
+	return names
+}
+
+func hex64(v uint64) string { return fmt.Sprintf("0x%016x", v) }
+
+// sectorsText is a size for people: in sectors, and in the largest unit that divides it.
+func sectorsText(n ondisk.Sector) string {
+	return fmt.Sprintf("%d sectors (%s)", n, bytesText(n.Bytes()))
+}
+
+func bytesText(n int64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for ; i < len(units)-1 && n != 0 && n%1024 == 0; i++ {
+		n /= 1024
+	}
+	return fmt.Sprintf("%d %s", n, units[i])
+}
+
+func syncText(on bool) string {
+	if on {
+		return "yes"
+	}
+	return "no (the next registration makes the cache anew)"
+}
+
+func mountText(t uint32) string {
+	if t == 0 {
+		return "never"
+	}
+	return time.Unix(int64(t), 0).UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+func featuresText(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return fmt.Sprint(names)
+}

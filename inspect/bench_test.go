@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"bctl/inspect"
+	"bctl/internal/bcache/newset"
 	"bctl/internal/bcache/ondisk"
-	"bctl/internal/change"
+	"bctl/internal/bcache/uuids"
+	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )
@@ -41,71 +43,45 @@ func (d *bucketDevice) put(off int64, b []byte) {
 	d.held[off/d.bucket] = held
 }
 
-// bigCache is a formatted cache whose tree is replaced by one of two levels: leaves of perLeaf extents of 4 KiB.
+// bigCache is a cache with a tree of leaves of perLeaf extents of 4 KiB.
 func bigCache(tb testing.TB, leaves, perLeaf int) (*bucketDevice, *ondisk.Super) {
 	tb.Helper()
-	const bucket = 1024 // sectors
-	data := leaves*perLeaf*8/bucket + 1
+	const bucket, inBucket = 1024, 1024 / 8 // sectors, extents
+	extents := leaves * perLeaf
 	o := superblock.FormatOptions{UUID: ondisk.UUID{1}, SetUUID: ondisk.UUID{2}, BlockSectors: 8, BucketSectors: bucket}
-	size := ondisk.Sector((data + leaves + 2000) * bucket).Bytes()
+	size := ondisk.Sector((extents/inBucket + leaves + 2000) * bucket).Bytes()
 	s, err := superblock.FormatCache(o, superblock.Device{Size: size})
-	if err != nil {
-		tb.Fatal(err)
+	check := func(err error) {
+		if err != nil {
+			tb.Fatal(err)
+		}
 	}
-	p, err := change.NewSet(s, []ondisk.UUIDEntry{{UUID: ondisk.UUID{3}, FirstReg: 1, LastReg: 1}}, 1, 1)
-	if err != nil {
-		tb.Fatal(err)
+	check(err)
+	newset.Register(s, 1)
+	d := &bucketDevice{bucket: ondisk.Sector(bucket).Bytes(), held: map[int64][]byte{}, size: size}
+	set, err := newset.New(s, 0, func(w plan.Write) error { d.put(w.Off, w.Data); return nil })
+	check(err)
+	seq := uint64(6)
+	tree, err := set.Tree(100*24*perLeaf/int(set.Geo.NodeSectors.Bytes())+1, 0, func() uint64 { seq++; return seq })
+	check(err)
+	var data ondisk.Bucket
+	for i := range extents {
+		if i%inBucket == 0 {
+			data, err = set.Take()
+			check(err)
+		}
+		k := ondisk.MakeKey(0, ondisk.Sector(16+8*i+8), 8)
+		k.SetPtrs(1)
+		k.SetDirty(i%3 == 0)
+		k.Ptr[0] = ondisk.MakePtr(0, set.Geo.Start(data)+ondisk.Sector(i%inBucket*8), 0)
+		check(tree.Add(&k))
 	}
-	g, err := superblock.NewGeometry(s)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	d := &bucketDevice{bucket: g.BucketSectors.Bytes(), held: map[int64][]byte{}, size: size}
+	root, level, err := tree.Finish()
+	check(err)
+	entry, err := set.Finish(newset.Contents{Volumes: uuids.Table{{UUID: ondisk.UUID{3}, FirstReg: 1, LastReg: 1}}, Root: root, Level: level})
+	check(err)
+	d.put(entry.Off, entry.Data)
 	d.put(ondisk.SuperOffset, s.Append(nil))
-	for _, step := range p.Steps {
-		for _, w := range step {
-			d.put(w.Off, w.Data)
-		}
-	}
-	next := ondisk.Bucket(1000)
-	ptr := func(sector ondisk.Sector) ondisk.Ptr { return ondisk.MakePtr(0, sector, 0) }
-	node := func(at ondisk.Ptr, seq uint64, keys []ondisk.Bkey) {
-		set := ondisk.Bset{BsetHeader: ondisk.BsetHeader{Seq: seq, Version: ondisk.BsetVersion}, Data: keys}
-		set.Seal(g.SetMagic, at)
-		d.put(at.Offset().Bytes(), set.Append(nil))
-	}
-	var children []ondisk.Bkey
-	first := g.Start(next + ondisk.Bucket(leaves) + 1)
-	for l := range leaves {
-		var keys []ondisk.Bkey
-		for i := range perLeaf {
-			n := ondisk.Sector(l*perLeaf+i) * 8
-			k := ondisk.MakeKey(0, 16+n+8, 8)
-			k.SetPtrs(1)
-			k.SetDirty(i%3 == 0)
-			k.Ptr[0] = ptr(first + n)
-			keys = append(keys, k)
-		}
-		end := keys[len(keys)-1].Pos()
-		if l == leaves-1 {
-			end = ondisk.MaxKey.Pos()
-		}
-		c := ondisk.MakeKey(end.Inode, end.Offset, g.NodeSectors)
-		c.SetPtrs(1)
-		c.Ptr[0] = ptr(g.Start(next))
-		node(c.Ptr[0], uint64(10+l), keys)
-		children = append(children, c)
-		next++
-	}
-	root := ptr(g.Start(next))
-	node(root, 7, children)
-	j, err := ondisk.DecodeJset(d.held[int64(g.FirstBucket)], g.SetMagic)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	j.Level, j.BtreeRoot.Ptr[0] = 1, root
-	j.Seal(g.SetMagic)
-	d.put(g.Start(g.FirstBucket).Bytes(), j.Append(nil))
 	return d, s
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"bctl/inspect"
 	"bctl/internal/bcache/journal"
+	"bctl/internal/bcache/newset"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/plan"
 	"bctl/superblock"
@@ -30,7 +31,7 @@ import (
 var (
 	ErrNoJournal   = errors.New("no journal entry to build on")
 	ErrJournalFull = errors.New("journal full: let the kernel register the device once and stop it, which flushes the journal")
-	ErrNoSpace     = errors.New("too few free buckets")
+	ErrNoSpace     = newset.ErrNoSpace
 	ErrEncode      = ondisk.ErrEncode
 )
 

@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"internal/finding"},
 	{"superblock"},
 	{"prio", "internal/bcache"},
-	{"alloc", "alloc/blktrace", "inspect"},
+	{"internal/bcache/newset", "alloc", "alloc/blktrace", "inspect"},
 	{"internal/change", "alloc/script", "alloc/cachesim"},
 	{"fsck"},
 	{"cmd/bctl/app"},

@@ -106,3 +106,14 @@ func (s *Bset) Seal(setMagic uint64, parent Ptr) {
 	s.Keys = uint32(len(b)-BsetBytes) / 8
 	s.Csum = s.checksum(b, parent)
 }
+
+// SealBset makes the header of the bset that fills b, of which the keys are there already, for a node that the pointer
+// parent points to. It is Seal for those who have no Bset.
+func SealBset(b []byte, seq, setMagic uint64, parent Ptr) {
+	le := binary.LittleEndian
+	le.PutUint64(b[8:], setMagic^bsetMagic)
+	le.PutUint64(b[16:], seq)
+	le.PutUint32(b[24:], BsetVersion)
+	le.PutUint32(b[28:], uint32(len(b)-BsetBytes)/8)
+	le.PutUint64(b, Crc64Seeded(uint64(parent), b[8:]))
+}

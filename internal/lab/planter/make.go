@@ -5,8 +5,10 @@ package planter
 import (
 	"testing"
 
+	"bctl/internal/bcache/newset"
 	"bctl/internal/bcache/ondisk"
-	"bctl/prio"
+	"bctl/internal/bcache/uuids"
+	"bctl/internal/disk/plan"
 	"bctl/superblock"
 )
 
@@ -45,32 +47,25 @@ func Make(tb testing.TB, p Plan) *Cache {
 		SetJournal(s, first, n)
 	})
 	c := Open(tb, img)
-	next := ondisk.Bucket(first + n + p.PrioInFront)
-	take := func() ondisk.Bucket { next++; return next - 1 }
-
-	j := &ondisk.Jset{Seq: 1, Version: 1, LastSeq: 1}
-	j.PrioBucket[0] = uint64(next)
-	for i := range c.Geo.PrioBuckets() {
-		b, behind := take(), uint64(next)
-		if i == c.Geo.PrioBuckets()-1 {
-			behind = 0
-		}
-		set, err := prio.Encode(&c.Geo, i, 1, behind, func(ondisk.Bucket) ondisk.PrioEntry { return ondisk.PrioEntry{} })
-		if err != nil {
-			tb.Fatal(err)
-		}
-		c.PutBucket(b, set)
+	put := func(w plan.Write) error { c.Put(w.Off, w.Data); return nil }
+	set, err := newset.New(c.Super(), p.PrioInFront, put)
+	if err != nil {
+		tb.Fatal(err)
 	}
-	meta := func(size ondisk.Sector) (k ondisk.Bkey) {
-		k = ondisk.MakeKey(ondisk.MaxInode, ondisk.MaxKeyOffset, size)
-		k.SetPtrs(1)
-		k.Ptr[0] = ondisk.MakePtr(0, c.Geo.Start(take()), 0)
-		return k
+	tree, err := set.Tree(0, 0, func() uint64 { return 0x5eed })
+	if err != nil {
+		tb.Fatal(err)
 	}
-	j.UUIDBucket.Bkey = meta(c.Geo.MetaSectors)
-	j.BtreeRoot.Bkey = meta(c.Geo.NodeSectors)
-	c.PutSet(Node{Key: j.BtreeRoot.Bkey}, Set{Bset: &ondisk.Bset{BsetHeader: ondisk.BsetHeader{Seq: 0x5eed, Version: ondisk.BsetVersion}}})
-	c.PutEntry(c.Geo.Start(c.Geo.FirstBucket), j)
-	c.EditSlot(0, func(u *ondisk.UUIDEntry) { u.UUID, u.FirstReg, u.LastReg = Made, madeAt, madeAt })
+	root, level, err := tree.Finish()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	volume := ondisk.UUIDEntry{UUID: Made, FirstReg: madeAt, LastReg: madeAt}
+	zero := func(ondisk.Bucket, bool) ondisk.PrioEntry { return ondisk.PrioEntry{} }
+	entry, err := set.Finish(newset.Contents{Volumes: uuids.Table{volume}, Root: root, Level: level, Entry: zero})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c.Put(entry.Off, entry.Data)
 	return c
 }

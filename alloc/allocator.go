@@ -117,7 +117,7 @@ func (c *Cache) allocatorStep() State {
 		c.at = c.afterInvalidate()
 
 	case atPrioWrite:
-		if c.ownWrite.run(c) == asleep {
+		if c.ownWrite.Run(c) == Asleep {
 			return StateWaitBucket
 		}
 		c.at = atPop
@@ -135,11 +135,11 @@ func (c *Cache) afterInvalidate() place {
 		return atInvalidate // not worth a prio write: nothing moves
 	}
 	if c.cfg.Model.PrioWriteWaits {
-		c.ownWrite = prioWrite{wait: true}
+		c.ownWrite = PrioWrite{Wait: true}
 		return atPrioWrite
 	}
-	w := prioWrite{}
-	if w.run(c) == failed {
+	w := PrioWrite{}
+	if w.Run(c) == Failed {
 		// The buckets move all the same, their gens unwritten.
 		c.invalidateNeedsGC = true
 		c.wakeGC()

@@ -2,16 +2,20 @@
 
 package alloc
 
-import "fmt"
+import (
+	"fmt"
+
+	"bctl/internal/bcache/ondisk"
+)
 
 const (
-	initialPrio = 32768 // INITIAL_PRIO: of a bucket just taken for data, or hit
-	btreePrio   = 65535 // BTREE_PRIO: of a bucket taken for metadata, never rescaled
+	initialPrio = ondisk.InitialPrio // of a bucket just taken for data, or hit
+	btreePrio   = ondisk.BtreePrio   // of a bucket taken for metadata, never rescaled
 
-	// bucketGCGenMax is BUCKET_GC_GEN_MAX. A gen has 8 bits, and a pointer
-	// counts as stale while the bucket's gen is up to 128 ahead of it: a
-	// bucket this far from the oldest pointer into it must wait for gc.
-	bucketGCGenMax = 96
+	// A gen has 8 bits, and a pointer counts as stale while the bucket's gen is
+	// up to 128 ahead of it: a bucket this far from the oldest pointer into it
+	// must wait for gc.
+	genLimit = ondisk.GenLimit
 
 	maxSectorsUsed = 1<<13 - 1 // MAX_GC_SECTORS_USED: GC_SECTORS_USED has 13 bits
 	maxPin         = 1<<16 - 1 // what fits a bucket; more goes to Cache.morePins
@@ -76,7 +80,7 @@ func (b *bucket) gcGen() uint8 { return b.gen - b.lastGC }
 
 // invalidatable is bch_can_invalidate_bucket() without its BUG_ON.
 func (b *bucket) invalidatable() bool {
-	return b.mark() <= MarkReclaimable && b.pin == 0 && b.gcGen() < bucketGCGenMax
+	return b.mark() <= MarkReclaimable && b.pin == 0 && b.gcGen() < genLimit
 }
 
 // incGen is bch_inc_gen().
@@ -85,7 +89,7 @@ func (c *Cache) incGen(i uint32) {
 	b.gen++
 	c.needGC = max(c.needGC, b.gcGen())
 	c.stats.WorstGenDistance = max(c.stats.WorstGenDistance, c.needGC)
-	if c.needGC > bucketGCGenMax && !c.warned {
+	if c.needGC > genLimit && !c.warned {
 		c.warned = true // WARN_ON_ONCE
 		c.trace(Event{Kind: EventWarn, N: uint64(c.needGC)})
 	}

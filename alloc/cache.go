@@ -5,6 +5,8 @@ package alloc
 import (
 	"errors"
 	"fmt"
+
+	"bctl/superblock"
 )
 
 // ErrBug marks a state that makes the kernel stop with BUG_ON. It takes a
@@ -16,6 +18,7 @@ var ErrBug = errors.New("kernel BUG")
 // the allocator with Run or Step.
 type Cache struct {
 	cfg    Config
+	geo    superblock.Geometry
 	tracer Tracer
 
 	buckets  []bucket
@@ -30,9 +33,9 @@ type Cache struct {
 	hand     int64 // popped from free_inc, not pushed yet; -1 when empty
 	runnable bool
 	running  bool
-	ownWrite prioWrite // 4.6: the prio write the thread sleeps in
+	ownWrite PrioWrite // 4.6: the prio write the thread sleeps in
 
-	sleepers []*sleeper // ops in bch_bucket_alloc(), longest asleep first
+	sleepers []*Sleeper // ops in bch_bucket_alloc(), longest asleep first
 
 	gcMarkValid       bool
 	invalidateNeedsGC bool
@@ -70,9 +73,11 @@ func New(cfg Config) (*Cache, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	unit, slots := cfg.unit(), cfg.prioSlots()
+	geo := cfg.geometry()
+	unit, slots := cfg.unit(), geo.PrioBuckets()
 	c := &Cache{
 		cfg:         cfg,
+		geo:         geo,
 		tracer:      cfg.Trace,
 		buckets:     make([]bucket, cfg.NBuckets),
 		morePins:    map[uint32]int{},
@@ -97,6 +102,9 @@ func New(cfg Config) (*Cache, error) {
 
 // Config returns the configuration as it is now.
 func (c *Cache) Config() Config { return c.cfg }
+
+// Geometry returns the device's sizes.
+func (c *Cache) Geometry() superblock.Geometry { return c.geo }
 
 // Stats returns what has been counted so far.
 func (c *Cache) Stats() Stats { return c.stats }

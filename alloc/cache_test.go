@@ -56,7 +56,7 @@ func TestConfigRefused(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"no model":         func(c *Config) { c.Model = Model{} },
 		"few buckets":      func(c *Config) { c.NBuckets = 512 },
-		"too many buckets": func(c *Config) { c.NBuckets = maxBuckets + 1 },
+		"too many buckets": func(c *Config) { c.NBuckets = MaxBuckets + 1 },
 		"bucket size":      func(c *Config) { c.BucketSize = 1000 },
 		"huge bucket":      func(c *Config) { c.BucketSize = 1 << 21 },
 		"block size":       func(c *Config) { c.BlockSize = 2048 },
@@ -94,6 +94,8 @@ func TestManyPins(t *testing.T) {
 		t.Errorf("%v, %d pins", c.Err(), c.Bucket(9).Pin)
 	}
 }
+
+var errBroken = errors.New("broken")
 
 // failingDisk fails at its nth call.
 type failingDisk struct {

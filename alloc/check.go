@@ -10,13 +10,13 @@ import (
 // ErrInvariant marks what Check finds.
 var ErrInvariant = errors.New("allocator invariant broken")
 
-// listed returns where each bucket is that waits for use, by name.
-func (c *Cache) listed() map[uint32]string {
+// Listed returns where each bucket is that waits for use, by name.
+func (c *Cache) Listed() map[uint32]string {
 	on, _ := c.lists()
 	return on
 }
 
-// lists is listed, and the first bucket that is in two places.
+// lists is Listed, and the first bucket that is in two places.
 func (c *Cache) lists() (on map[uint32]string, err error) {
 	on = map[uint32]string{}
 	put := func(where string, list ...uint32) {
@@ -56,7 +56,7 @@ func (c *Cache) Check() error {
 	}
 	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
 		b := &c.buckets[i]
-		if b.gcGen() > bucketGCGenMax {
+		if b.gcGen() > genLimit {
 			return fmt.Errorf("%w: bucket %d: gen %d, oldest pointer %d", ErrInvariant, i, b.gen, b.lastGC)
 		}
 		if c.lru.fresh && c.lru.key[i] != c.keyOf(b) {

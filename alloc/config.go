@@ -6,22 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+
+	"bctl/internal/bcache/ondisk"
+	"bctl/superblock"
 )
 
 // ErrConfig marks a Config that the kernel, or this model of it, would refuse.
 var ErrConfig = errors.New("bad allocator configuration")
 
+// How many buckets a cache may have: with fewer the kernel's cache_alloc refuses, more are not wanted in memory here.
 const (
-	minBuckets = 513     // below, roundup_pow_of_two(nbuckets) >> 10 is 0 and cache_alloc refuses
-	maxBuckets = 1 << 28 // ours: what is wanted in memory, not what the kernel could count to
-	sectorSize = 512
-
-	metaBucketSectors = 8192 // meta_bucket_pages() on x86-64 with 4 KiB pages: 4 MiB
-	prioSetHeader     = 40   // offsetof(struct prio_set, data)
-	bucketDiskSize    = 3    // sizeof(struct bucket_disk): le16 prio, u8 gen
-
-	journalBucketsMin = 2
-	journalBucketsMax = 256 // SB_JOURNAL_BUCKETS
+	MinBuckets = superblock.MinBuckets
+	MaxBuckets = 1 << 28
 )
 
 // Config is the cache device that a Cache models.
@@ -59,10 +55,10 @@ func (c Config) Validate() error {
 	switch {
 	case c.Model.OpenBuckets < 1 || c.Model.OpenBuckets > maxOpenBuckets:
 		return bad("model %q has %d open buckets", c.Model.Name, c.Model.OpenBuckets)
-	case c.NBuckets < minBuckets:
-		return bad("%d buckets, the kernel needs at least %d", c.NBuckets, minBuckets)
-	case c.NBuckets > maxBuckets:
-		return bad("%d buckets, at most %d can be modelled", c.NBuckets, maxBuckets)
+	case c.NBuckets < MinBuckets:
+		return bad("%d buckets, the kernel needs at least %d", c.NBuckets, MinBuckets)
+	case c.NBuckets > MaxBuckets:
+		return bad("%d buckets, at most %d can be modelled", c.NBuckets, MaxBuckets)
 	case c.BucketSize < 1 || c.BucketSize&(c.BucketSize-1) != 0:
 		return bad("bucket size of %d sectors is not a power of two", c.BucketSize)
 	case c.BucketSize > 1<<20:
@@ -71,8 +67,8 @@ func (c Config) Validate() error {
 		return bad("block size of %d sectors in buckets of %d", c.BlockSize, c.BucketSize)
 	case c.FirstBucket < 1 || c.FirstBucket >= c.NBuckets:
 		return bad("first bucket %d of %d", c.FirstBucket, c.NBuckets)
-	case c.NJournal < 0 || c.NJournal > journalBucketsMax:
-		return bad("%d journal buckets, at most %d", c.NJournal, journalBucketsMax)
+	case c.NJournal < 0 || c.NJournal > ondisk.JournalBuckets:
+		return bad("%d journal buckets, at most %d", c.NJournal, ondisk.JournalBuckets)
 	case !c.Policy.valid():
 		return bad("replacement policy %d", c.Policy)
 	}
@@ -82,15 +78,9 @@ func (c Config) Validate() error {
 // unit is the number every list size derives from.
 func (c Config) unit() int { return roundupPowerOfTwo(c.NBuckets) >> 10 }
 
-// prioSlots is prio_buckets(): how many buckets one full set of prios takes.
-func (c Config) prioSlots() int {
-	per := c.priosPerBucket()
-	return (c.NBuckets + per - 1) / per
-}
-
-// priosPerBucket is prios_per_bucket().
-func (c Config) priosPerBucket() int {
-	return (min(c.BucketSize, metaBucketSectors)*sectorSize - prioSetHeader) / bucketDiskSize
+// geometry is the device's sizes as its superblock gives them.
+func (c Config) geometry() superblock.Geometry {
+	return superblock.Sizes(ondisk.Sector(c.BlockSize), ondisk.Sector(c.BucketSize), ondisk.Bucket(c.FirstBucket), ondisk.Bucket(c.NBuckets))
 }
 
 // btreeReserve is the asked-for size of RESERVE_BTREE, before init_fifo rounds it.
@@ -99,11 +89,6 @@ func (c Config) btreeReserve() int {
 		return c.NJournal
 	}
 	return 8
-}
-
-// freshJournal is the number of journal buckets a first registration lays down.
-func (c Config) freshJournal() int {
-	return min(max(c.NBuckets>>7, journalBucketsMin), journalBucketsMax)
 }
 
 func roundupPowerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }

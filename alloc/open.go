@@ -2,10 +2,10 @@
 
 package alloc
 
-const (
-	maxOpenBuckets = 128       // the largest MAX_OPEN_BUCKETS of any model
-	maxInode       = 1<<20 - 1 // KEY_INODE has 20 bits
-)
+// MaxInode is the largest number of a volume: KEY_INODE has 20 bits.
+const MaxInode = 1<<20 - 1
+
+const maxOpenBuckets = 128 // the largest MAX_OPEN_BUCKETS of any model
 
 // A Key is the part of a bkey that the sector allocator looks at: the end of
 // an extent.
@@ -78,7 +78,7 @@ func (f flashVolumes) has(inode uint32) bool {
 // SetFlashOnly says whether inode is a flash-only volume or a cached device.
 func (c *Cache) SetFlashOnly(inode uint32, flash bool) {
 	if c.flash == nil {
-		c.flash = make(flashVolumes, (maxInode+1)/64)
+		c.flash = make(flashVolumes, (MaxInode+1)/64)
 	}
 	bit := uint64(1) << (inode % 64)
 	c.flash[inode/64] &^= bit
@@ -140,31 +140,34 @@ type Placement struct {
 	Left    int // sectors left in the open bucket
 }
 
-// allocSectors is a call of bch_alloc_sectors().
-type allocSectors struct {
-	req   Request
-	wait  bool
-	alloc bucketAlloc
+// SectorAlloc is a call of bch_alloc_sectors(). The bucket is pinned for the
+// caller until it calls Cache.Put.
+type SectorAlloc struct {
+	Request Request
+	Wait    bool
+	Out     Placement // once done
+
+	alloc BucketAlloc
 	begun bool // alloc is under way
 	have  bool // alloc.bucket is ours
-	out   Placement
 }
 
-func (a *allocSectors) run(c *Cache) status {
+// Run is described at Op.
+func (a *SectorAlloc) Run(c *Cache) Status {
 	for {
 		if !a.begun {
-			pos := c.pick(a.req.Key, a.req.WritePoint)
+			pos := c.pick(a.Request.Key, a.Request.WritePoint)
 			if a.open(c, &c.open.all[c.open.order[pos]]) {
 				a.place(c, pos)
-				return done
+				return Done
 			}
-			a.alloc = bucketAlloc{reserve: ReserveNone, wait: a.wait}
-			if a.req.WritePrio > 0 {
-				a.alloc.reserve = ReserveMovingGC
+			a.alloc = BucketAlloc{Reserve: ReserveNone, Wait: a.Wait}
+			if a.Request.WritePrio > 0 {
+				a.alloc.Reserve = ReserveMovingGC
 			}
 			a.begun = true
 		}
-		if st := a.alloc.run(c); st != done {
+		if st := a.alloc.Run(c); st != Done {
 			return st
 		}
 		a.begun, a.have = false, true
@@ -173,11 +176,11 @@ func (a *allocSectors) run(c *Cache) status {
 
 // open gives ob the bucket that was allocated, if it is full and there is one.
 // It reports whether ob has room.
-func (a *allocSectors) open(c *Cache, ob *openBucket) bool {
+func (a *SectorAlloc) open(c *Cache, ob *openBucket) bool {
 	if ob.free == 0 && a.have {
 		ob.free = c.cfg.BucketSize
-		ob.sector = uint64(a.alloc.bucket) * uint64(c.cfg.BucketSize)
-		ob.gen = c.buckets[a.alloc.bucket].gen
+		ob.sector = uint64(a.alloc.Bucket) * uint64(c.cfg.BucketSize)
+		ob.gen = c.buckets[a.alloc.Bucket].gen
 		ob.ever = true
 		a.have = false
 	}
@@ -185,26 +188,26 @@ func (a *allocSectors) open(c *Cache, ob *openBucket) bool {
 }
 
 // place is the rest of bch_alloc_sectors(), with the open bucket found.
-func (a *allocSectors) place(c *Cache, pos int) {
+func (a *SectorAlloc) place(c *Cache, pos int) {
 	if a.have {
 		// Somebody else opened a bucket that suits while we slept for ours:
 		// ours is dropped, full and reclaimable, for gc to find.
-		c.unpin(a.alloc.bucket)
+		c.unpin(a.alloc.Bucket)
 	}
 	ob := &c.open.all[c.open.order[pos]]
 	c.open.used(pos)
 
-	n := min(a.req.Sectors, ob.free)
+	n := min(a.Request.Sectors, ob.free)
 	bucket := ob.sector / uint64(c.cfg.BucketSize)
-	c.open.mark(ob, Key{a.req.Key.Inode, a.req.Key.Offset + uint64(n)}, a.req.WritePoint)
-	a.out = Placement{int(bucket), ob.gen, ob.sector, n, ob.key, 0}
+	c.open.mark(ob, Key{a.Request.Key.Inode, a.Request.Key.Offset + uint64(n)}, a.Request.WritePoint)
+	a.Out = Placement{int(bucket), ob.gen, ob.sector, n, ob.key, 0}
 	ob.free -= n
 	ob.sector += uint64(n)
 	c.stats.SectorsWritten += uint64(n)
 	if ob.free < c.cfg.BlockSize {
 		ob.free = 0
 	}
-	a.out.Left = ob.free
+	a.Out.Left = ob.free
 	if ob.free > 0 {
 		c.pin(uint32(bucket)) // one for the data, one for the open bucket
 	}
@@ -213,7 +216,7 @@ func (a *allocSectors) place(c *Cache, pos int) {
 // AllocSectors is bch_alloc_sectors() for a caller that may not wait. The
 // bucket is pinned for the caller until it calls Put.
 func (c *Cache) AllocSectors(r Request) (p Placement, ok bool) {
-	a := allocSectors{req: r}
-	st := a.run(c)
-	return a.out, st == done
+	a := SectorAlloc{Request: r}
+	st := a.Run(c)
+	return a.Out, st == Done
 }

@@ -34,32 +34,33 @@ func (p *PrioCounter) Write(int, int) error { p.Slots++; return nil }
 // Journal counts a set.
 func (p *PrioCounter) Journal(uint64, []uint32) error { p.Sets++; return nil }
 
-// prioWrite is a call of bch_prio_write().
-type prioWrite struct {
-	wait   bool
+// PrioWrite is a call of bch_prio_write().
+type PrioWrite struct {
+	Wait   bool
 	begun  bool
 	packed bool // slot's image is taken
 	slot   int
-	alloc  bucketAlloc
+	alloc  BucketAlloc
 }
 
-func (p *prioWrite) run(c *Cache) status {
+// Run is described at Op.
+func (p *PrioWrite) Run(c *Cache) Status {
 	if !p.begun {
-		if !p.wait && !c.enoughForPrios() {
-			return failed
+		if !p.Wait && !c.enoughForPrios() {
+			return Failed
 		}
 		p.begun = true
 		c.prioSeq++
 		p.slot = len(c.prioBuckets) - 1
 	}
 	for p.slot >= 0 {
-		if st := p.writeSlot(c); st != done {
+		if st := p.writeSlot(c); st != Done {
 			return st
 		}
 		p.slot--
 	}
 	c.finishPrioWrite()
-	return done
+	return Done
 }
 
 // enoughForPrios is the precheck of a prio write that may not wait: better to
@@ -75,35 +76,34 @@ func (c *Cache) enoughForPrios() bool {
 	return false
 }
 
-func (p *prioWrite) writeSlot(c *Cache) status {
+func (p *PrioWrite) writeSlot(c *Cache) Status {
 	if !p.packed {
 		if w := c.cfg.Prios; w != nil {
-			lo := p.slot * c.cfg.priosPerBucket()
-			hi := min(lo+c.cfg.priosPerBucket(), c.cfg.NBuckets)
-			w.Pack(c.prioSeq, p.slot, lo, hi, c.prioEntry, c.prioNext(p.slot))
+			first, n := c.geo.PrioSpan(p.slot)
+			w.Pack(c.prioSeq, p.slot, int(first), int(first)+n, c.prioEntry, c.prioNext(p.slot))
 		}
 		p.packed = true
-		p.alloc = bucketAlloc{reserve: ReservePrio, wait: p.wait}
+		p.alloc = BucketAlloc{Reserve: ReservePrio, Wait: p.Wait}
 	}
-	switch p.alloc.run(c) {
-	case asleep:
-		return asleep
-	case failed: // the precheck counted them; only IO_DISABLE gets here
+	switch p.alloc.Run(c) {
+	case Asleep:
+		return Asleep
+	case Failed: // the precheck counted them; only IO_DISABLE gets here
 		c.bug("no bucket for prio slot %d", p.slot)
-		return failed
-	case done:
+		return Failed
+	case Done:
 	}
-	b := p.alloc.bucket
+	b := p.alloc.Bucket
 	if w := c.cfg.Prios; w != nil {
 		if err := w.Write(p.slot, int(b)); err != nil {
 			c.fail(err)
-			return failed
+			return Failed
 		}
 	}
 	c.prioBuckets[p.slot] = b
 	c.unpin(b) // the gc mark protects it from now on
 	p.packed = false
-	return done
+	return Done
 }
 
 // prioNext is next_bucket of a slot: prio_last_buckets lies behind

@@ -18,7 +18,7 @@ func (c *Cache) Step() bool {
 			continue
 		}
 		s.woken = false
-		if s.op.run(c) != asleep {
+		if s.op.Run(c) != Asleep {
 			c.sleepers = append(c.sleepers[:i], c.sleepers[i+1:]...)
 		}
 		return true
@@ -32,19 +32,19 @@ func (c *Cache) Run() {
 	}
 }
 
-// begin runs o; if it falls asleep it is queued as the youngest sleeper.
-func (c *Cache) begin(o op) (*sleeper, status) {
-	st := o.run(c)
-	if st != asleep {
+// Begin runs o; if it falls asleep it is queued as the youngest sleeper.
+func (c *Cache) Begin(o Op) (*Sleeper, Status) {
+	st := o.Run(c)
+	if st != Asleep {
 		return nil, st
 	}
-	s := &sleeper{op: o}
+	s := &Sleeper{op: o}
 	c.sleepers = append(c.sleepers, s)
 	return s, st
 }
 
-// sleeping reports whether s is still queued.
-func (c *Cache) sleeping(s *sleeper) bool {
+// Sleeping reports whether s is still queued.
+func (c *Cache) Sleeping(s *Sleeper) bool {
 	for _, q := range c.sleepers {
 		if q == s {
 			return true
@@ -53,8 +53,8 @@ func (c *Cache) sleeping(s *sleeper) bool {
 	return false
 }
 
-// giveUp takes s off the queue.
-func (c *Cache) giveUp(s *sleeper) {
+// GiveUp takes s off the queue.
+func (c *Cache) GiveUp(s *Sleeper) {
 	for i, q := range c.sleepers {
 		if q == s {
 			c.sleepers = append(c.sleepers[:i], c.sleepers[i+1:]...)

@@ -2,22 +2,28 @@
 
 package alloc
 
-import "fmt"
+import (
+	"fmt"
+
+	"bctl/superblock"
+)
 
 // StartFresh is how run_cache_set() brings up a device that make-bcache has
 // just formatted: journal buckets, first gc, the allocator, then a first set
 // of prios. It needs Sync off, as there. If the prios cannot be written at
 // once they are by the next Run.
 func (c *Cache) StartFresh() error {
-	if err := c.prepareFresh(); err != nil {
+	if err := c.PrepareFresh(); err != nil {
 		return err
 	}
-	c.begin(&prioWrite{wait: true})
+	c.Begin(&PrioWrite{Wait: true})
 	return c.err
 }
 
-func (c *Cache) prepareFresh() error {
-	n := c.cfg.freshJournal()
+// PrepareFresh is StartFresh but for the first prio write, which the caller
+// makes: a PrioWrite that waits.
+func (c *Cache) PrepareFresh() error {
+	n := superblock.JournalCount(uint64(c.cfg.NBuckets))
 	switch {
 	case c.state != StateNone:
 		return fmt.Errorf("%w: already started", ErrConfig)

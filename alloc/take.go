@@ -2,24 +2,26 @@
 
 package alloc
 
-// status is how far an op came.
-type status uint8
+// A Status is how far an op came.
+type Status uint8
 
+// Which of them an op's Run can return.
 const (
-	done   status = iota
-	failed        // and will not be tried again
-	asleep        // in bch_bucket_alloc(), until the allocator has pushed a bucket
+	Done   Status = iota
+	Failed        // and will not be tried again
+	Asleep        // in bch_bucket_alloc(), until the allocator has pushed a bucket
 )
 
-// A sleeper is an op on the bucket_wait queue.
-type sleeper struct {
-	op    op
+// An Op is something that may sleep for a bucket. Each call of Run goes on
+// where the last one stopped; Cache.Begin makes the first, Cache.Step the
+// others.
+type Op interface{ Run(c *Cache) Status }
+
+// A Sleeper is an op on the bucket_wait queue.
+type Sleeper struct {
+	op    Op
 	woken bool
 }
-
-// An op is something that may sleep for a bucket. Each call of run goes on
-// where the last one stopped.
-type op interface{ run(c *Cache) status }
 
 // take is the part of bch_bucket_alloc() that finds a bucket: the list for
 // everyone first, whoever asks, then the asker's own reserve.
@@ -56,38 +58,39 @@ func (c *Cache) take(r Reserve) (uint32, bool) {
 	return i, true
 }
 
-// bucketAlloc is a call of bch_bucket_alloc().
-type bucketAlloc struct {
-	reserve Reserve
-	wait    bool
+// BucketAlloc is a call of bch_bucket_alloc(). The bucket comes with one pin.
+type BucketAlloc struct {
+	Reserve Reserve
+	Wait    bool
+	Bucket  uint32 // once done
 	slept   bool
-	bucket  uint32 // once done
 }
 
-func (a *bucketAlloc) run(c *Cache) status {
+// Run is described at Op.
+func (a *BucketAlloc) Run(c *Cache) Status {
 	if !a.slept && c.ioDisabled {
-		return failed
+		return Failed
 	}
-	b, ok := c.take(a.reserve)
+	b, ok := c.take(a.Reserve)
 	if ok {
-		a.bucket = b
-		return done
+		a.Bucket = b
+		return Done
 	}
-	if !a.wait {
-		c.stats.TakeFails[a.reserve]++
-		c.trace(Event{Kind: EventTakeFail, Reserve: a.reserve})
-		return failed
+	if !a.Wait {
+		c.stats.TakeFails[a.Reserve]++
+		c.trace(Event{Kind: EventTakeFail, Reserve: a.Reserve})
+		return Failed
 	}
 	a.slept = true
-	return asleep
+	return Asleep
 }
 
 // Alloc is bch_bucket_alloc() for a caller that may not wait. The bucket comes
 // with one pin.
 func (c *Cache) Alloc(r Reserve) (bucket int, ok bool) {
-	a := bucketAlloc{reserve: r}
-	st := a.run(c)
-	return int(a.bucket), st == done
+	a := BucketAlloc{Reserve: r}
+	st := a.Run(c)
+	return int(a.Bucket), st == Done
 }
 
 // Free is __bch_bucket_free(): gc may find bucket i unused from now on. Gen,

@@ -66,19 +66,25 @@ func NewGeometry(s *ondisk.Super) (Geometry, error) {
 	case s.Keys > ondisk.JournalBuckets:
 		return Geometry{}, fmt.Errorf("%w: %d", ErrJournalCount, s.Keys)
 	}
-	g := Geometry{
-		BlockSectors: ondisk.Sector(s.BlockSize), BucketSectors: bucket, MetaSectors: min(bucket, maxMetaSectors),
-		FirstBucket: ondisk.Bucket(s.FirstBucket), NBuckets: ondisk.Bucket(s.Nbuckets),
-		NJournal: int(s.Keys), ThisDev: int(s.NrThisDev), SetMagic: s.SetMagic(), Discard: s.Discard(),
-	}
+	g := Sizes(ondisk.Sector(s.BlockSize), bucket, ondisk.Bucket(s.FirstBucket), ondisk.Bucket(s.Nbuckets))
+	g.NJournal, g.ThisDev, g.SetMagic, g.Discard = int(s.Keys), int(s.NrThisDev), s.SetMagic(), s.Discard()
 	if g.ThisDev >= ondisk.MaxCachesPerSet { // Check's to name; there is one cache in a set
 		g.ThisDev = 0
+	}
+	return g, nil
+}
+
+// Sizes is the geometry of a cache of which no superblock is at hand: blocks and buckets in sectors, powers of two.
+func Sizes(block, bucket ondisk.Sector, first, nbuckets ondisk.Bucket) Geometry {
+	g := Geometry{
+		BlockSectors: block, BucketSectors: bucket, MetaSectors: min(bucket, maxMetaSectors),
+		FirstBucket: first, NBuckets: nbuckets,
 	}
 	g.NodeSectors = g.MetaSectors
 	if g.NodeSectors > nodeSectorsLimit {
 		g.NodeSectors = max(g.MetaSectors/4, nodeSectorsLimit)
 	}
-	return g, nil
+	return g
 }
 
 // Size is what the buckets take, from the start of the device.

@@ -13,6 +13,8 @@ func (g *Geometry) Reserve() int { return g.PrioBuckets() + max(g.NJournal, 8) }
 // LargestReserve is Reserve for whichever kernel wants most: since 6.16 the btree's is clamp(nbuckets >> 7, 32, 256).
 // Whoever writes leaves so many, for it is not known which kernel gets the device next.
 func (g *Geometry) LargestReserve() int {
-	btree := int(min(max(g.NBuckets>>7, 32), 256))
-	return max(g.Reserve(), g.PrioBuckets()+btree)
+	return max(g.Reserve(), g.PrioBuckets()+BtreeReserve616(uint64(g.NBuckets)))
 }
+
+// BtreeReserve616 is what cache_alloc asks for as RESERVE_BTREE since Linux 6.16.
+func BtreeReserve616(nbuckets uint64) int { return int(min(max(nbuckets>>7, 32), 256)) }

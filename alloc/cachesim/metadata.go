@@ -2,18 +2,20 @@
 
 package cachesim
 
-import "bctl/alloc"
+import (
+	"bctl/alloc"
+	"bctl/internal/bcache/ondisk"
+	"bctl/superblock"
+)
 
 const (
 	keyBytes      = 24       // struct bkey with one pointer
 	jsetBytes     = 240      // struct jset up to its keys, rounded up
 	journalDelay  = 100_000  // us: journal_delay_ms
 	journalBytes  = 32 << 10 // the largest entry: PAGE_SIZE << JSET_BITS
-	sectorBytes   = 512
-	metaSectors   = 8192      // the most of a bucket that a prio set or a node takes
-	nodeMaxBytes  = 256 << 10 // BTREE_MAX_PAGES
-	nodeFill      = 2.0 / 3   // of a leaf, on average, between splits in half
-	journalBlock  = 8         // sectors: what one entry is rounded up to
+	sectorBytes   = ondisk.SectorBytes
+	nodeFill      = 2.0 / 3 // of a leaf, on average, between splits in half
+	journalBlock  = 8       // sectors: what one entry is rounded up to
 	leastOfLeaves = 1
 )
 
@@ -43,13 +45,9 @@ type metadata struct {
 	btreeSectors   uint64
 }
 
-// size is bch_cache_set_alloc()'s btree_pages and prio_buckets().
-func (m *metadata) size(c alloc.Config) {
-	m.nodeSectors = min(c.BucketSize, metaSectors)
-	if most := nodeMaxBytes / sectorBytes; m.nodeSectors > most {
-		m.nodeSectors = max(m.nodeSectors/4, most)
-	}
-	m.prioSectors = uint64(min(c.BucketSize, metaSectors))
+// size takes the sizes of nodes and prio sets from the device's.
+func (m *metadata) size(g superblock.Geometry) {
+	m.nodeSectors, m.prioSectors = int(g.NodeSectors), uint64(g.MetaSectors)
 }
 
 // keyAdded is a key of n sectors that goes into a leaf.

@@ -105,7 +105,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 	}
 	s.era, s.live, s.dirty = make([]uint16, n), make([]uint32, n), make([]uint32, n)
 	s.filled, s.cleaned, s.node = make([]uint32, n), make([]uint32, n), make([]bool, n)
-	s.meta.size(cfg.Alloc)
+	s.meta.size(s.c.Geometry())
 	return s, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
+	"bctl/alloc/script"
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/render"
 )
@@ -31,8 +32,8 @@ func allocScript(c *cli.Context, model alloc.Model) error {
 		return err
 	}
 	defer f.Close()
-	err = alloc.RunScript(f, c.App.Writer, model)
-	var bad *alloc.ScriptError
+	err = script.Run(f, c.App.Writer, model)
+	var bad *script.Error
 	switch {
 	case errors.As(err, &bad):
 		return app.Usagef("%s: %v", f.Name(), bad)

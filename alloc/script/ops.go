@@ -1,35 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package alloc
+package script
 
 import (
 	"errors"
 	"fmt"
+
+	"bctl/alloc"
 )
 
-// A scriptOp is how one op of the language is called and run.
-type scriptOp struct {
+// An op is how one op of the language is called and run.
+type op struct {
 	min, max int // arguments
 	usage    string
 	run      func(s *script, args []string) error
 }
 
-var scriptOps = map[string]scriptOp{
-	"prio":    {2, 2, "prio BB V", fieldOp(1<<16-1, func(b *Bucket, v int) { b.Prio = uint16(v) })},
-	"gen":     {2, 2, "gen BB V", fieldOp(1<<8-1, func(b *Bucket, v int) { b.Gen = uint8(v) })},
-	"last_gc": {2, 2, "last_gc BB V", fieldOp(1<<8-1, func(b *Bucket, v int) { b.LastGC = uint8(v) })},
-	"used":    {2, 2, "used BB SECTORS", fieldOp(1<<31-1, func(b *Bucket, v int) { b.Used = v })},
+var ops = map[string]op{
+	"prio":    {2, 2, "prio BB V", fieldOp(1<<16-1, func(b *alloc.Bucket, v int) { b.Prio = uint16(v) })},
+	"gen":     {2, 2, "gen BB V", fieldOp(1<<8-1, func(b *alloc.Bucket, v int) { b.Gen = uint8(v) })},
+	"last_gc": {2, 2, "last_gc BB V", fieldOp(1<<8-1, func(b *alloc.Bucket, v int) { b.LastGC = uint8(v) })},
+	"used":    {2, 2, "used BB SECTORS", fieldOp(1<<31-1, func(b *alloc.Bucket, v int) { b.Used = v })},
 	"mark":    {2, 2, "mark BB free|reclaimable|dirty|metadata", markOp},
-	"touch":   {1, 1, "touch BB", rangeOp((*Cache).Touch)},
-	"free":    {1, 1, "free BB", rangeOp((*Cache).Free)},
-	"inc_gen": {1, 1, "inc_gen BB", rangeOp((*Cache).IncGen)},
-	"pin":     {1, 1, "pin BB", pinOp((*Cache).Pin)},
-	"unpin":   {1, 1, "unpin BB", pinOp((*Cache).Put)},
-	"put":     {1, 1, "put BB", pinOp((*Cache).Put)},
+	"touch":   {1, 1, "touch BB", rangeOp((*alloc.Cache).Touch)},
+	"free":    {1, 1, "free BB", rangeOp((*alloc.Cache).Free)},
+	"inc_gen": {1, 1, "inc_gen BB", rangeOp((*alloc.Cache).IncGen)},
+	"pin":     {1, 1, "pin BB", pinOp((*alloc.Cache).Pin)},
+	"unpin":   {1, 1, "unpin BB", pinOp((*alloc.Cache).Put)},
+	"put":     {1, 1, "put BB", pinOp((*alloc.Cache).Put)},
 	"scatter": {4, 5, "scatter prio|gen|age|mark|used SEED LO HI [BB]", scatterOp},
 
-	"uuid_bucket": {1, 1, "uuid_bucket B", listOp((*Cache).AddUUIDBucket)},
-	"journal":     {1, 1, "journal B", listOp((*Cache).AddJournalBucket)},
+	"uuid_bucket": {1, 1, "uuid_bucket B", listOp((*alloc.Cache).AddUUIDBucket)},
+	"journal":     {1, 1, "journal B", listOp((*alloc.Cache).AddJournalBucket)},
 	"prio_slot":   {2, 2, "prio_slot I B", prioSlotOp},
 	"uuid":        {2, 2, "uuid INODE flash|cached", uuidOp},
 
@@ -40,8 +42,8 @@ var scriptOps = map[string]scriptOp{
 	"prio_write":    {1, 1, "prio_write wait|nowait", prioWriteOp},
 	"rescale":       {1, 1, "rescale SECTORS", rescaleOp},
 	"prio_blocked":  {1, 1, "prio_blocked inc|dec", prioBlockedOp},
-	"sync":          {1, 1, "sync 0|1", boolOp((*Cache).SetSync)},
-	"discard":       {1, 1, "discard 0|1", boolOp((*Cache).SetDiscard)},
+	"sync":          {1, 1, "sync 0|1", boolOp((*alloc.Cache).SetSync)},
+	"discard":       {1, 1, "discard 0|1", boolOp((*alloc.Cache).SetDiscard)},
 	"policy":        {1, 1, "policy lru|fifo|random", policyOp},
 	"io_disable":    {0, 0, "io_disable", func(s *script, _ []string) error { s.c.DisableIO(); return nil }},
 	"run":           {0, 0, "run", func(s *script, _ []string) error { s.c.Run(); return nil }},
@@ -54,7 +56,7 @@ var scriptOps = map[string]scriptOp{
 }
 
 // rangeOp does f to every bucket of BB.
-func rangeOp(f func(*Cache, int)) func(*script, []string) error {
+func rangeOp(f func(*alloc.Cache, int)) func(*script, []string) error {
 	return func(s *script, args []string) error {
 		lo, hi, err := s.rangeArg(args[0])
 		for i := lo; i < hi; i++ {
@@ -65,7 +67,7 @@ func rangeOp(f func(*Cache, int)) func(*script, []string) error {
 }
 
 // fieldOp sets one field of every bucket of BB.
-func fieldOp(limit int, set func(*Bucket, int)) func(*script, []string) error {
+func fieldOp(limit int, set func(*alloc.Bucket, int)) func(*script, []string) error {
 	return func(s *script, args []string) error {
 		lo, hi, err := s.rangeArg(args[0])
 		if err != nil {
@@ -89,7 +91,7 @@ func markOp(s *script, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := ParseGCMark(args[1])
+	m, err := alloc.ParseGCMark(args[1])
 	if err != nil {
 		return err
 	}
@@ -101,13 +103,13 @@ func markOp(s *script, args []string) error {
 
 // pinOp does f to every bucket of BB. A bucket that is on a list, or in the
 // allocator's hand, has exactly the pin that put it there.
-func pinOp(f func(*Cache, int)) func(*script, []string) error {
+func pinOp(f func(*alloc.Cache, int)) func(*script, []string) error {
 	return func(s *script, args []string) error {
 		lo, hi, err := s.rangeArg(args[0])
 		if err != nil {
 			return err
 		}
-		listed := s.c.listed()
+		listed := s.c.Listed()
 		for i := lo; i < hi; i++ {
 			if where, ok := listed[uint32(i)]; ok {
 				return fmt.Errorf("bucket %d is on %s", i, where)
@@ -120,7 +122,7 @@ func pinOp(f func(*Cache, int)) func(*script, []string) error {
 	}
 }
 
-func listOp(f func(*Cache, int)) func(*script, []string) error {
+func listOp(f func(*alloc.Cache, int)) func(*script, []string) error {
 	return func(s *script, args []string) error {
 		i, err := s.bucketArg(args[0])
 		if err == nil {
@@ -130,7 +132,7 @@ func listOp(f func(*Cache, int)) func(*script, []string) error {
 	}
 }
 
-func boolOp(f func(*Cache, bool)) func(*script, []string) error {
+func boolOp(f func(*alloc.Cache, bool)) func(*script, []string) error {
 	return func(s *script, args []string) error {
 		on, err := parseBool(args[0])
 		if err == nil {
@@ -153,7 +155,7 @@ func prioSlotOp(s *script, args []string) error {
 }
 
 func uuidOp(s *script, args []string) error {
-	inode, err := parseUint(args[0], maxInode)
+	inode, err := parseUint(args[0], alloc.MaxInode)
 	if err != nil {
 		return fmt.Errorf("inode %w", err)
 	}
@@ -179,7 +181,7 @@ func prioBlockedOp(s *script, args []string) error {
 	case "inc":
 		s.c.BlockPrios()
 	case "dec":
-		if s.c.prioBlocked == 0 {
+		if s.c.PrioBlocked() == 0 {
 			return errors.New("it is 0")
 		}
 		s.c.UnblockPrios()
@@ -190,7 +192,7 @@ func prioBlockedOp(s *script, args []string) error {
 }
 
 func policyOp(s *script, args []string) error {
-	p, err := ParsePolicy(args[0])
+	p, err := alloc.ParsePolicy(args[0])
 	if err == nil {
 		s.c.SetPolicy(p)
 	}

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package alloc
+package script
 
 import (
 	"bytes"
 	"errors"
 	"strings"
 	"testing"
+
+	"bctl/alloc"
 )
 
 // TestScriptErrors: every line that cannot be run is named, with its number.
@@ -56,8 +58,8 @@ func TestScriptErrors(t *testing.T) {
 		{"hash\n" + strings.Repeat("x", 1<<21), "line 2: line too long"},
 	} {
 		var out bytes.Buffer
-		err := RunScript(strings.NewReader(c.script), &out, DefaultModel())
-		var se *ScriptError
+		err := Run(strings.NewReader(c.script), &out, alloc.DefaultModel())
+		var se *Error
 		if !errors.As(err, &se) || err.Error() != c.want {
 			t.Errorf("%.60q:\n got %v\nwant %s", c.script, err, c.want)
 		}
@@ -79,7 +81,7 @@ func (w *brokenWriter) Write(p []byte) (int, error) {
 func TestScriptWriteError(t *testing.T) {
 	script := "config sync=0\nstart fresh\n" + strings.Repeat("state\n", 100)
 	for _, left := range []int{0, 5000} {
-		if err := RunScript(strings.NewReader(script), &brokenWriter{left}, DefaultModel()); !errors.Is(err, errBroken) {
+		if err := Run(strings.NewReader(script), &brokenWriter{left}, alloc.DefaultModel()); !errors.Is(err, errBroken) {
 			t.Errorf("after %d bytes: %v", left, err)
 		}
 	}
@@ -91,8 +93,8 @@ func TestEndlessGC(t *testing.T) {
 	script := "config nbuckets=2048 bucket_size=1 block_size=1 sync=0\nstart fresh\nsync 1\n" +
 		strings.Repeat("alloc none wait\n", 20)
 	var out bytes.Buffer
-	err := RunScript(strings.NewReader(script), &out, DefaultModel())
-	var se *ScriptError
+	err := Run(strings.NewReader(script), &out, alloc.DefaultModel())
+	var se *Error
 	if !errors.As(err, &se) || !strings.Contains(se.Msg, "no further") {
 		t.Errorf("got %v after\n%s", err, out.String()[max(0, out.Len()-500):])
 	}

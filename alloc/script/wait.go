@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package alloc
+package script
 
 import (
 	"errors"
 	"fmt"
+
+	"bctl/alloc"
 )
 
 // startOp: fresh ends with a prio write that waits.
 func startOp(s *script, args []string) error {
 	switch args[0] {
 	case "fresh":
-		if err := s.c.prepareFresh(); err != nil {
+		if err := s.c.PrepareFresh(); err != nil {
 			return err
 		}
-		return s.do(&prioWrite{wait: true}, modeWait)
+		return s.do(&alloc.PrioWrite{Wait: true}, modeWait)
 	case "existing":
 		return s.c.StartExisting()
 	case "bare":
@@ -28,11 +30,11 @@ func prioWriteOp(s *script, args []string) error {
 		return fmt.Errorf("mode %q: want wait or nowait", args[0])
 	}
 	wait := args[0] == "wait" || s.cfg.Model.PrioWriteWaits
-	return s.do(&prioWrite{wait: wait}, modeWait)
+	return s.do(&alloc.PrioWrite{Wait: wait}, modeWait)
 }
 
 func allocOp(s *script, args []string) error {
-	r, err := ParseReserve(args[0])
+	r, err := alloc.ParseReserve(args[0])
 	if err != nil {
 		return err
 	}
@@ -40,7 +42,7 @@ func allocOp(s *script, args []string) error {
 	if err != nil {
 		return err
 	}
-	o := &scriptAlloc{bucketAlloc{reserve: r, wait: m != modeNowait}, s, s.op}
+	o := &scriptAlloc{alloc.BucketAlloc{Reserve: r, Wait: m != modeNowait}, s, s.op}
 	return s.do(o, m)
 }
 
@@ -56,7 +58,7 @@ func allocSectorsOp(s *script, args []string) error {
 	if req.Sectors == 0 {
 		return errors.New("no sectors")
 	}
-	o := &scriptSectors{allocSectors{req: req, wait: m != modeNowait}, s, s.op}
+	o := &scriptSectors{alloc.SectorAlloc{Request: req, Wait: m != modeNowait}, s, s.op}
 	return s.do(o, m)
 }
 
@@ -78,9 +80,9 @@ func writeOp(s *script, args []string) error {
 }
 
 // do runs o; if it sleeps, until it is done, for ever, or not at all.
-func (s *script) do(o op, m mode) error {
-	sl, st := s.c.begin(o)
-	if st != asleep {
+func (s *script) do(o alloc.Op, m mode) error {
+	sl, st := s.c.Begin(o)
+	if st != alloc.Asleep {
 		return nil
 	}
 	if m == modePark {
@@ -90,22 +92,22 @@ func (s *script) do(o op, m mode) error {
 	}
 	s.result("blocked")
 	gcs, seen := 0, uint64(0)
-	for s.c.sleeping(sl) {
+	for s.c.Sleeping(sl) {
 		switch {
 		case s.c.Err() != nil:
 			return s.c.Err()
 		case s.c.Step():
-		case s.autogc && s.c.WantsGC() && (gcs == 0 || seen != s.c.stats.Invalidated):
+		case s.autogc && s.c.WantsGC() && (gcs == 0 || seen != s.c.Stats().Invalidated):
 			if gcs++; gcs > s.cfg.NBuckets {
 				// One prio set can take as many buckets as are
 				// invalidated for it; the kernel goes round for ever.
 				return errors.New("gc after gc gets no further: prio writes take all buckets")
 			}
-			seen = s.c.stats.Invalidated
+			seen = s.c.Stats().Invalidated
 			s.c.GCKeep()
 			s.printGC("auto")
 		default:
-			s.c.giveUp(sl)
+			s.c.GiveUp(sl)
 			s.result("stuck: %s", s.stateText())
 		}
 	}
@@ -115,33 +117,33 @@ func (s *script) do(o op, m mode) error {
 // scriptAlloc is bch_bucket_alloc() that prints its outcome, perhaps lines
 // later than it began.
 type scriptAlloc struct {
-	bucketAlloc
+	alloc.BucketAlloc
 	s     *script
 	words string
 }
 
-func (o *scriptAlloc) run(c *Cache) status {
-	st := o.bucketAlloc.run(c)
+func (o *scriptAlloc) Run(c *alloc.Cache) alloc.Status {
+	st := o.BucketAlloc.Run(c)
 	switch st {
-	case done:
-		o.s.printf("%s -> %d gen=%d\n", o.words, o.bucket, c.buckets[o.bucket].gen)
-	case failed:
+	case alloc.Done:
+		o.s.printf("%s -> %d gen=%d\n", o.words, o.Bucket, c.Bucket(int(o.Bucket)).Gen)
+	case alloc.Failed:
 		o.s.printf("%s -> fail\n", o.words)
-	case asleep: // the line comes when it wakes
+	case alloc.Asleep: // the line comes when it wakes
 	}
 	return st
 }
 
 // scriptSectors is bch_alloc_sectors() that prints its outcome.
 type scriptSectors struct {
-	allocSectors
+	alloc.SectorAlloc
 	s     *script
 	words string
 }
 
-func (o *scriptSectors) run(c *Cache) status {
-	st := o.allocSectors.run(c)
-	o.s.printPlacement(o.words, st, o.out)
+func (o *scriptSectors) Run(c *alloc.Cache) alloc.Status {
+	st := o.SectorAlloc.Run(c)
+	o.s.printPlacement(o.words, st, o.Out)
 	return st
 }
 
@@ -149,27 +151,27 @@ func (o *scriptSectors) run(c *Cache) status {
 // Writing back, it waits for buckets and marks them dirty; writing through, it
 // does without the cache for what finds no room at once.
 type scriptWrite struct {
-	req    Request
+	req    alloc.Request
 	back   bool
 	s      *script
 	words  string
-	piece  *allocSectors // under way
-	pieces []int         // buckets pinned
+	piece  *alloc.SectorAlloc // under way
+	pieces []int              // buckets pinned
 	total  int
 }
 
-func (o *scriptWrite) run(c *Cache) status {
+func (o *scriptWrite) Run(c *alloc.Cache) alloc.Status {
 	for o.req.Sectors > 0 {
 		if o.piece == nil {
-			o.piece = &allocSectors{req: o.req, wait: o.back}
+			o.piece = &alloc.SectorAlloc{Request: o.req, Wait: o.back}
 		}
-		st := o.piece.run(c)
-		if st == asleep {
-			return asleep
+		st := o.piece.Run(c)
+		if st == alloc.Asleep {
+			return alloc.Asleep
 		}
-		p := o.piece.out
+		p := o.piece.Out
 		o.s.printPlacement(o.words, st, p)
-		if st == failed {
+		if st == alloc.Failed {
 			break
 		}
 		o.piece = nil
@@ -178,9 +180,9 @@ func (o *scriptWrite) run(c *Cache) status {
 		o.total += p.Sectors
 		o.pieces = append(o.pieces, p.Bucket)
 		if o.back {
-			c.SetMark(p.Bucket, MarkDirty)
+			c.SetMark(p.Bucket, alloc.MarkDirty)
 		}
 	}
 	o.s.printf("%s -> done sectors=%d pieces=%d\n", o.words, o.total, len(o.pieces))
-	return done
+	return alloc.Done
 }

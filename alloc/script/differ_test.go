@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package alloc
+package script
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"bctl/alloc"
 )
 
 // TestSlowCases holds the slow model itself to the kernel's output.
@@ -59,7 +61,7 @@ func TestDifferential(t *testing.T) {
 			*v = n
 		}
 	}
-	for _, m := range Models() {
+	for _, m := range alloc.Models() {
 		for _, policy := range []string{"lru", "fifo", "random"} {
 			t.Run(m.Name+"/"+policy, func(t *testing.T) {
 				for i := range scripts {
@@ -95,7 +97,7 @@ func TestDifferentialLarge(t *testing.T) {
 			add("hash")
 			k.finish()
 			var got bytes.Buffer
-			if err := RunScript(strings.NewReader(text.String()), &got, DefaultModel()); err != nil {
+			if err := Run(strings.NewReader(text.String()), &got, alloc.DefaultModel()); err != nil {
 				t.Fatal(err)
 			}
 			if d := firstDifference(got.String(), k.out.String()); d != "" {
@@ -105,11 +107,11 @@ func TestDifferentialLarge(t *testing.T) {
 	}
 }
 
-func differ(t *testing.T, m Model, policy string, seed, number uint64) {
+func differ(t *testing.T, m alloc.Model, policy string, seed, number uint64) {
 	rng := rand.New(rand.NewPCG(seed, number<<8|uint64(len(m.Name+policy))))
 	text, want := generate(rng, policy, m.Name == "4.6")
 	var got bytes.Buffer
-	err := RunScript(strings.NewReader(text), &got, m)
+	err := Run(strings.NewReader(text), &got, m)
 	d := firstDifference(got.String(), want)
 	if err == nil && d == "" {
 		return

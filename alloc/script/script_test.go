@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package alloc
+package script
 
 import (
 	"bytes"
@@ -9,9 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"bctl/alloc"
 )
 
-const casesDir = "../testdata/alloc"
+const casesDir = "../../testdata/alloc"
 
 // echoed are the two outputs that were recorded with every op of the script
 // echoed behind "> ". The language has no such line, and the 4.6 outputs of the
@@ -25,7 +27,7 @@ func TestCases(t *testing.T) {
 	if err != nil || len(scripts) < 50 {
 		t.Fatalf("%d scripts, %v", len(scripts), err)
 	}
-	for _, m := range Models() {
+	for _, m := range alloc.Models() {
 		for _, script := range scripts {
 			want := strings.TrimSuffix(script, ".txt") + ".out"
 			if m.Name == "4.6" {
@@ -41,7 +43,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-func compareCase(t *testing.T, m Model, script, want string) {
+func compareCase(t *testing.T, m alloc.Model, script, want string) {
 	in, err := os.Open(script)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +57,7 @@ func compareCase(t *testing.T, m Model, script, want string) {
 		wanted = withoutEcho(wanted)
 	}
 	var got bytes.Buffer
-	if err := RunScript(in, &got, m); err != nil {
+	if err := Run(in, &got, m); err != nil {
 		t.Fatal(err)
 	}
 	if d := firstDifference(got.String(), string(wanted)); d != "" {

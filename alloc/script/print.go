@@ -1,42 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package alloc
+package script
 
 import (
 	"fmt"
 	"strings"
+
+	"bctl/alloc"
 )
 
 // Trace prints a decision.
-func (s *script) Trace(e Event) {
+func (s *script) Trace(e alloc.Event) {
 	switch e.Kind {
-	case EventInvalidate:
+	case alloc.EventInvalidate:
 		s.printf("invalidate %d gen=%d->%d used=%d\n", e.Bucket, e.Gen-1, e.Gen, e.N)
-	case EventInit:
+	case alloc.EventInit:
 		s.printf("init free[%s] %d\n", e.Reserve, e.Bucket)
-	case EventDiscard:
+	case alloc.EventDiscard:
 		s.printf("discard %d sector=%d nr=%d\n", e.Bucket,
 			uint64(e.Bucket)*uint64(s.cfg.BucketSize), s.cfg.BucketSize)
-	case EventMove:
+	case alloc.EventMove:
 		s.printf("move free_inc->free[%s] %d\n", e.Reserve, e.Bucket)
-	case EventTake:
+	case alloc.EventTake:
 		s.printf("take %d from=%s\n", e.Bucket, e.Reserve)
-	case EventTakeFail:
+	case alloc.EventTakeFail:
 		s.printf("take fail for=%s\n", e.Reserve)
-	case EventWakeGC:
+	case alloc.EventWakeGC:
 		s.printf("wake_gc\n")
-	case EventWait:
+	case alloc.EventWait:
 		if text := s.stateText(); text != s.lastWait {
 			s.printf("%s\n", text)
 			s.lastWait = text
 		}
-	case EventPrioFree:
+	case alloc.EventPrioFree:
 		s.printf("prio_free %d\n", e.Bucket)
-	case EventPrioWrite:
+	case alloc.EventPrioWrite:
 		s.printf("prio_write ok seq=%d\n", e.N)
-	case EventPrioNoMem:
+	case alloc.EventPrioNoMem:
 		s.printf("prio_write nomem need=%d avail=%d\n", e.N, e.M)
-	case EventWarn:
+	case alloc.EventWarn:
 		s.printf("warn need_gc=%d\n", e.N)
 	}
 }
@@ -45,31 +47,31 @@ func (s *script) Trace(e Event) {
 func (s *script) stateText() string {
 	state, hand := s.c.State()
 	switch state {
-	case StateReady:
+	case alloc.StateReady:
 		return "ready"
-	case StateWaitPush:
+	case alloc.StateWaitPush:
 		return fmt.Sprintf("wait push %d", hand)
-	case StateWaitGC:
+	case alloc.StateWaitGC:
 		return "wait gc"
-	case StateWaitPrio:
+	case alloc.StateWaitPrio:
 		return "wait prio_blocked"
-	case StateWaitBucket:
+	case alloc.StateWaitBucket:
 		return "wait bucket"
-	case StateExited:
+	case alloc.StateExited:
 		return "exit"
 	default:
 		return "none"
 	}
 }
 
-func (s *script) printPlacement(words string, st status, p Placement) {
+func (s *script) printPlacement(words string, st alloc.Status, p alloc.Placement) {
 	switch st {
-	case done:
+	case alloc.Done:
 		s.printf("%s -> bucket=%d gen=%d sector=%d sectors=%d key=%d:%d left=%d\n", words,
 			p.Bucket, p.Gen, p.Sector, p.Sectors, p.End.Inode, p.End.Offset, p.Left)
-	case failed:
+	case alloc.Failed:
 		s.printf("%s -> fail\n", words)
-	case asleep: // the line comes when it wakes
+	case alloc.Asleep: // the line comes when it wakes
 	}
 }
 
@@ -85,25 +87,29 @@ func stateOp(s *script, args []string) error {
 	}
 	s.printf("state\n")
 	for i := s.cfg.FirstBucket; i < s.cfg.NBuckets && !short; i++ {
-		if b := s.c.Bucket(i); b != (Bucket{}) {
+		if b := s.c.Bucket(i); b != (alloc.Bucket{}) {
 			s.printf("bucket %d gen=%d last_gc=%d prio=%d mark=%s used=%d pin=%d\n",
 				i, b.Gen, b.LastGC, b.Prio, b.Mark, b.Used, b.Pin)
 		}
 	}
-	c := s.c
-	for r := range c.free {
-		s.printList(fmt.Sprintf("free[%s]", Reserve(r)), &c.free[r])
+	c, snap := s.c, s.c.Snapshot()
+	for r, l := range snap.Free {
+		s.printList(fmt.Sprintf("free[%s]", alloc.Reserve(r)), l)
 	}
-	s.printList("free_inc", &c.freeInc)
-	s.printf("allocator %s hand=%d\n", s.stateText(), c.hand)
+	s.printList("free_inc", snap.FreeInc)
+	_, hand := c.State()
+	s.printf("allocator %s hand=%d\n", s.stateText(), hand)
 	s.printf("set need_gc=%d avail=%d in_use=%d min_prio=%d gc_mark_valid=%d"+
 		" invalidate_needs_gc=%d prio_blocked=%d rescale=%d fifo_last=%d\n",
-		c.needGC, c.avail, c.InUse(), c.minPrio, digit(c.gcMarkValid),
-		digit(c.invalidateNeedsGC), c.prioBlocked, c.rescale, c.fifoLast)
-	s.printf("prio_buckets%s last%s\n", numbers(c.prioBuckets), numbers(c.prioLast))
-	s.printOpen()
+		c.NeedGC(), c.Avail(), c.InUse(), c.MinPrio(), digit(snap.GCMarkValid),
+		digit(snap.InvalidateNeedsGC), snap.PrioBlocked, snap.Rescale, snap.FIFOLast)
+	s.printf("prio_buckets%s last%s\n", numbers(snap.Prios), numbers(snap.PrioLast))
+	for _, b := range snap.Open {
+		s.printf("open %d free=%d write_point=%d key=%d:%d sector=%d gen=%d\n",
+			b.Pos, b.Free, b.WritePoint, b.Key.Inode, b.Key.Offset, b.Sector, b.Gen)
+	}
 	for _, p := range s.parked {
-		if c.sleeping(p.sleeper) {
+		if c.Sleeping(p.sleeper) {
 			s.printf("parked %s\n", p.words)
 		}
 	}
@@ -115,17 +121,8 @@ func stateOp(s *script, args []string) error {
 	return nil
 }
 
-func (s *script) printList(name string, f *fifo) {
-	s.printf("%s size=%d used=%d:%s\n", name, f.size, f.used(), numbers(f.appendTo(nil)))
-}
-
-func (s *script) printOpen() {
-	for pos, i := range s.c.open.order {
-		if b := s.c.open.all[i]; b.ever {
-			s.printf("open %d free=%d write_point=%d key=%d:%d sector=%d gen=%d\n",
-				pos, b.free, b.writePoint, b.key.Inode, b.key.Offset, b.sector, b.gen)
-		}
-	}
+func (s *script) printList(name string, l alloc.List) {
+	s.printf("%s size=%d used=%d:%s\n", name, l.Size, len(l.Buckets), numbers(l.Buckets))
 }
 
 // numbers writes each of list behind a space.

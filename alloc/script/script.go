@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package alloc
+// Package script is the language in which the allocator is told what to do, one
+// operation a line, and prints every decision. docs/alloc.md describes it.
+package script
 
 import (
 	"bufio"
@@ -8,20 +10,23 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"bctl/alloc"
+	"bctl/internal/bcache/ondisk"
 )
 
-// A ScriptError says what is wrong with a line of a script.
-type ScriptError struct {
+// An Error says what is wrong with a line of a script.
+type Error struct {
 	Line int // from 1
 	Msg  string
 }
 
-func (e *ScriptError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Msg) }
+func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Msg) }
 
-// RunScript runs the allocator script r on model m, and writes every decision
-// to w, a line each. A line that cannot be run ends it with a *ScriptError,
+// Run runs the allocator script r on model m, and writes every decision
+// to w, a line each. A line that cannot be run ends it with a *Error,
 // after the output of the lines before.
-func RunScript(r io.Reader, w io.Writer, m Model) error {
+func Run(r io.Reader, w io.Writer, m alloc.Model) error {
 	s := newScript(w, m)
 	err := s.runAll(r)
 	if ferr := s.w.Flush(); err == nil {
@@ -35,9 +40,9 @@ type script struct {
 	w    *bufio.Writer
 	line int
 	op   string // the words of the current line
-	cfg  Config
-	c    *Cache // nil while config lines may still come
-	disk *scriptDisk
+	cfg  alloc.Config
+	c    *alloc.Cache // nil while config lines may still come
+	disk *printedDisk
 
 	lazy     bool // sched=lazy: steps only by run
 	autogc   bool
@@ -48,11 +53,11 @@ type script struct {
 // A parkedOp is an op of the script that was left sleeping.
 type parkedOp struct {
 	words   string
-	sleeper *sleeper
+	sleeper *alloc.Sleeper
 }
 
-func newScript(w io.Writer, m Model) *script {
-	s := &script{w: bufio.NewWriter(w), cfg: DefaultConfig(), autogc: true}
+func newScript(w io.Writer, m alloc.Model) *script {
+	s := &script{w: bufio.NewWriter(w), cfg: alloc.DefaultConfig(), autogc: true}
 	s.cfg.Model = m
 	return s
 }
@@ -69,16 +74,16 @@ func (s *script) runAll(r io.Reader) error {
 		}
 		s.op = strings.Join(words, " ")
 		if err := s.runLine(words); err != nil {
-			return &ScriptError{s.line, err.Error()}
+			return &Error{s.line, err.Error()}
 		}
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return &ScriptError{s.line + 1, "line too long"}
+		return &Error{s.line + 1, "line too long"}
 	} else if err != nil {
 		return err
 	}
 	for _, p := range s.parked {
-		if s.c.sleeping(p.sleeper) {
+		if s.c.Sleeping(p.sleeper) {
 			s.printf("unfinished %s\n", p.words)
 		}
 	}
@@ -91,7 +96,7 @@ func (s *script) runLine(words []string) error {
 	if name == "config" {
 		return s.config(args)
 	}
-	o, ok := scriptOps[name]
+	o, ok := ops[name]
 	if !ok {
 		return fmt.Errorf("unknown op %q", name)
 	}
@@ -115,9 +120,9 @@ func (s *script) begin() (err error) {
 	if s.c != nil {
 		return nil
 	}
-	s.disk = newScriptDisk(s)
+	s.disk = newPrintedDisk(s)
 	s.cfg.Prios, s.cfg.Trace = s.disk, s
-	s.c, err = New(s.cfg)
+	s.c, err = alloc.New(s.cfg)
 	return err
 }
 
@@ -149,17 +154,17 @@ func (s *script) configure(k, v string) (err error) {
 	c := &s.cfg
 	switch k {
 	case "nbuckets":
-		c.NBuckets, err = parseInt(v, minBuckets, maxBuckets)
+		c.NBuckets, err = parseInt(v, alloc.MinBuckets, alloc.MaxBuckets)
 	case "bucket_size":
 		c.BucketSize, err = parseInt(v, 1, 1<<20)
 	case "block_size":
 		c.BlockSize, err = parseInt(v, 1, 1<<20)
 	case "first_bucket":
-		c.FirstBucket, err = parseInt(v, 1, maxBuckets)
+		c.FirstBucket, err = parseInt(v, 1, alloc.MaxBuckets)
 	case "njournal":
-		c.NJournal, err = parseInt(v, 0, journalBucketsMax)
+		c.NJournal, err = parseInt(v, 0, ondisk.JournalBuckets)
 	case "policy":
-		c.Policy, err = ParsePolicy(v)
+		c.Policy, err = alloc.ParsePolicy(v)
 	case "discard":
 		c.Discard, err = parseBool(v)
 	case "sync":

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package alloc
+package script
 
 import (
 	"errors"
 	"fmt"
+
+	"bctl/alloc"
 )
 
 // scatters are the fields that scatter can fill, with the highest value each
 // may take.
 var scatters = map[string]struct {
 	limit uint64
-	set   func(b *Bucket, v uint64)
+	set   func(b *alloc.Bucket, v uint64)
 }{
-	"prio": {1<<16 - 1, func(b *Bucket, v uint64) { b.Prio = uint16(v) }},
-	"gen":  {1<<8 - 1, func(b *Bucket, v uint64) { b.Gen = uint8(v) }},
-	"age":  {1<<8 - 1, func(b *Bucket, v uint64) { b.LastGC = b.Gen - uint8(v) }},
-	"mark": {3, func(b *Bucket, v uint64) { b.Mark = GCMark(v) }},
-	"used": {1<<31 - 1, func(b *Bucket, v uint64) {
+	"prio": {1<<16 - 1, func(b *alloc.Bucket, v uint64) { b.Prio = uint16(v) }},
+	"gen":  {1<<8 - 1, func(b *alloc.Bucket, v uint64) { b.Gen = uint8(v) }},
+	"age":  {1<<8 - 1, func(b *alloc.Bucket, v uint64) { b.LastGC = b.Gen - uint8(v) }},
+	"mark": {3, func(b *alloc.Bucket, v uint64) { b.Mark = alloc.GCMark(v) }},
+	"used": {1<<31 - 1, func(b *alloc.Bucket, v uint64) {
 		b.Used = int(v)
-		if b.Mark == MarkFree {
+		if b.Mark == alloc.MarkFree {
 			b.Used = 0
 		}
 	}},
@@ -53,7 +55,7 @@ func scatterOp(s *script, args []string) error {
 			return err
 		}
 	}
-	rng := SplitMix64(seed)
+	rng := alloc.SplitMix64(seed)
 	for i := lo; i < hi; i++ {
 		b := s.c.Bucket(i)
 		f.set(&b, low+rng.Next()%(high-low+1))

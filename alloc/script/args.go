@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package alloc
+package script
 
 import (
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"bctl/alloc"
 )
 
 func parseUint(v string, limit uint64) (uint64, error) {
@@ -85,12 +87,12 @@ func parseMode(v string) (mode, error) {
 }
 
 // requestArgs reads INODE OFFSET SECTORS WRITE_POINT WRITE_PRIO.
-func requestArgs(args []string) (r Request, err error) {
+func requestArgs(args []string) (r alloc.Request, err error) {
 	limits := [...]struct {
 		name  string
 		limit uint64
 	}{
-		{"inode", maxInode},
+		{"inode", alloc.MaxInode},
 		{"offset", 1<<63 - 1},
 		{"sectors", 1<<31 - 1},
 		{"write point", 1<<32 - 1},
@@ -102,8 +104,8 @@ func requestArgs(args []string) (r Request, err error) {
 			return r, fmt.Errorf("%s %w", l.name, err)
 		}
 	}
-	return Request{
-		Key: Key{uint32(v[0]), v[1]}, Sectors: int(v[2]),
+	return alloc.Request{
+		Key: alloc.Key{Inode: uint32(v[0]), Offset: v[1]}, Sectors: int(v[2]),
 		WritePoint: uint32(v[3]), WritePrio: uint32(v[4]),
 	}, nil
 }

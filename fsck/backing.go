@@ -38,9 +38,7 @@ func (c *checker) backingAlone() {
 
 func (c *checker) judgeBackingSuper(b *backing, name string) {
 	for _, fault := range superblock.Check(b.super, b.limits(c.o.Now)) {
-		f := finding.New(fault.Code, "backing superblock: %v", fault)
-		f.Device = name
-		c.found.Add(f.At(ondisk.SuperSector))
+		c.found.Add(finding.About(finding.Super{Device: name, Backing: true}, fault.Code, "%v", fault))
 	}
 	end := superblock.DataOffset(b.super)
 	if end < 1<<40 {
@@ -55,9 +53,7 @@ func (c *checker) judgeBacking() {
 		b := &c.backing[i]
 		c.judgeBackingSuper(b, b.Name)
 		emit := func(code finding.Code, format string, args ...any) {
-			f := finding.New(code, format, args...)
-			f.Message, f.Device = b.Name+": "+f.Message, b.Name
-			c.found.Add(f)
+			c.found.Add(finding.About(finding.Backing{Device: b.Name}, code, format, args...))
 		}
 		if other, ok := seen[b.super.UUID]; ok {
 			emit(finding.BDDuplicate, "uuid %v is also %s's", b.super.UUID, other)

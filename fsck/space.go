@@ -13,7 +13,7 @@ func (c *checker) gens() {
 	t := c.c.Buckets
 	for i, l := range c.c.Chain.Links {
 		if t.Shared(l.Bucket) {
-			c.found.Add(finding.New(finding.PRShared, "prio set %d, bucket %d: the bucket is also a node's, the uuids' or data's", i, l.Bucket).In(l.Bucket))
+			c.found.Add(finding.About(finding.PrioLink{Set: i, Bucket: l.Bucket}, finding.PRShared, "the bucket is also a node's, the uuids' or data's"))
 		}
 	}
 	for b := c.c.Geo.FirstBucket; b < t.Len(); b++ {
@@ -26,10 +26,10 @@ func (c *checker) gens() {
 			legal = 2
 		}
 		if ahead := t.Gen(b) - t.DiskGen(b); ahead > legal {
-			c.found.Add(finding.New(finding.GNAhead, "bucket %d: a pointer has gen %d, the prio chain %d", b, t.Gen(b), t.DiskGen(b)).In(b))
+			c.found.Add(finding.About(finding.Bucket{Bucket: b}, finding.GNAhead, "a pointer has gen %d, the prio chain %d", t.Gen(b), t.DiskGen(b)))
 		}
 		if m := t.Mark(b); (m == inspect.Clean || m == inspect.Dirty) && t.Prio(b) == ondisk.BtreePrio {
-			c.found.Add(finding.New(finding.GNDataPrio, "bucket %d: %s data, but the prio of a node", b, m).In(b))
+			c.found.Add(finding.About(finding.Bucket{Bucket: b}, finding.GNDataPrio, "%s data, but the prio of a node", m))
 		}
 	}
 }
@@ -51,7 +51,7 @@ func (c *checker) space() {
 		m := t.Mark(b)
 		marks[m]++
 		if n := t.Sectors(b); ondisk.Sector(n) > g.BucketSectors {
-			c.found.Add(finding.New(finding.SPOverfull, "bucket %d: %d live sectors, it has %d", b, n, g.BucketSectors).In(b))
+			c.found.Add(finding.About(finding.Bucket{Bucket: b}, finding.SPOverfull, "%d live sectors, it has %d", n, g.BucketSectors))
 		}
 		if m == inspect.Free && t.GenKnown(b) && t.Prio(b) != 0 {
 			leaked++
@@ -105,7 +105,7 @@ func (c *checker) salvage() {
 		}
 		if h, err := ondisk.DecodeBsetHeader(head); err == nil && h.Seq != 0 && h.CheckMagic(c.c.Geo.SetMagic) == nil {
 			if found++; found <= salvaged {
-				c.found.Add(finding.New(finding.BTSalvage, "bucket %d: an unreferenced btree node, seq %#x", b, h.Seq).In(b))
+				c.found.Add(finding.About(finding.Bucket{Bucket: b}, finding.BTSalvage, "an unreferenced btree node, seq %#x", h.Seq))
 			}
 		}
 	}

@@ -15,7 +15,7 @@ func (d *Device) limits(now int64) superblock.Device {
 
 func (c *checker) superblock() {
 	for _, f := range superblock.Check(c.super, c.dev.limits(c.o.Now)) {
-		c.found.Add(finding.New(f.Code, "superblock: %v", f).At(ondisk.SuperSector))
+		c.found.Add(finding.About(finding.Super{}, f.Code, "%v", f))
 	}
 	end := int64(c.super.FirstBucket) * superblock.BucketSectors(c.super).Bytes()
 	c.signatures(&c.dev, finding.SBSignature, end, "")
@@ -31,9 +31,7 @@ func (c *checker) signatures(d *Device, code finding.Code, end int64, name strin
 	for _, s := range found {
 		if s.Offset < end && s.Offset != ondisk.SuperOffset+24 { // there stands our own magic, whatever is around it
 			named = true
-			f := finding.New(code, "a signature of %s at byte %d", s.Name, s.Offset)
-			f.Device = name
-			c.found.Add(f.At(ondisk.Sector(s.Offset / ondisk.SectorBytes)))
+			c.found.Add(finding.About(finding.Bytes{Device: name, Offset: s.Offset}, code, "a signature of %s at byte %d", s.Name, s.Offset))
 		}
 	}
 	head := make([]byte, ondisk.SuperOffset)
@@ -42,9 +40,8 @@ func (c *checker) signatures(d *Device, code finding.Code, end int64, name strin
 	}
 	for i, b := range head {
 		if b != 0 {
-			f := finding.New(code, "byte %d is not zero: something else wrote before the superblock, and udev may not register the device", i)
-			f.Device = name
-			c.found.Add(f.At(ondisk.Sector(i / ondisk.SectorBytes)))
+			c.found.Add(finding.About(finding.Bytes{Device: name, Offset: int64(i)}, code,
+				"byte %d is not zero: something else wrote before the superblock, and udev may not register the device", i))
 			return
 		}
 	}

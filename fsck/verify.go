@@ -39,8 +39,7 @@ func (c *checker) verifyClean() error {
 			failed = errors.Join(failed, err)
 			mu.Unlock()
 		case !same:
-			c.found.Add(finding.New(finding.EXStaleData, "extent %s: differs from the backing device", e.String()).
-				Of(e.Inode(), e.Start(), e.Size()).At(e.Ptr[0].Offset()))
+			c.found.Add(finding.About(c.c.Subject(e), finding.EXStaleData, "differs from the backing device"))
 		}
 	})
 	return errors.Join(err, failed)

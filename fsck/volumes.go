@@ -36,7 +36,7 @@ func (c *checker) uuids() {
 }
 
 func (c *checker) slot(i int, code finding.Code, format string, args ...any) {
-	c.found.Add(finding.New(code, "uuid slot %d: "+format, append([]any{i}, args...)...).OfVolume(uint32(i)))
+	c.found.Add(finding.About(finding.Slot{Slot: uint32(i)}, code, format, args...))
 }
 
 func (c *checker) judgeSlot(i int, u *ondisk.UUIDEntry) {
@@ -83,7 +83,7 @@ func (c *checker) judgeVolume(v *inspect.Volume) {
 		return
 	}
 	emit := func(code finding.Code, format string, args ...any) {
-		c.found.Add(finding.New(code, "volume %d: "+format, append([]any{v.Inode}, args...)...).OfVolume(v.Inode))
+		c.found.Add(finding.About(finding.Volume{Inode: v.Inode}, code, format, args...))
 	}
 	switch {
 	case int(v.Inode) >= len(c.c.UUIDs):

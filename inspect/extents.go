@@ -49,7 +49,7 @@ func (c *Cache) readJournalKeys() {
 	for _, e := range c.Journal.Live {
 		j, err := c.Journal.Read(e)
 		if err != nil {
-			c.o.Sink(finding.New(finding.JRKeys, "journal %v", err).At(c.Journal.Sector(e)))
+			c.o.Sink(finding.New(finding.JRKeys, "journal %v", err).With(c.Journal.Subject(e)))
 		}
 		if j == nil {
 			continue
@@ -95,10 +95,10 @@ func (c *Cache) judgeJournalKey(seq uint64, k *ondisk.Bkey) {
 		}
 	}
 	if why != "" {
-		c.o.Sink(finding.New(finding.JRKey, "journal entry %d: key %s: %s", seq, k.String(), why).Of(k.Inode(), k.Offset()-k.Size(), k.Size()))
+		c.o.Sink(finding.About(finding.JournalKey{Seq: seq, Key: *k}, finding.JRKey, "%s", why))
 	}
 	if !k.PadsZero() {
-		c.o.Sink(finding.New(finding.JRKeyOdd, "journal entry %d: key %s: unused bits are set", seq, k.String()).Of(k.Inode(), k.Offset()-k.Size(), k.Size()))
+		c.o.Sink(finding.About(finding.JournalKey{Seq: seq, Key: *k}, finding.JRKeyOdd, "unused bits are set"))
 	}
 }
 

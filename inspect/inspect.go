@@ -102,7 +102,7 @@ func (c *Cache) registered() bool {
 	if err != nil {
 		return false
 	}
-	c.o.Sink(finding.New(finding.SBSyncLost, "superblock: SYNC is clear, but the journal goes up to entry %d: the next registration drops the whole cache", log.Newest.Seq))
+	c.o.Sink(finding.About(finding.Super{}, finding.SBSyncLost, "SYNC is clear, but the journal goes up to entry %d: the next registration drops the whole cache", log.Newest.Seq))
 	return c.Geo.NJournal > 0
 }
 
@@ -178,19 +178,23 @@ func (c *Cache) readUUIDs() {
 	p := k.Ptr[0]
 	b := c.Geo.BucketOf(p.Offset())
 	if c.Buckets.has(b, flagPrio) {
-		c.o.Sink(finding.New(finding.UUPointer, "uuid bucket %d is in the prio chain", b).In(b))
+		c.o.Sink(finding.New(finding.UUPointer, "uuid bucket %d is in the prio chain", b).With(uuidBucket(b)))
 	}
 	c.Buckets.set(b, flagUUID)
 	if !c.Buckets.GenKnown(b) {
 		c.Buckets.adopt(b, p.Gen(), false)
 	}
 	if stale := ondisk.GenAfter(c.Buckets.Gen(b), p.Gen()); stale > 0 && c.Buckets.GenKnown(b) {
-		c.o.Sink(finding.New(finding.GNMetadata, "uuid bucket %d: gen %d, the journal's pointer has %d", b, c.Buckets.Gen(b), p.Gen()).In(b))
+		c.o.Sink(finding.About(uuidBucket(b), finding.GNMetadata, "gen %d, the journal's pointer has %d", c.Buckets.Gen(b), p.Gen()))
 	}
 	var err error
 	if c.UUIDs, err = uuids.Read(c.r, &c.Geo, p.Offset(), c.Journal.Newest.Version); err != nil {
-		c.o.Sink(finding.New(finding.UUUnread, "uuid bucket %d: %v", b, err).In(b))
+		c.o.Sink(finding.About(uuidBucket(b), finding.UUUnread, "%v", err))
 	}
+}
+
+func uuidBucket(b ondisk.Bucket) finding.Subject {
+	return finding.Bucket{Bucket: b, Name: "uuid bucket"}
 }
 
 // overlay is the keys of the live journal entries, resolved among themselves.

@@ -49,13 +49,18 @@ func newJudge(c *Cache) *judge {
 	return j
 }
 
-func (j *judge) emit(e *Extent, code finding.Code, why string) {
-	start := max(e.Offset(), e.Size()) - e.Size()
-	f := finding.New(code, "extent %s: %s", e.String(), why).Of(e.Inode(), start, e.Size())
+// Subject names the extent in findings.
+func (c *Cache) Subject(e *Extent) finding.Extent {
+	s := finding.Extent{Key: e.Bkey}
 	if e.Ptrs() > 0 && e.Ptr[0].Available() {
-		f = f.In(j.c.Geo.BucketOf(e.Ptr[0].Offset())).At(e.Ptr[0].Offset())
+		b := c.Geo.BucketOf(e.Ptr[0].Offset())
+		s.Bucket = &b
 	}
-	j.c.o.Sink(f)
+	return s
+}
+
+func (j *judge) emit(e *Extent, code finding.Code, why string) {
+	j.c.o.Sink(finding.About(j.c.Subject(e), code, "%s", why))
 }
 
 func (j *judge) extent(e *Extent) {

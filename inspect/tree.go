@@ -75,7 +75,8 @@ const maxLevel = 10
 func (c *Cache) judgeRootGen(p ondisk.Ptr) {
 	b := c.Geo.BucketOf(p.Offset())
 	if stale := ondisk.GenAfter(c.Buckets.Gen(b), p.Gen()); stale > 0 {
-		c.o.Sink(finding.New(finding.GNMetadata, "btree root, bucket %d: gen %d, the journal's pointer has %d", b, c.Buckets.Gen(b), p.Gen()).In(b))
+		root := finding.Bucket{Bucket: b, Name: "btree root, bucket"}
+		c.o.Sink(finding.About(root, finding.GNMetadata, "gen %d, the journal's pointer has %d", c.Buckets.Gen(b), p.Gen()))
 	}
 }
 
@@ -181,12 +182,14 @@ func (c *Cache) parallel(what string, n int, worker func() func(int)) error {
 func (c *Cache) claim(n child, level int) bool {
 	b := c.Geo.BucketOf(n.ptr.Offset())
 	was := c.Buckets.claimNode(b, level)
+	key := n.key()
+	node := finding.Node{Bucket: b, Sector: n.ptr.Offset(), Level: level, Key: &key}
 	if was&flagNode != 0 {
-		c.o.Sink(finding.New(finding.BTTwice, "btree node at bucket %d, level %d, up to %v: the tree was there before", b, level, n.pos()).In(b))
+		c.o.Sink(finding.New(finding.BTTwice, "%s, up to %v: the tree was there before", node.Place(), n.pos()).With(node))
 		return false
 	}
 	if was&flagFixed != 0 {
-		c.o.Sink(finding.New(finding.BTReserved, "btree node at bucket %d, level %d: the bucket is also %s", b, level, c.Buckets.Owner(b)).In(b))
+		c.o.Sink(finding.About(node, finding.BTReserved, "the bucket is also %s", c.Buckets.Owner(b)))
 	}
 	return true
 }
@@ -201,7 +204,8 @@ func (c *Cache) noteNode(n *btree.Node) {
 		return
 	}
 	if other, ok := c.Tree.seqs[n.Seq()]; ok {
-		c.o.Sink(finding.New(finding.BTSeqTwice, "btree nodes at buckets %d and %d: both have seq %#x", min(b, other), max(b, other), n.Seq()).In(max(b, other)))
+		c.o.Sink(finding.New(finding.BTSeqTwice, "btree nodes at buckets %d and %d: both have seq %#x", min(b, other), max(b, other), n.Seq()).
+			With(finding.Bucket{Bucket: max(b, other)}))
 	}
 	c.Tree.seqs[n.Seq()] = b
 }
@@ -237,10 +241,7 @@ func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) bool {
 }
 
 func (c *Cache) nodeFinding(n *btree.Node, code finding.Code, format string, args ...any) {
-	b, s := n.Place(&c.Geo)
-	f := finding.New(code, format, args...)
-	f.Message = n.String(&c.Geo) + ": " + f.Message
-	c.o.Sink(f.In(b).At(s))
+	c.o.Sink(finding.About(n.Subject(&c.Geo), code, format, args...))
 }
 
 // adoptKey is bch_initial_mark_key for a key that the kernel would not call invalid.
@@ -305,11 +306,11 @@ func (c *Cache) notChild(k *ondisk.Bkey) string {
 
 // liveChildren judges the keys of the node at key, once all gens of its level are known.
 func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, from branch) (live []child) {
-	b := c.Geo.BucketOf(key.Ptr[0].Offset())
-	emit := func(code finding.Code, format string, args ...any) {
-		f := finding.New(code, format, args...)
-		f.Message = fmt.Sprintf("btree node at bucket %d, level %d: %s", b, level, f.Message)
-		c.o.Sink(f.In(b))
+	node := finding.Node{Bucket: c.Geo.BucketOf(key.Ptr[0].Offset()), Sector: key.Ptr[0].Offset(), Level: level}
+	emit := func(code finding.Code, child *ondisk.Bkey, format string, args ...any) {
+		s := node
+		s.Key = child
+		c.o.Sink(finding.About(s, code, format, args...))
 	}
 	keys := slices.DeleteFunc(from.keys, c.dead)
 	slices.SortStableFunc(keys, func(a, b ondisk.Bkey) int { return a.Pos().Compare(b.Pos()) })
@@ -317,24 +318,24 @@ func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, from 
 		k := &keys[i]
 		switch {
 		case i > 0 && k.Pos() == keys[i-1].Pos():
-			emit(finding.BTDuplicate, "two children end at %v: %s and %s", k.Pos(), keys[i-1].String(), k.String())
+			emit(finding.BTDuplicate, k, "two children end at %v: %s and %s", k.Pos(), keys[i-1].String(), k.String())
 			continue
 		case k.Pos().Compare(key.Pos()) > 0:
-			emit(finding.BTShort, "child %s ends behind the node, %v", k.String(), key.Pos())
+			emit(finding.BTShort, k, "child %s ends behind the node, %v", k.String(), key.Pos())
 		case k.Pos().Compare(lower) <= 0:
-			emit(finding.BTTiling, "child %s ends before the node starts, %v", k.String(), lower)
+			emit(finding.BTTiling, k, "child %s ends before the node starts, %v", k.String(), lower)
 		}
 		if k.Ptrs() != 1 || k.Size() != c.Geo.NodeSectors || c.Geo.Remainder(k.Ptr[0].Offset()) != 0 {
-			emit(finding.BTChildShape, "child %s: not one pointer to a whole node", k.String())
+			emit(finding.BTChildShape, k, "child %s: not one pointer to a whole node", k.String())
 		}
 		live = append(live, child{k.High, k.Low, k.Ptr[0]})
 	}
 	switch {
 	case !from.whole: // what is missing may stand in what could not be read
 	case len(live) == 0:
-		emit(finding.BTNoChild, "no live child")
+		emit(finding.BTNoChild, nil, "no live child")
 	case live[len(live)-1].pos().Compare(key.Pos()) < 0:
-		emit(finding.BTTiling, "its last child ends at %v, the node at %v", live[len(live)-1].pos(), key.Pos())
+		emit(finding.BTTiling, nil, "its last child ends at %v, the node at %v", live[len(live)-1].pos(), key.Pos())
 	}
 	return live
 }

@@ -92,7 +92,7 @@ func (f *follower) link(i int, b ondisk.Bucket) (Link, *ondisk.PrioSet) {
 	l := Link{Bucket: b}
 	l.First, l.Count = f.g.PrioSpan(i)
 	emit := func(c finding.Code, format string, args ...any) {
-		f.sink(finding.New(c, "prio set %d, bucket %d: %s", i, b, fmt.Sprintf(format, args...)).In(b))
+		f.sink(finding.About(finding.PrioLink{Set: i, Bucket: b}, c, format, args...))
 	}
 	switch {
 	case !f.g.Contains(b) || f.g.IsJournal(b):
@@ -146,6 +146,6 @@ func (f *follower) rewind(c *Chain) {
 		return
 	}
 	if _, err := Read(f.r, f.g, old); err == nil {
-		f.sink(finding.New(finding.PRRewind, "prio set before, bucket %d: intact", old).In(old))
+		f.sink(finding.About(finding.PrioLink{Set: -1, Bucket: old}, finding.PRRewind, "intact"))
 	}
 }

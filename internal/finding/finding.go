@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-
-	"bctl/internal/bcache/ondisk"
 )
 
 // Severity says what a finding means for the data. Only Damage makes fsck exit 4.
@@ -25,7 +23,7 @@ const (
 // Code names a row of the table. Scripts match on it: it is never reused.
 type Code string
 
-// A Finding is a code at a place. The fields that do not apply are nil.
+// A Finding is a code at a place. The fields that do not apply are nil; they come from the subject.
 type Finding struct {
 	Code          Code     `json:"code"`
 	Severity      Severity `json:"severity"`
@@ -36,30 +34,32 @@ type Finding struct {
 	Inode         *uint64  `json:"inode,omitempty"`
 	OffsetSectors *uint64  `json:"offset_sectors,omitempty"` // in the volume
 	Sectors       *uint64  `json:"sectors,omitempty"`
+	Subject       Subject  `json:"subject,omitempty"` // nil for the device as a whole
 }
 
 // Sink takes findings, from any goroutine.
 type Sink func(Finding)
 
-// New is a finding of code c; the message names the place first.
-func New(c Code, format string, args ...any) Finding {
-	return Finding{Code: c, Severity: Lookup(c).Severity, Message: fmt.Sprintf(format, args...)}
-}
-
-// In says which bucket a finding is about.
-func (f Finding) In(b ondisk.Bucket) Finding { f.Bucket = ptr(b); return f }
-
-// At says at which sector of the cache device.
-func (f Finding) At(s ondisk.Sector) Finding { f.Sector = ptr(s); return f }
-
-// Of says which sectors of which volume.
-func (f Finding) Of(inode uint32, offset, sectors ondisk.Sector) Finding {
-	f.Inode, f.OffsetSectors, f.Sectors = ptr(inode), ptr(offset), ptr(sectors)
+// About is a finding of code c about s: its place, then what is wrong there.
+func About(s Subject, c Code, format string, args ...any) Finding {
+	f := New(c, format, args...).With(s)
+	if place := s.Place(); place != "" {
+		f.Message = place + ": " + f.Message
+	}
 	return f
 }
 
-// OfVolume says which volume.
-func (f Finding) OfVolume(inode uint32) Finding { f.Inode = ptr(inode); return f }
+// With says what a finding is about whose message names the place in words of its own.
+func (f Finding) With(s Subject) Finding {
+	f.Subject = s
+	s.locate(&f)
+	return f
+}
+
+// New is a finding of code c about the device as a whole.
+func New(c Code, format string, args ...any) Finding {
+	return Finding{Code: c, Severity: Lookup(c).Severity, Message: fmt.Sprintf(format, args...)}
+}
 
 func ptr[T ~uint32 | ~uint64](v T) *uint64 {
 	u := uint64(v)
@@ -99,7 +99,8 @@ func firstPlaces(fs []Finding) []Finding {
 
 func comparePlaces(a, b Finding) int {
 	return cmp.Or(comparePtr(a.Bucket, b.Bucket), comparePtr(a.Sector, b.Sector), comparePtr(a.Inode, b.Inode),
-		comparePtr(a.OffsetSectors, b.OffsetSectors), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Message, b.Message))
+		comparePtr(a.OffsetSectors, b.OffsetSectors), comparePtr(a.Sectors, b.Sectors), cmp.Compare(a.Device, b.Device),
+		cmp.Compare(a.Message, b.Message))
 }
 
 // Findings returns what was added, in the order of the table and of the places, whoever came first. Where a code

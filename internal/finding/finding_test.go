@@ -158,31 +158,19 @@ func TestUnknownCode(t *testing.T) {
 	Lookup("ZZ99")
 }
 
-func TestPlaces(t *testing.T) {
-	f := New(EXCross, "at %d", 5).In(7).At(9).Of(3, 100, 8)
-	if f.Code != EXCross || f.Severity != Damage || f.Message != "at 5" || *f.Bucket != 7 || *f.Sector != 9 ||
-		*f.Inode != 3 || *f.OffsetSectors != 100 || *f.Sectors != 8 {
-		t.Errorf("%+v", f)
-	}
-	g := New(UUDuplicate, "x")
-	if h := g.OfVolume(2); *h.Inode != 2 || h.OffsetSectors != nil || g.Inode != nil {
-		t.Errorf("%+v, %+v", g, h)
-	}
-}
-
 // some are n findings that differ in every field they can be ordered by.
 func some(n int) (out []Finding) {
 	rnd := rand.New(rand.NewPCG(15, 16))
 	for i := range n {
 		f := New([]Code{BTOrder, SBGrown, EXCross, JRTorn}[rnd.IntN(4)], "number %d", i)
 		if rnd.IntN(3) > 0 {
-			f = f.In(ondisk.Bucket(rnd.IntN(3)))
+			f.Bucket = ptr(ondisk.Bucket(rnd.IntN(3)))
 		}
 		if rnd.IntN(3) > 0 {
-			f = f.At(ondisk.Sector(rnd.IntN(3)))
+			f.Sector = ptr(ondisk.Sector(rnd.IntN(3)))
 		}
 		if rnd.IntN(3) > 0 {
-			f = f.Of(uint32(rnd.IntN(3)), ondisk.Sector(rnd.IntN(3)), 1)
+			f.Inode, f.OffsetSectors = ptr(uint32(rnd.IntN(3))), ptr(ondisk.Sector(rnd.IntN(3)))
 		}
 		out = append(out, f)
 	}
@@ -236,10 +224,10 @@ func TestOverflow(t *testing.T) {
 	var c Collector
 	c.Add(New(SBGrown, "once"))
 	for _, i := range numbers {
-		c.Add(New(BTOrder, "place %d", i).In(ondisk.Bucket(i)))
+		c.Add(New(BTOrder, "place %d", i).With(Bucket{Bucket: ondisk.Bucket(i)}))
 	}
 	for i := range keep { // just as many as are kept
-		c.Add(New(EXCross, "place %d", i).In(ondisk.Bucket(i)))
+		c.Add(New(EXCross, "place %d", i).With(Bucket{Bucket: ondisk.Bucket(i)}))
 	}
 	found := c.Findings()
 	if len(found) != 1+keep+1+keep {

@@ -117,9 +117,8 @@ func (rd *Reader) Read(key ondisk.Bkey, level int) *Node {
 }
 
 func (rd *Reader) emit(c finding.Code, at ondisk.Sector, format string, args ...any) {
-	b, s := rd.node.Place(rd.g)
-	rd.sink(finding.New(c, "btree node at bucket %d, block %d, level %d: %s", b, at/rd.g.BlockSectors, rd.node.Level,
-		fmt.Sprintf(format, args...)).In(b).At(s + at))
+	s := finding.Bset{Node: rd.node.Subject(rd.g), Block: at / rd.g.BlockSectors, At: at}
+	rd.sink(finding.About(s, c, format, args...))
 }
 
 // parse is bch_btree_node_read_done up to the sorting: it stops at the first bset that is wrong.
@@ -204,8 +203,8 @@ func (rd *Reader) lose(c finding.Code, at ondisk.Sector, format string, args ...
 	return false
 }
 
-// String names the node for messages.
-func (n *Node) String(g *superblock.Geometry) string {
-	b, _ := n.Place(g)
-	return fmt.Sprintf("btree node at bucket %d, level %d", b, n.Level)
+// Subject names the node in findings.
+func (n *Node) Subject(g *superblock.Geometry) finding.Node {
+	b, s := n.Place(g)
+	return finding.Node{Bucket: b, Sector: s, Level: n.Level}
 }

@@ -16,23 +16,24 @@ const (
 // judgeHeader checks the newest entry: it alone says where everything else is.
 func (l *Log) judgeHeader(n Entry) {
 	j := l.Newest
+	entry := finding.JournalEntry{Seq: j.Seq, Bucket: l.bucket(n.Ring), Sector: l.sector(n)}
 	if j.Version > 1 {
-		l.emit(finding.JRVersion, n, "journal entry %d: version %d", j.Seq, j.Version)
+		l.emit(finding.JRVersion, entry, "version %d", j.Version)
 	}
 	if j.LastSeq > j.Seq || j.Seq-j.LastSeq >= pinFifo {
-		l.emit(finding.JRLastSeq, n, "journal entry %d: last_seq %d", j.Seq, j.LastSeq)
+		l.emit(finding.JRLastSeq, entry, "last_seq %d", j.LastSeq)
 	}
 	if b := ondisk.Bucket(j.PrioBucket[l.g.ThisDev]); !l.g.Contains(b) || l.g.IsJournal(b) {
-		l.emit(finding.JRPrioBucket, n, "journal entry %d: prio bucket %d of %d", j.Seq, b, l.g.NBuckets)
+		l.emit(finding.JRPrioBucket, entry, "prio bucket %d of %d", b, l.g.NBuckets)
 	}
 	if int(j.Level) > deepestTree {
-		l.emit(finding.JRLevel, n, "journal entry %d: btree level %d", j.Seq, j.Level)
+		l.emit(finding.JRLevel, entry, "btree level %d", j.Level)
 	}
 	if why := RootFault(l.g, &j.BtreeRoot.Bkey); why != "" {
-		l.emit(finding.JRRoot, n, "journal entry %d: btree root %s: %s", j.Seq, j.BtreeRoot.Bkey.String(), why)
+		l.emit(finding.JRRoot, entry, "btree root %s: %s", j.BtreeRoot.Bkey.String(), why)
 	}
 	if why := UUIDFault(l.g, &j.UUIDBucket.Bkey); why != "" {
-		l.emit(finding.JRUUIDBucket, n, "journal entry %d: uuid bucket %s: %s", j.Seq, j.UUIDBucket.Bkey.String(), why)
+		l.emit(finding.JRUUIDBucket, entry, "uuid bucket %s: %s", j.UUIDBucket.Bkey.String(), why)
 	}
 }
 

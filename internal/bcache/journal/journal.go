@@ -108,6 +108,11 @@ func (l *Log) bucket(ring int) ondisk.Bucket {
 // Sector is where on the device e stands.
 func (l *Log) Sector(e Entry) ondisk.Sector { return l.sector(e) }
 
+// Subject names e in findings.
+func (l *Log) Subject(e Entry) finding.Subject {
+	return finding.JournalEntry{Seq: e.Seq, Bucket: l.bucket(e.Ring), Sector: l.sector(e)}
+}
+
 // decode is DecodeJset, but keeps the keys before a malformed one.
 func decode(b []byte, setMagic uint64) (*ondisk.Jset, error) {
 	j, err := ondisk.DecodeJset(b, setMagic)
@@ -156,7 +161,7 @@ func (l *Log) scanBucket(ring int, w *window) (out ringBucket) {
 	for off := seen; off < l.g.BucketSectors && (off-seen).Bytes() < lostBytes; {
 		b, err := w.at(off.Bytes(), ondisk.MaxJsetBytes)
 		if err != nil {
-			l.sink(finding.New(finding.JRUnread, "journal bucket %d, sector %d: %v", l.bucket(ring), off, err).In(l.bucket(ring)).At(l.start(ring) + off))
+			l.emit(finding.JRUnread, l.block(Entry{Ring: ring, Offset: off}), "%v", err)
 			break
 		}
 		e, err := probe(b, l.g.SetMagic)

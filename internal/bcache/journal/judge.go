@@ -12,17 +12,28 @@ import (
 func (l *Log) noEntries() {
 	for _, s := range l.stops {
 		if errors.Is(s.err, ondisk.ErrByteOrder) {
-			l.sink(finding.New(finding.SBByteOrder, "journal bucket %d: %v", l.bucket(s.Ring), s.err).In(l.bucket(s.Ring)))
+			l.emit(finding.SBByteOrder, finding.Bucket{Bucket: l.bucket(s.Ring), Name: "journal bucket"}, "%v", s.err)
 			break
 		}
 	}
-	l.sink(finding.New(finding.JRNone, "no valid entry in %d journal buckets from bucket %d on", l.g.NJournal, l.g.FirstBucket).In(l.g.FirstBucket))
+	l.sink(finding.New(finding.JRNone, "no valid entry in %d journal buckets from bucket %d on", l.g.NJournal, l.g.FirstBucket).
+		With(finding.Bucket{Bucket: l.g.FirstBucket, Name: "journal bucket"}))
 }
 
 func (l *Log) newest() Entry { return l.Live[len(l.Live)-1] }
 
-func (l *Log) emit(c finding.Code, e Entry, format string, args ...any) {
-	l.sink(finding.New(c, format, args...).In(l.bucket(e.Ring)).At(l.sector(e)))
+func (l *Log) emit(c finding.Code, s finding.Subject, format string, args ...any) {
+	l.sink(finding.About(s, c, format, args...))
+}
+
+// ring is the ring as a whole, seen from e.
+func (l *Log) ring(e Entry) finding.Subject {
+	return finding.Ring{Bucket: l.bucket(e.Ring), Sector: l.sector(e)}
+}
+
+// block is the place of e.
+func (l *Log) block(e Entry) finding.Subject {
+	return finding.JournalBlock{Bucket: l.bucket(e.Ring), Offset: e.Offset, Sector: l.sector(e), Seq: e.Seq}
 }
 
 // judge reports what is wrong with the ring as a whole, the newest entry's header apart (header.go).
@@ -48,7 +59,7 @@ func (l *Log) judgeGaps(n Entry) {
 			if want == n.LastSeq && l.Discard() {
 				code = finding.JRDiscarded
 			}
-			l.emit(code, e, "journal: entries %d-%d are missing, the newest, %d, needs all from %d on", want, e.Seq-1, n.Seq, n.LastSeq)
+			l.emit(code, l.ring(e), "entries %d-%d are missing, the newest, %d, needs all from %d on", want, e.Seq-1, n.Seq, n.LastSeq)
 		}
 		want = e.Seq + 1
 	}
@@ -68,12 +79,11 @@ func (l *Log) judgeLost(n Entry) {
 		found, ok := live[e.Seq]
 		switch {
 		case e.Seq > n.Seq && e.LastSeq > n.Seq+1:
-			l.emit(finding.JRFuture, e, "journal bucket %d, sector %d: entry %d of another life, the newest is %d", l.bucket(e.Ring), e.Offset, e.Seq, n.Seq)
+			l.emit(finding.JRFuture, l.block(e), "entry %d of another life, the newest is %d", e.Seq, n.Seq)
 		case e.Seq > n.Seq:
-			l.emit(finding.JRLost, e, "journal bucket %d, sector %d: entry %d is valid, but the kernel stops at %d", l.bucket(e.Ring), e.Offset, e.Seq, n.Seq)
+			l.emit(finding.JRLost, l.block(e), "entry %d is valid, but the kernel stops at %d", e.Seq, n.Seq)
 		case ok && !e.Behind && found.Csum != e.Csum:
-			l.emit(finding.JRTwice, e, "journal bucket %d, sector %d: entry %d stands also in bucket %d, with other contents",
-				l.bucket(e.Ring), e.Offset, e.Seq, l.bucket(found.Ring))
+			l.emit(finding.JRTwice, l.block(e), "entry %d stands also in bucket %d, with other contents", e.Seq, l.bucket(found.Ring))
 		}
 	}
 }
@@ -94,9 +104,9 @@ func (l *Log) judgeStops(n Entry) {
 		case errors.Is(s.err, ondisk.ErrByteOrder):
 		case inPlace || nextBucket:
 			torn = true
-			l.emit(finding.JRTorn, s.Entry, "journal bucket %d, sector %d: the entry behind %d, the newest, is torn: %v", l.bucket(s.Ring), s.Offset, n.Seq, s.err)
+			l.emit(finding.JRTorn, l.block(s.Entry), "the entry behind %d, the newest, is torn: %v", n.Seq, s.err)
 		case s.Seq >= n.LastSeq && s.Seq < n.Seq && !live[s.Seq]:
-			l.emit(finding.JRDamaged, s.Entry, "journal bucket %d, sector %d: live entry %d: %v", l.bucket(s.Ring), s.Offset, s.Seq, s.err)
+			l.emit(finding.JRDamaged, l.block(s.Entry), "live entry %d: %v", s.Seq, s.err)
 		}
 	}
 	if !torn {
@@ -118,7 +128,7 @@ func (l *Log) tornMagic(ring int, off ondisk.Sector) {
 	}
 	j := ondisk.JsetNumbers(b)
 	if j.Seq == l.newest().Seq+1 {
-		l.emit(finding.JRTorn, Entry{Ring: ring, Offset: off}, "journal bucket %d, sector %d: entry %d has a bad magic", l.bucket(ring), off, j.Seq)
+		l.emit(finding.JRTorn, l.block(Entry{Ring: ring, Offset: off, Seq: j.Seq}), "entry %d has a bad magic", j.Seq)
 	}
 }
 
@@ -128,7 +138,7 @@ func (l *Log) judgeOrder(chains [][]Entry) {
 		top, dropped := uint64(0), false
 		for _, e := range chain {
 			if e.Seq > top && dropped {
-				l.emit(finding.JROrder, e, "journal bucket %d, sector %d: entry %d behind leftovers, %d before them", l.bucket(e.Ring), e.Offset, e.Seq, top)
+				l.emit(finding.JROrder, l.block(e), "entry %d behind leftovers, %d before them", e.Seq, top)
 			}
 			dropped = dropped || e.Seq < top
 			top = max(top, e.Seq)
@@ -137,7 +147,7 @@ func (l *Log) judgeOrder(chains [][]Entry) {
 	for i := 1; i < len(l.Live); i++ {
 		a, b := l.Live[i-1], l.Live[i]
 		if step := (b.Ring - a.Ring + l.g.NJournal) % l.g.NJournal; step > 1 && b.Seq == a.Seq+1 {
-			l.emit(finding.JROrder, b, "journal: entry %d stands %d buckets behind entry %d", b.Seq, step, a.Seq)
+			l.emit(finding.JROrder, l.ring(b), "entry %d stands %d buckets behind entry %d", b.Seq, step, a.Seq)
 		}
 	}
 }
@@ -156,8 +166,8 @@ func (l *Log) judgeRing(n Entry) {
 	}
 	switch {
 	case free < 1:
-		l.emit(finding.JRFull, n, "journal: no free bucket between the newest entry (bucket %d) and the oldest live one (bucket %d)", l.bucket(n.Ring), l.bucket(oldest.Ring))
+		l.emit(finding.JRFull, l.ring(n), "no free bucket between the newest entry (bucket %d) and the oldest live one (bucket %d)", l.bucket(n.Ring), l.bucket(oldest.Ring))
 	case 4*l.NLive > 3*l.g.NJournal:
-		l.emit(finding.JRNearlyFull, n, "journal: %d of %d buckets hold live entries", l.NLive, l.g.NJournal)
+		l.emit(finding.JRNearlyFull, l.ring(n), "%d of %d buckets hold live entries", l.NLive, l.g.NJournal)
 	}
 }

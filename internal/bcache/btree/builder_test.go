@@ -84,7 +84,7 @@ func (v *grove) collectTree(t *testing.T, root ondisk.Bkey, level int) (keys []o
 		n := NewReader(v, v.g, sink).Read(k, level)
 		b, _ := n.Place(v.g)
 		if !n.Whole || v.level[b] != level || seqs[n.Seq()] {
-			t.Fatalf("%s: whole %v, put as level %d, seq %d", n.String(v.g), n.Whole, v.level[b], n.Seq())
+			t.Fatalf("%s: whole %v, put as level %d, seq %d", n.Subject(v.g).Place(), n.Whole, v.level[b], n.Seq())
 		}
 		seqs[n.Seq()] = true
 		seen++
@@ -93,7 +93,7 @@ func (v *grove) collectTree(t *testing.T, root ondisk.Bkey, level int) (keys []o
 				var e ondisk.Bkey
 				n.Keys.Key(p, &e)
 				if start := (ondisk.Pos{Inode: e.Inode(), Offset: e.Start()}); start.Compare(lower) < 0 && e.Inode() <= lower.Inode || e.Pos().Compare(k.Pos()) > 0 {
-					t.Fatalf("%s: extent %s of a leaf from %v to %v", n.String(v.g), e.String(), lower, k.Pos())
+					t.Fatalf("%s: extent %s of a leaf from %v to %v", n.Subject(v.g).Place(), e.String(), lower, k.Pos())
 				}
 				keys = append(keys, e)
 			}
@@ -102,11 +102,11 @@ func (v *grove) collectTree(t *testing.T, root ondisk.Bkey, level int) (keys []o
 		children := n.Children()
 		slices.SortFunc(children, func(a, b ondisk.Bkey) int { return a.Pos().Compare(b.Pos()) })
 		if len(children) < 1 || children[len(children)-1].Pos() != k.Pos() {
-			t.Fatalf("%s: %d children do not reach %v", n.String(v.g), len(children), k.Pos())
+			t.Fatalf("%s: %d children do not reach %v", n.Subject(v.g).Place(), len(children), k.Pos())
 		}
 		for _, c := range children {
 			if c.Pos().Compare(lower) <= 0 || c.Size() != v.g.NodeSectors || c.Ptrs() != 1 || c.Dirty() {
-				t.Fatalf("%s: child %s behind %v", n.String(v.g), c.String(), lower)
+				t.Fatalf("%s: child %s behind %v", n.Subject(v.g).Place(), c.String(), lower)
 			}
 			walk(c, level-1, lower)
 			lower = c.Pos()

@@ -117,7 +117,7 @@ func TestBenchBadFlags(t *testing.T) {
 		{"--workload mixed --dirty-ratio NaN", "--dirty-ratio"},
 		{"--plot x.svg", "--trace"},
 		{"--cache-size 1G", "--trace"},
-		{"--model 3.2", "3.2"},
+		{"--model newest", "newest"},
 		{"--csv --json", "--csv"},
 	} {
 		apptest.WantLine(t, test.args, bctl(append([]string{"alloc-bench"}, strings.Fields(test.args)...)...), app.ExitUsage, test.says)

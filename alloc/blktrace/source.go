@@ -61,7 +61,7 @@ func (r *Reader) nextSource() error {
 	if err != nil {
 		return err // that of an open names its file
 	}
-	r.close = func() { src.Close() }
+	r.close = func() { _ = src.Close() }
 	return r.named(r.begin(src))
 }
 

@@ -110,9 +110,11 @@ func (s Super) Place() string {
 	}
 	return "superblock"
 }
+
 func (s Node) Place() string {
 	return fmt.Sprintf("btree node at bucket %d, level %d", s.Bucket, s.Level)
 }
+
 func (s Bset) Place() string {
 	return fmt.Sprintf("btree node at bucket %d, block %d, level %d", s.Bucket, s.Block, s.Level)
 }
@@ -124,12 +126,14 @@ func (s JournalEntry) Place() string { return fmt.Sprintf("journal entry %d", s.
 func (s JournalKey) Place() string {
 	return fmt.Sprintf("journal entry %d: key %s", s.Seq, s.Key.String())
 }
+
 func (s PrioLink) Place() string {
 	if s.Set < 0 {
 		return fmt.Sprintf("prio set before, bucket %d", s.Bucket)
 	}
 	return fmt.Sprintf("prio set %d, bucket %d", s.Set, s.Bucket)
 }
+
 func (s Bucket) Place() string {
 	if s.Name != "" {
 		return fmt.Sprintf("%s %d", s.Name, s.Bucket)

@@ -105,9 +105,11 @@ func (s PrioLink) MarshalJSON() ([]byte, error) {
 	type view PrioLink
 	return tagged(kindPrioLink, view(s))
 }
+
 func (s Bucket) MarshalJSON() ([]byte, error) { type view Bucket; return tagged(kindBucket, view(s)) }
 func (s Slot) MarshalJSON() ([]byte, error)   { type view Slot; return tagged(kindSlot, view(s)) }
 func (s Volume) MarshalJSON() ([]byte, error) { type view Volume; return tagged(kindVolume, view(s)) }
+
 func (s Backing) MarshalJSON() ([]byte, error) {
 	type view Backing
 	return tagged(kindBacking, view(s))

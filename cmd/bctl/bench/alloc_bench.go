@@ -52,8 +52,8 @@ func AllocBenchCommand() *cli.Command {
 		Description: allocBenchDescription,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "script", Usage: "print the decisions on `FILE`, an allocator script"},
-			&cli.StringFlag{Name: "trace", Usage: "replay the block trace in `FILE`"},
-			&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(blktrace.FormatNames(), ", "), Value: "auto"},
+			&cli.StringSliceFlag{Name: "trace", Usage: "replay the block trace in `FILE`, compressed or not; - is standard input; several, one behind the other", KeepSpace: true},
+			&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(blktrace.FormatNames(), ", ") + "; csv:KEY=VALUE,... says which column is what", Value: "auto"},
 			&cli.StringFlag{Name: "model", Usage: "decide as Linux `VERSION`: " + strings.Join(models, ", ") + ", or the nearest of them", Value: alloc.DefaultModel().Name},
 			&cli.StringSliceFlag{Name: "policy", Usage: "replace by `POLICY`: lru, fifo, random, several with commas, or all (default: lru); clock is proposed, in no kernel"},
 			&cli.StringFlag{Name: "buckets", Usage: "a cache of `N` buckets (default: 65536)"},

@@ -24,7 +24,8 @@ func (e ShortTraceError) Error() string {
 // Errors: the context's, the reader's, alloc's, ShortTraceError if nothing is left behind the warmup.
 func (s *Sim) Replay(ctx context.Context, r *blktrace.Reader, warmup, limit uint64) error {
 	batch := make([]blktrace.Request, replayBatch)
-	for done := uint64(0); limit == 0 || done < limit; {
+	done := uint64(0)
+	for limit == 0 || done < limit {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -43,14 +44,14 @@ func (s *Sim) Replay(ctx context.Context, r *blktrace.Reader, warmup, limit uint
 			s.ResetFigures()
 		}
 		if errors.Is(err, io.EOF) {
-			if warmup > 0 && done <= warmup {
-				return ShortTraceError{done}
-			}
-			return nil
+			break
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if warmup > 0 && done <= warmup {
+		return ShortTraceError{done}
 	}
 	return nil
 }

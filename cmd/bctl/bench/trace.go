@@ -194,7 +194,7 @@ func (o *benchOptions) traceError(t *trace, err error) error {
 	var short cachesim.ShortTraceError
 	switch {
 	case errors.As(err, &short):
-		return app.Usagef("--warmup %d: the trace has %d requests, which leaves none to count", o.warmup, short.Requests)
+		return app.Usagef("--warmup %d: %d requests are replayed, which leaves none to count", o.warmup, short.Requests)
 	case errors.Is(err, alloc.ErrConfig):
 		return app.Usagef("%v", err)
 	}

@@ -41,6 +41,7 @@ type Options struct {
 	Sink     finding.Sink                  // what is wrong goes here
 	Progress progress.Starter              // nil: silent
 	Ends     map[ondisk.UUID]ondisk.Sector // where the volumes of known backing devices end; may be nil
+	Log      *journal.Log                  // to read by; nil: what the kernel would find
 }
 
 // Cache is what could be read of a cache device. The parts that could not are nil or empty; the sink was told why.
@@ -91,7 +92,7 @@ func (c *Cache) Reader() io.ReaderAt { return c.r }
 // registered reports whether there is metadata to read. A cache that make-bcache wrote has none; one whose SYNC bit
 // was lost has a journal that proves it.
 func (c *Cache) registered() bool {
-	if c.Super.Sync() {
+	if c.Super.Sync() || c.o.Log != nil {
 		return true
 	}
 	g := c.Geo
@@ -107,7 +108,10 @@ func (c *Cache) registered() bool {
 }
 
 func (c *Cache) read() error {
-	log, err := journal.Scan(c.r, &c.Geo, c.o.Workers, c.o.Sink)
+	log, err := c.o.Log, error(nil)
+	if log == nil {
+		log, err = journal.Scan(c.r, &c.Geo, c.o.Workers, c.o.Sink)
+	}
 	c.Journal = log
 	if err != nil {
 		c.Buckets.unknownGens(0, c.Geo.NBuckets)

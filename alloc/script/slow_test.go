@@ -14,7 +14,6 @@ type slowBucket struct {
 	prio        uint16
 	gen, lastGC uint8
 	mark, used  int
-	inGC        bool // 7.2: may be invalidated while gc runs
 }
 
 type slowFifo struct {
@@ -142,7 +141,7 @@ func (k *slowKernel) rescalePriorities(sectors int) {
 }
 
 func (k *slowKernel) canInvalidate(b *slowBucket) bool {
-	return (b.mark == 0 || b.mark == 1) && b.pin == 0 && b.gen-b.lastGC < 96 && (k.gcMarkValid || b.inGC)
+	return (b.mark == 0 || b.mark == 1) && b.pin == 0 && b.gen-b.lastGC < 96
 }
 
 func (k *slowKernel) invalidateOne(i int) {
@@ -152,7 +151,6 @@ func (k *slowKernel) invalidateOne(i int) {
 	k.incGen(b)
 	b.prio = 32768
 	b.pin++
-	b.inGC = false
 	k.printf("invalidate %d gen=%d->%d used=%d\n", i, b.gen-1, b.gen, used)
 }
 

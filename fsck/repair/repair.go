@@ -16,9 +16,11 @@
 package repair
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
@@ -59,13 +61,20 @@ type Work struct {
 	o       Options
 	dev     fsck.Device
 	backing []fsck.Device
-	over    []*plan.Overlay // of dev, then of each backing device
-	steps   []plan.Write    // of dev, after all that is patched in place: behind a flush each
+	over    []*plan.Overlay // of dev, then of each backing device: what is patched in place
+	whole   *plan.Plan      // of dev, when its metadata are made anew
 	result  Result
+
+	bad    bad                      // extents that must not stay
+	lost   map[Lost]bool            // what is given up, as far as is known
+	node   map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
+	seen   []finding.Finding        // of the state that the metadata are made from
+	ends   map[uint32]ondisk.Sector // of volumes, by inode
+	before int                      // notes that stand from before the metadata were made anew
 }
 
 func newWork(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) *Work {
-	w := &Work{ctx: ctx, o: o, dev: dev}
+	w := &Work{ctx: ctx, o: o, dev: dev, bad: bad{}, lost: map[Lost]bool{}}
 	w.over = append(w.over, plan.NewOverlay(dev.R))
 	w.dev.R = w.over[0]
 	for _, b := range backing {
@@ -76,6 +85,16 @@ func newWork(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Opti
 	}
 	return w
 }
+
+// hide takes the new metadata off the device again, show lays them over it.
+func (w *Work) hide() {
+	if w.whole == nil {
+		w.before = len(w.result.Evidence)
+	}
+	w.dev.R = w.over[0]
+}
+
+func (w *Work) show() { w.dev.R = w.whole.Overlay(w.over[0]) }
 
 // saw notes what was taken for what.
 func (w *Work) saw(format string, args ...any) {
@@ -107,7 +126,7 @@ func (w *Work) patch(i int, off int64, data []byte, what string) error {
 type mender func(w *Work, rep *fsck.Report) (bool, error)
 
 // menders, the ones that keep the most first.
-var menders = []mender{mendSuper, mendFlips}
+var menders = []mender{mendSuper, mendFlips, mendWhole}
 
 // rounds bounds how often a mended device is looked at again: each may bring what lay below a mended node to light.
 const rounds = 16
@@ -143,10 +162,29 @@ func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options
 		return nil, err
 	}
 	w.result.After = rep
-	for _, o := range w.over {
-		w.result.Plans = append(w.result.Plans, planOf(o))
-	}
+	w.finish()
 	return &w.result, nil
+}
+
+// finish turns what was laid over the devices into plans. Of a cache whose metadata are made anew only the superblock
+// is still patched, last: nothing leads to the rest any more.
+func (w *Work) finish() {
+	for i, o := range w.over {
+		p := planOf(o)
+		if i == 0 && w.whole != nil {
+			p = w.whole
+			for _, x := range o.Writes() {
+				if x.Off < ondisk.SuperOffset+ondisk.SuperSize {
+					p.Then(x)
+				}
+			}
+		}
+		w.result.Plans = append(w.result.Plans, p)
+	}
+	for l := range w.lost {
+		w.result.Lost = append(w.result.Lost, l)
+	}
+	slices.SortFunc(w.result.Lost, func(a, b Lost) int { return cmp.Or(cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.Offset, b.Offset)) })
 }
 
 func (w *Work) check() (*fsck.Report, error) {

@@ -98,8 +98,12 @@ func arm(c *cli.Context, dev claimed) error {
 
 // saveUndo has the old contents on their medium before anything is written.
 func (w *writeRun) saveUndo(dev claimed, p *plan.Plan) (string, error) {
+	u, err := p.Undo(dev)
+	if err != nil {
+		return "", err
+	}
 	now := time.Now()
-	head := plan.Head{Command: w.c.Command.Name, Device: dev.Path(), Created: now.UTC().Format(time.RFC3339)}
+	u.Command, u.Device, u.Created = w.c.Command.Name, dev.Path(), now.UTC().Format(time.RFC3339)
 	name := w.undo
 	if name == "" {
 		dir, err := stateDir()
@@ -115,7 +119,7 @@ func (w *writeRun) saveUndo(dev claimed, p *plan.Plan) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = p.SaveUndo(f, dev, head)
+	_, err = u.WriteTo(f)
 	err = errors.Join(err, w.sync(f), f.Close(), w.syncDir(filepath.Dir(name)))
 	if err != nil {
 		os.Remove(name)

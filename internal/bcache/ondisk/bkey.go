@@ -118,6 +118,9 @@ func b2u(b bool) uint64 {
 // PadsZero reports whether the high bit is set, and the pad bits and KEY_CSUM are clear, as every writer leaves them.
 func (k *Bkey) PadsZero() bool { return k.High&(keyHeader.mask()|keyPads) == keyHeader.mask() }
 
+// ClearPads makes PadsZero true.
+func (k *Bkey) ClearPads() { k.High = k.High&^keyPads | keyHeader.mask() }
+
 var keyPads = keyPad0.mask() | keyPad1.mask() | keyPad2.mask() | keyCsum.mask()
 
 // Pos is the end of a key as one orderable value: first the inode, then the offset.

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
+	"bctl/superblock"
+)
+
+// mendSlots makes the uuid bucket's slots from the best that is left: the slots that could be read, or an old copy of
+// them, the backing devices that were given, and the inodes that have data.
+func (w *Work) mendSlots(h *harvest, b *base) (uuids.Table, error) {
+	t := slices.Clone(h.c.UUIDs)
+	if !b.uuids || t == nil {
+		t = w.oldSlots(h)
+	}
+	if len(t) < h.c.Geo.NrUUIDs() {
+		t = append(t, make(uuids.Table, h.c.Geo.NrUUIDs()-len(t))...)
+	}
+	data := h.volumes()
+	w.mendMarks(t, data)
+	w.matchBacking(h, t, data)
+	w.adoptOrphans(h, t, data)
+	return t, w.ctx.Err()
+}
+
+// held is what is kept of an inode.
+type held struct {
+	end   ondisk.Sector
+	dirty ondisk.Sector
+	some  []ondisk.Bkey // a few clean extents, to know the backing device by
+}
+
+const sampled = 64
+
+func (h *harvest) volumes() map[uint32]*held {
+	out := map[uint32]*held{}
+	for k := range h.sorted {
+		v := out[k.Inode()]
+		if v == nil {
+			v = &held{}
+			out[k.Inode()] = v
+		}
+		v.end = k.Offset()
+		if k.Dirty() {
+			v.dirty += k.Size()
+		} else if len(v.some) < sampled {
+			v.some = append(v.some, *k)
+		}
+	}
+	return out
+}
+
+// mendMarks puts what is half there right: the invalid uuid and the time of invalidation come together, and no uuid
+// stands twice.
+func (w *Work) mendMarks(t uuids.Table, data map[uint32]*held) {
+	first := map[ondisk.UUID]int{}
+	for i := range t {
+		u := &t[i]
+		switch uuids.StateOf(u) {
+		case uuids.Invalid:
+			if u.Invalidated == 0 {
+				u.Invalidated = max(u.LastReg, u.FirstReg, 1)
+				w.saw("uuid slot %d: invalidated", i)
+			}
+		case uuids.Valid:
+			if u.Invalidated != 0 {
+				u.Invalidated = 0
+				w.saw("uuid slot %d: not invalidated, it has a uuid", i)
+			}
+			j, twice := first[u.UUID]
+			if !twice {
+				first[u.UUID] = i
+				continue
+			}
+			spare := i // the kernel attaches to the first
+			if data[uint32(j)] == nil && data[uint32(i)] != nil {
+				spare, first[u.UUID] = j, i
+			}
+			w.saw("uuid slot %d: its uuid stands also in slot %d", spare, first[u.UUID])
+			t[spare] = ondisk.UUIDEntry{}
+		}
+	}
+}
+
+// matchBacking gives each backing device of the set that no slot names its slot: the one whose uuid differs in a few
+// bits, or the one whose clean data are the device's.
+func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
+	for _, d := range w.backing {
+		s, err := superblock.Read(d.R)
+		if err != nil || !s.IsBacking() || s.SetUUID != h.c.Super.SetUUID {
+			continue
+		}
+		if s.State() != ondisk.StateClean && s.State() != ondisk.StateDirty {
+			continue
+		}
+		if _, ok := t.Find(s.UUID); ok {
+			continue
+		}
+		i, why := w.slotOf(t, data, s, d.R)
+		if i < 0 {
+			continue
+		}
+		t[i] = ondisk.UUIDEntry{UUID: s.UUID, Label: s.Label, FirstReg: max(t[i].FirstReg, s.LastMount, 1), LastReg: max(t[i].LastReg, s.LastMount, 1)}
+		w.saw("uuid slot %d: %s is %s", i, why, d.Name)
+	}
+}
+
+// adoptOrphans makes what no slot names a volume of its own: a flash-only one, from which its data can be read.
+func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) {
+	for i := range t {
+		v := data[uint32(i)]
+		if v == nil || v.dirty == 0 || t.State(uint32(i)) == uuids.Valid {
+			continue
+		}
+		u := &t[i]
+		flash := t.State(uint32(i)) == uuids.Invalid && u.Sectors > 0
+		if flash || w.writtenBack(h, uint32(i)) {
+			continue // fsck has no quarrel with it
+		}
+		reg := max(u.FirstReg, u.LastReg, 1)
+		*u = ondisk.UUIDEntry{UUID: lostAndFound(h.c.Super.SetUUID, i), FirstReg: reg, LastReg: reg, Flags: 1, Sectors: uint64(v.end)}
+		copy(u.Label[:], fmt.Sprintf("lost+found %d", i))
+		w.saw("volume %d: its %d dirty sectors become the flash-only volume %q", i, v.dirty, superblock.Label(u.Label))
+	}
+}
+
+// lostAndFound is a uuid that follows from the set and the inode.
+func lostAndFound(set ondisk.UUID, inode int) (u ondisk.UUID) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%v lost+found %d", set, inode))
+	copy(u[:], sum[:])
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
+	return u
+}
+
+// distance counts the bits in which two uuids differ.
+func distance(a, b ondisk.UUID) (n int) {
+	for i := range a {
+		n += bits.OnesCount8(a[i] ^ b[i])
+	}
+	return n
+}
+
+// oldSlots looks for an older copy of the uuid bucket: the kernel writes it to another bucket each time. A bucket is one
+// if all of it parses as slots that somebody may have filled; the one with the latest registration is taken.
+func (w *Work) oldSlots(h *harvest) (best uuids.Table) {
+	g := &h.c.Geo
+	latest := uint32(0)
+	for b := g.FirstBucket + ondisk.Bucket(g.NJournal); b < g.NBuckets && w.ctx.Err() == nil; b++ {
+		if h.c.Buckets.Mark(b) != inspect.Free {
+			continue
+		}
+		head, err := readAll(w.dev.R, g.Start(b).Bytes(), ondisk.UUIDEntryBytes)
+		if err != nil || !filled(head) {
+			continue
+		}
+		t, err := uuids.Read(w.dev.R, g, g.Start(b), 1)
+		if last, ok := plausible(t); err == nil && ok && last > latest {
+			best, latest = t, last
+			w.saw("uuids: an older copy in bucket %d", b)
+		}
+	}
+	return best
+}
+
+// filled reports whether a slot may have been filled by the kernel.
+func filled(b []byte) bool {
+	u, err := ondisk.DecodeUUIDEntry(b)
+	return err == nil && sane(&u)
+}
+
+// sane is a slot with a uuid and times, and nothing that nobody writes.
+func sane(u *ondisk.UUIDEntry) bool {
+	const y2008, y2100 = 1199145600, 4102444800 // bcache is younger than the first
+	return !u.UUID.IsZero() && u.FirstReg > y2008 && u.FirstReg <= u.LastReg && int64(u.LastReg) < y2100 &&
+		u.Flags&^1 == 0 && (u.Flags == 1) == (u.Sectors > 0) && u.Pad == [len(u.Pad)]byte{} && superblock.PrintableLabel(u.Label)
+}
+
+// plausible reports whether all slots may be, and when the last of them was registered.
+func plausible(t uuids.Table) (last uint32, ok bool) {
+	for i := range t {
+		switch {
+		case t[i] == (ondisk.UUIDEntry{}):
+		case sane(&t[i]):
+			last = max(last, t[i].LastReg)
+		default:
+			return 0, false
+		}
+	}
+	return last, last > 0
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package journal
+
+import (
+	"cmp"
+	"slices"
+
+	"bctl/internal/bcache/ondisk"
+)
+
+// Top is the newest entry that belongs to the run which the kernel finds: newer ones than its newest count that stand
+// where it does not look, those of another life do not. ok is false where there is no entry at all.
+func (l *Log) Top() (top Entry, ok bool) {
+	all := l.BySeq()
+	if len(all) == 0 {
+		return Entry{}, false
+	}
+	if len(l.Live) == 0 {
+		return all[len(all)-1], true
+	}
+	top = l.newest()
+	for _, e := range all {
+		if e.Seq > top.Seq && e.LastSeq <= top.Seq+1 {
+			top = e
+		}
+	}
+	return top, true
+}
+
+// BySeq is every valid entry of the ring, oldest first: of those with one seq the one that the kernel would read.
+func (l *Log) BySeq() []Entry {
+	all := slices.Clone(l.Entries)
+	slices.SortStableFunc(all, func(a, b Entry) int {
+		behind := map[bool]int{true: 1}
+		return cmp.Or(cmp.Compare(a.Seq, b.Seq), behind[a.Behind]-behind[b.Behind])
+	})
+	return slices.CompactFunc(all, func(a, b Entry) bool { return a.Seq == b.Seq })
+}
+
+// From is the journal as if top were the newest entry, with header for what it says: every valid entry from its last_seq
+// to it is live, wherever it stands. Where last_seq is impossible, the run without a gap up to it is.
+func (l *Log) From(top Entry, header *ondisk.Jset) *Log {
+	out := *l
+	out.Newest, out.Live = header, nil
+	all := l.BySeq()
+	oldest := header.LastSeq
+	if oldest > top.Seq || top.Seq-oldest >= pinFifo {
+		oldest = top.Seq
+		for _, e := range slices.Backward(all) {
+			if e.Seq < top.Seq && e.Seq+1 == oldest {
+				oldest = e.Seq
+			}
+		}
+	}
+	for _, e := range all {
+		if e.Seq >= oldest && e.Seq <= top.Seq {
+			out.Live = append(out.Live, e)
+		}
+	}
+	return &out
+}

@@ -87,7 +87,7 @@ func (c *Cache) allocatorStep() State {
 			break
 		}
 		c.hand = int64(b)
-		if c.cfg.Discard {
+		if c.cfg.Discard && !c.cfg.Model.NoDiscard {
 			c.stats.Discards++
 			c.trace(Event{Kind: EventDiscard, Bucket: b})
 		}
@@ -104,7 +104,7 @@ func (c *Cache) allocatorStep() State {
 		c.at = atPop
 
 	case atInvalidate:
-		if !c.gcMarkValid || c.invalidateNeedsGC {
+		if c.mustWaitForGC() {
 			return StateWaitGC
 		}
 		c.invalidateBuckets()
@@ -123,6 +123,11 @@ func (c *Cache) allocatorStep() State {
 		c.at = atPop
 	}
 	return StateReady
+}
+
+// mustWaitForGC is the condition of the allocator's wait for gc.
+func (c *Cache) mustWaitForGC() bool {
+	return c.invalidateNeedsGC || !c.gcMarkValid && !c.cfg.Model.GoesOnInGC
 }
 
 // afterInvalidate writes the gens of what was invalidated, if they have to be

@@ -83,6 +83,12 @@ func (b *bucket) invalidatable() bool {
 	return b.mark() <= MarkReclaimable && b.pin == 0 && b.gcGen() < genLimit
 }
 
+// invalidatable is bch_can_invalidate_bucket(), of bucket i. While gc runs,
+// models that go on meanwhile have the buckets that it found reclaimable.
+func (c *Cache) invalidatable(i uint32) bool {
+	return c.buckets[i].invalidatable() && (c.gcMarkValid || c.window.has(i))
+}
+
 // incGen is bch_inc_gen().
 func (c *Cache) incGen(i uint32) {
 	b := &c.buckets[i]
@@ -108,6 +114,7 @@ func (c *Cache) invalidateOne(i uint32) {
 	c.incGen(i)
 	b.prio = initialPrio
 	b.pin++ // from 0
+	c.window.clear(i)
 	c.changed(i)
 	if c.tracer != nil {
 		c.trace(Event{Kind: EventInvalidate, Bucket: i, Gen: b.gen, N: uint64(b.used())})

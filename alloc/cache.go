@@ -39,6 +39,7 @@ type Cache struct {
 
 	gcMarkValid       bool
 	invalidateNeedsGC bool
+	window            window
 	needGC            uint8 // how far the farthest gen is from its oldest pointer
 	warned            bool
 	avail             int // avail_nbuckets

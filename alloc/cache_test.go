@@ -62,7 +62,7 @@ func TestConfigRefused(t *testing.T) {
 		"block size":       func(c *Config) { c.BlockSize = 2048 },
 		"first bucket":     func(c *Config) { c.FirstBucket = 0 },
 		"journal":          func(c *Config) { c.NJournal = 257 },
-		"policy":           func(c *Config) { c.Policy = 3 },
+		"policy":           func(c *Config) { c.Policy = 4 },
 	} {
 		cfg := DefaultConfig()
 		change(&cfg)
@@ -182,5 +182,52 @@ func TestBlockedPrios(t *testing.T) {
 	}
 	if c.UnblockPrios(); !errors.Is(c.Err(), ErrBug) {
 		t.Error(c.Err())
+	}
+}
+
+// The hand of clock spares what was used since it came by, once.
+func TestClock(t *testing.T) {
+	c := newTestCache(t, func(cfg *Config) { cfg.Policy, cfg.Sync, cfg.NBuckets = Clock, false, 513 })
+	for i := 1; i < 513; i++ {
+		c.SetBucket(i, Bucket{Prio: uint16(i % 2 * initialPrio), Mark: MarkReclaimable, Used: 8})
+	}
+	if err := c.StartExisting(); err != nil {
+		t.Fatal(err)
+	}
+	c.Run()
+	var got []int
+	for range 300 {
+		b, ok := c.Alloc(ReserveNone)
+		if c.Run(); !ok || c.Err() != nil {
+			t.Fatal("no bucket", c.Err())
+		}
+		got = append(got, b)
+	}
+	seen := map[int]bool{}
+	for i, b := range got {
+		if even := b%2 == 0; seen[b] || even != (i < 200) && i < 200 {
+			t.Fatalf("allocation %d is of bucket %d", i, b)
+		}
+		seen[b] = true
+	}
+	if got[299]%2 != 1 || c.Bucket(1).Prio != initialPrio {
+		t.Errorf("the second round gives bucket %d, bucket 1 is %+v", got[299], c.Bucket(1))
+	}
+}
+
+// A kernel has the model that decides most like it.
+func TestParseModel(t *testing.T) {
+	for version, want := range map[string]string{
+		"7.2": "7.2", "6.2": "6.2", "5.8": "5.8", "4.6": "4.6", "6.1": "6.2", "6.12.41-amd64": "6.2", "6.16": "7.2", "7.0": "7.2",
+		"8.1-rc1": "7.2", "4.15": "5.8", "5.10.0-30-amd64": "5.8", "4.14.3": "4.6", "3.10": "4.6",
+	} {
+		if m, err := ParseModel(version); err != nil || m.Name != want {
+			t.Errorf("%s: model %q, %v, want %s", version, m.Name, err, want)
+		}
+	}
+	for _, version := range []string{"", "newest", "6", "6.x", "-1.2", "1.9"} {
+		if m, err := ParseModel(version); err == nil {
+			t.Errorf("%q: model %s", version, m.Name)
+		}
 	}
 }

@@ -59,7 +59,7 @@ func (c *Cache) Check() error {
 		if b.gcGen() > genLimit {
 			return fmt.Errorf("%w: bucket %d: gen %d, oldest pointer %d", ErrInvariant, i, b.gen, b.lastGC)
 		}
-		if c.lru.fresh && c.lru.key[i] != c.keyOf(b) {
+		if c.lru.fresh && c.lru.key[i] != c.keyOf(uint32(i)) {
 			return fmt.Errorf("%w: bucket %d: weight out of step", ErrInvariant, i)
 		}
 		if c.lru.fresh && c.lru.low[i/keysPerBlock] > c.lru.key[i] {

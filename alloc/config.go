@@ -85,7 +85,10 @@ func (c Config) geometry() superblock.Geometry {
 
 // btreeReserve is the asked-for size of RESERVE_BTREE, before init_fifo rounds it.
 func (c Config) btreeReserve() int {
-	if c.Model.BtreeByJournal && c.NJournal > 0 {
+	switch {
+	case c.Model.BtreeByBuckets:
+		return superblock.BtreeReserve616(uint64(c.NBuckets))
+	case c.Model.BtreeByJournal && c.NJournal > 0:
 		return c.NJournal
 	}
 	return 8

@@ -2,9 +2,29 @@
 
 package alloc
 
+// A window is the buckets that may be invalidated while gc runs, a bit each;
+// nil where there is none.
+type window []uint64
+
+func (w window) has(i uint32) bool { return w != nil && w[i/64]>>(i%64)&1 != 0 }
+
+func (w window) clear(i uint32) {
+	if w != nil {
+		w[i/64] &^= 1 << (i % 64)
+	}
+}
+
 // GCStart is btree_gc_start(): from here to GCFinish the marks mean nothing,
-// and nothing is invalidated. A bucket that somebody holds keeps its mark.
+// and nothing is invalidated, or, since 7.2, what could be when it began may go
+// once. A bucket that somebody holds keeps its mark. While gc runs it does
+// nothing.
 func (c *Cache) GCStart() {
+	if !c.gcMarkValid {
+		return
+	}
+	if c.cfg.Model.GoesOnInGC {
+		c.openWindow()
+	}
 	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
 		b := &c.buckets[i]
 		b.lastGC = b.gen
@@ -15,6 +35,18 @@ func (c *Cache) GCStart() {
 	}
 	c.gcMarkValid = false
 	c.lru.fresh = false
+}
+
+// openWindow finds what may be invalidated while gc runs.
+func (c *Cache) openWindow() {
+	if c.window == nil {
+		c.window = make(window, (len(c.buckets)+63)/64)
+	}
+	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
+		if b := &c.buckets[i]; b.pin == 0 && b.mark() <= MarkReclaimable {
+			c.window[i/64] |= 1 << (i % 64)
+		}
+	}
 }
 
 // GCKeep is a garbage collection that finds everything as it was: every bucket
@@ -38,6 +70,7 @@ func (c *Cache) GCFinish() {
 func (c *Cache) gcFinish() {
 	c.gcMarkValid = true
 	c.invalidateNeedsGC = false
+	clear(c.window)
 	c.lru.fresh = false
 
 	// Slots never written hold 0, and so bucket 0 is marked as well.

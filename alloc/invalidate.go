@@ -5,7 +5,7 @@ package alloc
 // invalidateBuckets is invalidate_buckets(): fill free_inc with buckets whose
 // gens have been counted up, or ask for gc.
 func (c *Cache) invalidateBuckets() {
-	if c.invalidateNeedsGC || !c.gcMarkValid {
+	if c.mustWaitForGC() {
 		c.bug("invalidating without valid gc marks")
 	}
 	switch c.cfg.Policy {
@@ -15,6 +15,8 @@ func (c *Cache) invalidateBuckets() {
 		c.invalidateFIFO()
 	case Random:
 		c.invalidateRandom()
+	case Clock:
+		c.invalidateClock()
 	}
 }
 
@@ -34,7 +36,7 @@ func (c *Cache) invalidateFIFO() {
 		}
 		i := c.fifoLast
 		c.fifoLast++
-		if c.buckets[i].invalidatable() {
+		if c.invalidatable(i) {
 			c.invalidateOne(i)
 			c.freeInc.push(i)
 		}
@@ -52,11 +54,37 @@ func (c *Cache) invalidateRandom() {
 	for checked := uint64(0); !c.freeInc.full(); {
 		c.stats.RandomDraws++
 		i := uint32(c.rng.Next()%(n-first) + first)
-		if c.buckets[i].invalidatable() {
+		if c.invalidatable(i) {
 			c.invalidateOne(i)
 			c.freeInc.push(i)
 		}
 		if checked++; checked >= n/2 {
+			c.needsGC()
+			return
+		}
+	}
+}
+
+// invalidateClock is fifo with a second chance, after the proposal's
+// description: a bucket that was used since the hand came by last is spared
+// once, its prio taken away. Twice round, and every one has had its chance.
+func (c *Cache) invalidateClock() {
+	first, n := uint32(c.cfg.FirstBucket), uint32(c.cfg.NBuckets)
+	for checked := uint32(0); !c.freeInc.full(); {
+		if c.fifoLast < first || c.fifoLast >= n {
+			c.fifoLast = first
+		}
+		i := c.fifoLast
+		c.fifoLast++
+		if b := &c.buckets[i]; c.invalidatable(i) {
+			if b.prio != 0 && b.used() != 0 {
+				b.prio = 0
+			} else {
+				c.invalidateOne(i)
+				c.freeInc.push(i)
+			}
+		}
+		if checked++; checked >= 2*n {
 			c.needsGC()
 			return
 		}

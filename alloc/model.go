@@ -2,15 +2,12 @@
 
 package alloc
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // A Model says which kernel's allocator to follow. It carries everything in
 // which the texts of alloc.c differ, so that no other code asks for a version.
 type Model struct {
-	Name string // as the user types it: "6.2", "5.8", "4.6"
+	Name string // the kernel whose text it follows: "7.2", "6.2", "5.8", "4.6"
 
 	// OpenBuckets is MAX_OPEN_BUCKETS: how many buckets take data at once.
 	OpenBuckets int
@@ -29,6 +26,14 @@ type Model struct {
 	// BtreeByJournal: the btree reserve is as big as the journal (a replay
 	// may split as many nodes); before, it was always 8.
 	BtreeByJournal bool
+	// BtreeByBuckets: the btree reserve is a 128th of the buckets, from 32 to
+	// 256, whatever the journal is.
+	BtreeByBuckets bool
+	// NoDiscard: buckets are not discarded.
+	NoDiscard bool
+	// GoesOnInGC: the allocator works while gc runs, on what could be
+	// invalidated when it began, each bucket once.
+	GoesOnInGC bool
 }
 
 // Models returns the models, newest first.
@@ -40,22 +45,31 @@ func Models() []Model {
 		OpenBuckets: 128, FlashApart: true, CountsAvail: true,
 		StopsOnIODisable: true, BtreeByJournal: true,
 	}
-	v62, v58 := newer, newer
-	v62.Name, v58.Name = "6.2", "5.8"
-	return []Model{v62, v58, {Name: "4.6", OpenBuckets: 6, PrioWriteWaits: true}}
+	v72, v62, v58 := newer, newer, newer
+	v72.Name, v62.Name, v58.Name = "7.2", "6.2", "5.8"
+	v72.BtreeByBuckets, v72.NoDiscard, v72.GoesOnInGC = true, true, true
+	return []Model{v72, v62, v58, {Name: "4.6", OpenBuckets: 6, PrioWriteWaits: true}}
 }
 
-// DefaultModel is the newest kernel's.
-func DefaultModel() Model { return Models()[0] }
+// DefaultModel is that of the kernels that most run.
+func DefaultModel() Model { return Models()[1] }
 
-// ParseModel finds a model by name.
-func ParseModel(name string) (Model, error) {
-	var names []string
-	for _, m := range Models() {
-		if m.Name == name {
-			return m, nil
-		}
-		names = append(names, m.Name)
+// ParseModel finds the model of a kernel's version, "6.2" or "6.12.41-amd64":
+// the one it has, or the one that decides most like it.
+func ParseModel(version string) (Model, error) {
+	var major, minor int
+	if n, err := fmt.Sscanf(version, "%d.%d", &major, &minor); n != 2 || err != nil || major < 2 || minor < 0 {
+		return Model{}, fmt.Errorf("model %q: want a kernel's version, such as 6.12", version)
 	}
-	return Model{}, fmt.Errorf("model %q: want %s", name, strings.Join(names, ", "))
+	newer := func(a, b int) bool { return major > a || major == a && minor >= b }
+	all := Models()
+	switch {
+	case newer(6, 16): // the btree reserve; no discard since 6.19
+		return all[0], nil
+	case newer(6, 0):
+		return all[1], nil
+	case newer(4, 15): // avail_nbuckets
+		return all[2], nil
+	}
+	return all[3], nil
 }

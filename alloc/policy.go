@@ -7,15 +7,19 @@ import "fmt"
 // A Policy is CACHE_REPLACEMENT: how buckets are chosen for reuse.
 type Policy uint8
 
-// The kernel's numbers. The superblock's field has three bits, but with 3 to 7
+// The kernel's numbers. The superblock's field has three bits, but with others
 // the kernel's allocator invalidates nothing and spins for ever: refused here.
 const (
 	LRU    Policy = 0 // CACHE_REPLACEMENT_LRU
 	FIFO   Policy = 1 // CACHE_REPLACEMENT_FIFO
 	Random Policy = 2 // CACHE_REPLACEMENT_RANDOM
+
+	// Clock was proposed for the kernel in 2025 and is in none: no device may be
+	// set to it. It is here to compare with.
+	Clock Policy = 3
 )
 
-var policyNames = [...]string{LRU: "lru", FIFO: "fifo", Random: "random"}
+var policyNames = [...]string{LRU: "lru", FIFO: "fifo", Random: "random", Clock: "clock"}
 
 func (p Policy) valid() bool { return int(p) < len(policyNames) }
 

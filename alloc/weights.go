@@ -42,11 +42,12 @@ func (c *Cache) weight(b *bucket) uint64 {
 	return uint64(uint32(b.prio)+c.lru.base) * uint64(b.used())
 }
 
-// keyOf is the key of a bucket.
-func (c *Cache) keyOf(b *bucket) uint32 {
-	if !b.invalidatable() {
+// keyOf is the key of bucket i.
+func (c *Cache) keyOf(i uint32) uint32 {
+	if !c.invalidatable(i) {
 		return keyNone
 	}
+	b := &c.buckets[i]
 	prio, used := uint32(b.prio)+c.lru.base, uint32(b.used())
 	if prio > maxNarrow && used > 0 {
 		return keyWide
@@ -60,7 +61,7 @@ func (c *Cache) changed(i uint32) {
 	if !w.fresh || i < uint32(c.cfg.FirstBucket) {
 		return
 	}
-	k := c.keyOf(&c.buckets[i])
+	k := c.keyOf(i)
 	w.key[i] = k
 	if l := &w.low[i/keysPerBlock]; k < *l {
 		*l = k // never raised here: collectLightest does it when it looks
@@ -81,7 +82,7 @@ func (c *Cache) rebuild() {
 	}
 	w.base = c.weightBase()
 	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
-		w.key[i] = c.keyOf(&c.buckets[i])
+		w.key[i] = c.keyOf(uint32(i))
 	}
 	for i := range w.low {
 		w.low[i] = slices.Min(w.key[i*keysPerBlock : (i+1)*keysPerBlock])

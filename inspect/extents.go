@@ -17,6 +17,7 @@ type Extent struct {
 	Live        bool // a pointer to this device, and none stale
 	Stale       uint8
 	FromJournal bool // only there yet
+	Partial     bool // newer keys of its leaf could not be read, and may say otherwise
 }
 
 // Volume is what the cache holds of one inode.
@@ -106,20 +107,13 @@ func (c *Cache) judgeJournalKey(seq uint64, k *ondisk.Bkey) {
 // numbers the worker.
 func (c *Cache) Walk(visit func(worker int, e *Extent)) error {
 	var workers atomic.Int32
-	quiet := func(finding.Finding) {} // the first walk reported
 	err := c.parallel("extents", len(c.Tree.leaves), func() func(int) {
 		w := int(workers.Add(1) - 1)
-		rd := btree.NewReader(c.r, &c.Geo, quiet)
-		var left []btree.Piece
-		return func(i int) {
-			n := rd.Read(c.Tree.leaves[i].key(), 0)
-			own := n.Extents()
-			left = btree.Under(left[:0], c.newer(own), own)
-			c.visit(w, n.Keys, left, false, visit)
-		}
+		rd := c.leafReader()
+		return func(i int) { c.visit(w, rd.read(i), false, visit) }
 	})
 	if err == nil {
-		c.visit(0, c.keys.keys, c.keys.pieces, true, visit)
+		c.visit(0, &leaf{keys: c.keys.keys, left: c.keys.pieces}, true, visit)
 	}
 	return err
 }
@@ -140,17 +134,24 @@ func (c *Cache) newer(ps []btree.Piece) []btree.Piece {
 	return js[lo:max(lo, hi)]
 }
 
-func (c *Cache) visit(w int, keys btree.Keys, pieces []btree.Piece, fromJournal bool, visit func(int, *Extent)) {
-	var e Extent
-	for _, p := range pieces {
-		if p.Inode == ondisk.MaxInode && p.End == ondisk.MaxKeyOffset {
-			continue // an interior node's: reported as such
+func (c *Cache) visit(w int, l *leaf, fromJournal bool, visit func(int, *Extent)) {
+	e := Extent{Partial: l.partial}
+	for _, p := range l.left {
+		if c.extent(&e, l.keys, p, fromJournal) {
+			visit(w, &e)
 		}
-		e.Live, e.Stale, e.FromJournal = false, 0, fromJournal
-		keys.Key(p, &e.Bkey)
-		c.judgeLive(&e)
-		visit(w, &e)
 	}
+}
+
+// extent makes e of a piece, but for Partial. It is false for an interior node's, which is reported as such.
+func (c *Cache) extent(e *Extent, keys btree.Keys, p btree.Piece, fromJournal bool) bool {
+	if p.Inode == ondisk.MaxInode && p.End == ondisk.MaxKeyOffset {
+		return false
+	}
+	e.Live, e.Stale, e.FromJournal = false, 0, fromJournal
+	keys.Key(p, &e.Bkey)
+	c.judgeLive(e)
+	return true
 }
 
 // judgeLive decides what the kernel would take the extent for, once every gen is known.

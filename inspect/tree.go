@@ -23,6 +23,8 @@ type Tree struct {
 	LeafKeys  atomic.Int64 // in all bsets of all leaves
 	Surviving atomic.Int64 // pieces that newer keys of their leaf left
 
+	holes  []Range // what is not known
+	loose  bool    // a leaf may hold what lies outside of its range
 	leaves []child
 	above  [][]child // the nodes of all other levels, the root first
 	seqs   map[uint64]ondisk.Bucket
@@ -52,6 +54,7 @@ func (c *Cache) adopt() error {
 	c.Tree.Depth = int(c.Journal.Newest.Level)
 	root := &c.Journal.Newest.BtreeRoot.Bkey
 	if journal.RootFault(&c.Geo, root) != "" || c.Tree.Depth > maxLevel {
+		c.Tree.hole(Everything.From, Everything.To)
 		return nil // reported with the journal entry
 	}
 	c.Tree.Intact = true
@@ -66,6 +69,7 @@ func (c *Cache) adopt() error {
 		c.judgeRootGen(p)
 	}
 	c.adoptJournal()
+	c.Tree.settle()
 	return nil
 }
 
@@ -85,6 +89,7 @@ type branch struct {
 	keys  []ondisk.Bkey // of an interior node's children, newest bset first
 	fits  bool          // they are keys of the node's level
 	whole bool          // and all of them
+	bad   []ondisk.Pos  // where keys that cannot be a child's end
 }
 
 // adoptLevel reads all nodes of a level and returns the live ones of the level below, in order.
@@ -101,7 +106,7 @@ func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
 			lower = nodes[i-1].pos()
 		}
 		if level == 0 {
-			below[i].fits = c.adoptLeaf(n, lower)
+			below[i] = branch{fits: c.adoptLeaf(n, lower), whole: n.Whole}
 		} else {
 			below[i] = c.adoptInterior(n)
 		}
@@ -111,6 +116,7 @@ func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Tree.lost(nodes, below)
 	nodes, below = c.reached(level, nodes, below, reachable)
 	if level == 0 {
 		for i := range nodes {
@@ -228,9 +234,11 @@ func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) bool {
 	}
 	if end := (ondisk.Pos{Inode: last.Inode, Offset: last.End}); end.Compare(n.Key.Pos()) > 0 {
 		c.nodeFinding(n, finding.BTShort, "its last extent ends at %v, the node at %v", end, n.Key.Pos())
+		c.Tree.stray(pieces, lower, n.Key.Pos())
 	}
 	if first.Inode < lower.Inode || first.Inode == lower.Inode && first.Start < lower.Offset {
 		c.nodeFinding(n, finding.BTShort, "its first extent starts at %d:%d, the node before ends at %v", first.Inode, first.Start, lower)
+		c.Tree.stray(pieces, lower, n.Key.Pos())
 	}
 	var k ondisk.Bkey
 	for _, p := range pieces {
@@ -268,25 +276,27 @@ func (c *Cache) outside(k *ondisk.Bkey) bool {
 
 // adoptInterior adopts from all keys of a node, those of freed nodes too, and returns them, newest bset first.
 func (c *Cache) adoptInterior(n *btree.Node) branch {
-	keys, bad := n.Children(), 0
+	keys, odd := n.Children(), 0
 	for i := range keys {
 		if k := &keys[i]; c.notChild(k) != "" || k.Size() != c.Geo.NodeSectors {
-			bad++
+			odd++
 		}
 	}
-	if bad > 1 && 2*bad > len(keys) { // an extent of a whole bucket has a child's shape
-		c.nodeFinding(n, finding.BTLevel, "%d of its %d keys cannot be a child", bad, len(keys))
+	if odd > 1 && 2*odd > len(keys) { // an extent of a whole bucket has a child's shape
+		c.nodeFinding(n, finding.BTLevel, "%d of its %d keys cannot be a child", odd, len(keys))
 		return branch{}
 	}
+	var bad []ondisk.Pos
 	for i := range keys {
 		if why := c.notChild(&keys[i]); why != "" {
 			c.nodeFinding(n, finding.BTChild, "child %s: %s", keys[i].String(), why)
+			bad = append(bad, keys[i].Pos())
 			continue
 		}
 		c.adoptKey(&keys[i], keys[i].IsZero())
 	}
 	keys = slices.DeleteFunc(keys, func(k ondisk.Bkey) bool { return k.IsZero() || c.notChild(&k) != "" })
-	return branch{keys, true, n.Whole}
+	return branch{keys, true, n.Whole, bad}
 }
 
 // notChild is __bch_btree_ptr_invalid.
@@ -319,6 +329,7 @@ func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, from 
 		switch {
 		case i > 0 && k.Pos() == keys[i-1].Pos():
 			emit(finding.BTDuplicate, k, "two children end at %v: %s and %s", k.Pos(), keys[i-1].String(), k.String())
+			c.Tree.gap(live[:len(live)-1], lower, k.Pos())
 			continue
 		case k.Pos().Compare(key.Pos()) > 0:
 			emit(finding.BTShort, k, "child %s ends behind the node, %v", k.String(), key.Pos())
@@ -330,6 +341,10 @@ func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, from 
 		}
 		live = append(live, child{k.High, k.Low, k.Ptr[0]})
 	}
+	for _, p := range from.bad {
+		c.Tree.gap(live, lower, p)
+	}
+	c.Tree.gap(live, lower, key.Pos())
 	switch {
 	case !from.whole: // what is missing may stand in what could not be read
 	case len(live) == 0:

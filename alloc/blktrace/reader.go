@@ -21,7 +21,7 @@ type Reader struct {
 	source  int // how many of them have been begun
 	src     io.Reader
 	close   func()
-	asked   Format
+	asked   Spec
 	format  Format
 
 	buf      []byte
@@ -49,6 +49,7 @@ type lineState struct {
 	headers int    // fio: how many there were
 	waits   uint64 // us: fio 2 tells only differences
 	blk     blkState
+	csv     *csvState
 }
 
 // A clock makes the times of all sources one time.
@@ -61,7 +62,7 @@ type clock struct {
 
 // NewReader reads a trace of format f from src, compressed or not. Errors: ErrFormat, those of src.
 func NewReader(src io.Reader, f Format) (*Reader, error) {
-	return Join(f, Source{Open: func() (io.ReadCloser, error) { return io.NopCloser(src), nil }})
+	return Join(Spec{Format: f}, Source{Open: func() (io.ReadCloser, error) { return io.NopCloser(src), nil }})
 }
 
 // Format is the format of the source at hand, found out or given.
@@ -71,7 +72,28 @@ func (r *Reader) Format() Format { return r.format }
 func (r *Reader) KeepFlushes() { r.flushes = true }
 
 // Tasks reports whether the trace tells who asked: each process, or that there was one.
-func (r *Reader) Tasks() bool { return r.format == Blkparse || r.format == Fio }
+func (r *Reader) Tasks() bool {
+	switch r.format {
+	case Fio, Blkparse, FIU:
+		return true
+	case CSV:
+		return r.state.csv.column[colTask] >= 0
+	}
+	return false
+}
+
+// Timed reports whether the trace tells when.
+func (r *Reader) Timed() bool {
+	switch r.format {
+	case Fio:
+		ahead := r.buf[r.from:r.to]
+		old := r.state.version == '2' || bytes.HasPrefix(ahead, []byte("fio version 2"))
+		return !old || r.state.waits > 0 || bytes.Contains(ahead, []byte(" wait "))
+	case CSV:
+		return r.state.csv.column[colTime] >= 0
+	}
+	return true
+}
 
 // Close frees the decoder, and closes what Open of a Source opened.
 func (r *Reader) Close() {

@@ -21,7 +21,7 @@ type Source struct {
 // Join reads several sources as one trace, each behind the other: time goes on, and volumes of one name are one. Each
 // may be compressed or not; its format is f, or found out for each by itself. Errors: those of NewReader, with the
 // source's name if there are several.
-func Join(f Format, sources ...Source) (*Reader, error) {
+func Join(f Spec, sources ...Source) (*Reader, error) {
 	r := &Reader{close: func() {}, asked: f, buf: make([]byte, bufBytes), sources: sources}
 	if err := r.nextSource(); err != nil {
 		r.close()
@@ -61,13 +61,13 @@ func (r *Reader) nextSource() error {
 	if err != nil {
 		return err // that of an open names its file
 	}
-	r.close = func() { src.Close() }
+	r.close = func() { _ = src.Close() }
 	return r.named(r.begin(src))
 }
 
 // begin reads how a source begins, and sets up for it.
 func (r *Reader) begin(src io.Reader) error {
-	r.from, r.to, r.err, r.read, r.record, r.unit, r.format = 0, 0, nil, 0, 0, "line", r.asked
+	r.from, r.to, r.err, r.read, r.record, r.unit, r.format = 0, 0, nil, 0, 0, "line", r.asked.Format
 	r.parse, r.decode = nil, nil
 	r.state = lineState{}
 	r.restart()

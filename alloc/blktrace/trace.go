@@ -10,10 +10,16 @@
 //	msr            TIMESTAMP,HOST,DISK,Read|Write,OFFSET,SIZE,RESPONSE          bytes; 100 ns
 //	alibaba        DEVICE,R|W,OFFSET,LENGTH,TIMESTAMP                           bytes; us
 //	tencent        TIMESTAMP,OFFSET,SIZE,0|1,VOLUME                             sectors; s
+//	spc            ASU,LBA,SIZE,R|W,TIMESTAMP                                   sectors, bytes; s
+//	systor         TIMESTAMP,RESPONSE,R|W,LUN,OFFSET,SIZE                       bytes; s
+//	fiu            TIMESTAMP PID PROCESS LBA COUNT R|W MAJOR MINOR MD5          sectors; ns
+//	csv            columns as the header names them, or as Columns say          as they say
+//	vscsi          records of 32 (v1) or 40 bytes (v2), see vscsi.go            sectors, bytes; us
 //	oracleGeneral  u32 time, u64 object, u32 size, i64 next access; LE, packed  objects of bytes; s
+//	lcs            a header, then records of objects, see lcs.go                objects of bytes; s
 //
 // All of them may be compressed with zstd or gzip. What a request touches in part counts as touched: offsets are
-// rounded down to sectors of 512 bytes, ends up. Volumes (files, devices, disks) are numbered as they appear.
+// rounded down to sectors of 512 bytes, ends up. Volumes (files, devices, disks, tenants) are numbered as they appear.
 //
 // What the writer of a format leaves in a trace never stops a reader: the header of the next job or run, a last line
 // cut short, flushes, requests of no length, pass-through requests. They are counted, and Skipped tells them. What no
@@ -23,6 +29,7 @@ package blktrace
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // A Format is a kind of trace.
@@ -37,23 +44,55 @@ const (
 	Alibaba
 	Tencent
 	OracleGeneral
+	SPC
+	SYSTOR
+	FIU
+	Vscsi
+	LCS
+	CSV
+	formats
 )
 
-var formatNames = [...]string{"auto", "fio", "blkparse", "msr", "alibaba", "tencent", "oracleGeneral"}
+var formatNames = [formats]string{
+	"auto", "fio", "blkparse", "msr", "alibaba", "tencent", "oracleGeneral", "spc", "systor", "fiu", "vscsi", "lcs", "csv",
+}
 
 func (f Format) String() string { return formatNames[f] }
 
 // FormatNames are the names that ParseFormat takes.
 func FormatNames() []string { return formatNames[:] }
 
-// ParseFormat finds a format by name.
+// ParseFormat finds a format by name, in any case.
 func ParseFormat(name string) (Format, error) {
 	for f, n := range formatNames {
-		if n == name {
+		if strings.EqualFold(n, name) {
 			return Format(f), nil
 		}
 	}
 	return Detect, fmt.Errorf("trace format %q: want one of %v", name, formatNames)
+}
+
+// A Spec is a format, with the columns of a CSV where the user tells them.
+type Spec struct {
+	Format  Format
+	Columns *Columns
+}
+
+// ParseSpec reads the name of a format, or csv:KEY=VALUE,... as ParseColumns has it.
+func ParseSpec(text string) (Spec, error) {
+	name, columns, ok := strings.Cut(text, ":")
+	f, err := ParseFormat(name)
+	if err != nil || !ok {
+		return Spec{Format: f}, err
+	}
+	if f != CSV {
+		return Spec{}, fmt.Errorf("trace format %q: only csv has columns", text)
+	}
+	c, err := ParseColumns(columns)
+	if err != nil {
+		return Spec{}, fmt.Errorf("trace format csv: %w", err)
+	}
+	return Spec{f, c}, nil
 }
 
 // ErrFormat says that a trace is of no known format.

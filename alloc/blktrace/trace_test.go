@@ -26,6 +26,8 @@ const golden = "../../testdata/traces"
 var goldens = map[string]Format{
 	"fio-v2.log": Fio, "fio-v3.log": Fio, "blkparse.txt": Blkparse, "msr.csv": MSR, "alibaba.csv": Alibaba,
 	"tencent.csv": Tencent, "oracleGeneral.bin": OracleGeneral, "oracleGeneral.bin.zst": OracleGeneral,
+	"spc.csv": SPC, "systor.csv": SYSTOR, "fiu.txt": FIU, "vscsi1.bin": Vscsi, "vscsi2.bin": Vscsi,
+	"lcs-v2.bin": LCS, "lcs-v3.bin.zst": LCS, "named.csv": CSV, "named-objects.csv": CSV,
 }
 
 // readAll reads with a batch size that is no divisor of anything.
@@ -101,7 +103,7 @@ func TestGolden(t *testing.T) {
 
 // All formats may be compressed, and a last line needs no end; lines may end as on Windows.
 func TestWrappings(t *testing.T) {
-	for name, format := range goldens {
+	for name := range goldens {
 		b := load(t, name)
 		all, _, err := readAll(bytes.NewReader(b), Detect)
 		if err != nil {
@@ -124,7 +126,7 @@ func TestWrappings(t *testing.T) {
 		variants := map[string][]byte{"zstd": z.Bytes(), "gzip": g.Bytes()}
 		if strings.HasSuffix(name, ".zst") {
 			variants = nil // no trace is compressed twice
-		} else if format != OracleGeneral {
+		} else if !strings.HasSuffix(name, ".bin") {
 			variants["no last end"] = bytes.TrimSuffix(b, []byte("\n"))
 			variants["CR LF"] = bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n"))
 		}
@@ -231,7 +233,7 @@ func FuzzReader(f *testing.F) {
 		f.Add(load(f, name))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for format := Detect; format <= OracleGeneral; format++ {
+		for format := Detect; format < formats; format++ {
 			all, _, err := readAll(bytes.NewReader(b), format)
 			for _, q := range all {
 				if q.Sectors == 0 && q.Op != Flush || q.Sector+uint64(q.Sectors) > MaxSector || q.Volume >= MaxVolumes || q.Op > Flush {
@@ -241,6 +243,30 @@ func FuzzReader(f *testing.F) {
 			var located *Error
 			if errors.As(err, &located) && (located.Record < 1 || located.Msg == "") {
 				t.Fatalf("%v: %+v", format, located)
+			}
+		}
+	})
+}
+
+// FuzzSpec: any description of columns, on any lines, gives requests within bounds, or an error.
+func FuzzSpec(f *testing.F) {
+	f.Add("csv", load(f, "named.csv"))
+	f.Add("csv:time-col=1,obj-id-col=2,obj-size-col=3,delimiter=,,has-header=true", load(f, "named-objects.csv"))
+	f.Add("csv:sector-col=1,sectors-col=2,delimiter=\\t,has-header=false,time-unit=ns,volume-col=3", []byte("1\t2\ta\n"))
+	f.Add("csv:offset-col=Offset,size-col=9", []byte("Offset;x\n"))
+	f.Fuzz(func(t *testing.T, spec string, b []byte) {
+		s, err := ParseSpec(spec)
+		if err != nil {
+			return
+		}
+		r, err := Join(s, Source{Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }})
+		if err != nil {
+			return
+		}
+		all, _ := drain(r)
+		for _, q := range all {
+			if q.Sectors == 0 || q.Sector+uint64(q.Sectors) > MaxSector || q.Volume >= MaxVolumes {
+				t.Fatalf("%+v", q)
 			}
 		}
 	})
@@ -277,6 +303,9 @@ func BenchmarkRead(b *testing.B) {
 			}
 			if i := bytes.Index(body, []byte("CPU0")); i > 0 {
 				body = body[:i]
+			}
+			if goldens[name] == LCS {
+				head, body = text[:1024], text[1024:]
 			}
 			long := append(head, bytes.Repeat(body, 1+(4<<20)/len(body))...)
 			batch := make([]Request, 1024)

@@ -71,6 +71,13 @@ func TestWriters(t *testing.T) {
 				"8,0 0 3 0.9 9 Q W 8 + 0 [x]\nlost 4 events\n8,0 0 3 0.9 9 Q W 16 + 8 [x]\n", 2,
 			"2 flushes, which move no data (first line 8); 1 request of length 0 (line 11); 2 pass-through requests (first line 6); 1 command that neither reads nor writes (line 10); 1 line that is no event (line 12)",
 		},
+		"spc, empty and torn":       {Detect, string(load(t, "spc.csv")) + "1,5,4096,", 4, "1 request of length 0 (line 4); 1 line cut short (line 6)"},
+		"systor, empty and torn":    {Detect, string(load(t, "systor.csv")) + "1455592201.", 3, "1 request of length 0 (line 5); 1 line cut short (line 6)"},
+		"fiu, empty and torn":       {Detect, string(load(t, "fiu.txt")) + "32913121", 3, "1 request of length 0 (line 4); 1 line cut short (line 5)"},
+		"csv, flush and torn":       {Detect, string(load(t, "named.csv")) + "1900;a;R;40", 3, "1 flush, which moves no data (line 5); 1 request of length 0 (line 6); 1 line cut short (line 7)"},
+		"vscsi 1, commands":         {Detect, string(load(t, "vscsi1.bin")) + "torn", 3, "1 flush, which moves no data (record 3); 1 command that neither reads nor writes (record 4); 1 record cut short (record 6)"},
+		"vscsi 2, commands":         {Detect, string(load(t, "vscsi2.bin")), 3, "1 command that neither reads nor writes (record 3)"},
+		"lcs, empty and torn":       {Detect, string(load(t, "lcs-v2.bin")) + "torn", 4, "1 request of length 0 (record 5); 1 record cut short (record 6)"},
 		"blkparse, torn":            {Detect, blk + "8,0 0 3 0.9 9 Q W 16 +", 1, "1 line cut short (line 3)"},
 		"blkparse, torn and behind": {Detect, blk + "8,0 0 3 0.9 9 Q W 1" + blk, 2, "1 line cut short (line 3)"},
 		"blkparse, torn in a count": {Detect, blk + "8,0 0 3 0.9 9 Q W 16 + 1" + blk, 2, "1 line cut short (line 3)"},
@@ -143,7 +150,7 @@ func TestJoin(t *testing.T) {
 	}
 	fio := "fio version 3 iolog\n5 f read 0 512\n9 g read 0 512\n"
 	blk := "8,0 0 1 9.0 7 Q R 8 + 8 [x]\n"
-	r, err := Join(Detect, source("a", fio), source("b", blk), source("c", "fio version 3 iolog\n1 g read 0 512\n1 g sync 0 0\n"))
+	r, err := Join(Spec{}, source("a", fio), source("b", blk), source("c", "fio version 3 iolog\n1 g read 0 512\n1 g sync 0 0\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,20 +161,20 @@ func TestJoin(t *testing.T) {
 	if got := SkipText(r.Skipped()); got != "1 flush, which moves no data (c: line 3)" {
 		t.Error(got)
 	}
-	if r, err = Join(Detect, source("a", fio), source("b", "1,a,0,Fly,0,1,1\n")); err != nil {
+	if r, err = Join(Spec{}, source("a", fio), source("b", "1,a,0,Fly,0,1,1\n")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err = drain(r); !errors.Is(err, ErrFormat) || !strings.HasPrefix(err.Error(), "b: ") {
 		t.Errorf("%v", err)
 	}
-	if r, err = Join(MSR, source("a", "1,a,0,Read,0,1,1\n"), source("b", "1,a,0,Fly,0,1,1\n")); err != nil {
+	if r, err = Join(Spec{Format: MSR}, source("a", "1,a,0,Read,0,1,1\n"), source("b", "1,a,0,Fly,0,1,1\n")); err != nil {
 		t.Fatal(err)
 	}
 	var located *Error
 	if _, err = drain(r); !errors.As(err, &located) || !strings.HasPrefix(err.Error(), "b: line 1: type") {
 		t.Errorf("%v", err)
 	}
-	if _, err = Join(Detect); err == nil {
+	if _, err = Join(Spec{}); err == nil {
 		t.Error("no source is a trace")
 	}
 }
@@ -194,14 +201,14 @@ func TestSourcesAreClosed(t *testing.T) {
 		open++
 		return closing{bytes.NewReader(load(t, "oracleGeneral.bin.zst")), &open}, nil
 	}}
-	r, err := Join(Detect, source, source)
+	r, err := Join(Spec{}, source, source)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if all, err := drain(r); err != nil || len(all) != 10 || open != 0 {
 		t.Errorf("%v, %d requests, %d open", err, len(all), open)
 	}
-	if r, err = Join(Detect, source, source); err != nil || open != 1 {
+	if r, err = Join(Spec{}, source, source); err != nil || open != 1 {
 		t.Fatalf("%v, %d open", err, open)
 	}
 	if r.Close(); open != 0 {
@@ -215,3 +222,72 @@ type closing struct {
 }
 
 func (c closing) Close() error { *c.open--; return nil }
+
+// Columns are told by number or name, as libCacheSim's are.
+func TestColumns(t *testing.T) {
+	for _, test := range []struct{ spec, in, want string }{
+		{"csv:time-col=1,obj-id-col=2,obj-size-col=3,delimiter=,,has-header=false", "1,7,4096\n3,8,4096\n", "0 read 0 56 8\n2000000 read 0 64 8\n"},
+		{"csv:time-col=t,offset-col=at,size-col=n,delimiter=;,time-unit=ns", "t;at;n\n1000;512;1\n5000;0;1\n", "0 read 0 1 1\n4 read 0 0 1\n"},
+		{"csv:sector-col=2,sectors-col=1,delimiter=\\t,op-col=3", "8\t16\tw\n", "0 write 0 16 8\n"},
+		{"csv", "ts lba count rw\n1700000000000 1 2 0\n1700000000500 1 2 1\n", "0 read 0 1 2\n500000 write 0 1 2\n"},
+		{"csv", "\xef\xbb\xbftime,lba,size\r\n1.5,1,512\r\n2.25,1,513\r\n", "0 read 0 1 1\n750000 read 0 1 2\n"},
+		{"csv", "time,offset,size,task\n1,0,1,7\n1,0,1,a b\n", "0 read 0 0 1 task 7\n0 read 0 0 1 task 75708563\n"},
+	} {
+		spec, err := ParseSpec(test.spec)
+		if err != nil {
+			t.Errorf("%s: %v", test.spec, err)
+			continue
+		}
+		r, err := Join(spec, Source{Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(test.in)), nil }})
+		if err != nil {
+			t.Errorf("%s: %v", test.spec, err)
+			continue
+		}
+		if all, err := drain(r); err != nil || text(all) != test.want {
+			t.Errorf("%s: %v, read\n%swant\n%s", test.spec, err, text(all), test.want)
+		}
+	}
+	for spec, says := range map[string]string{
+		"cvs": "want one of", "msr:a=1": "only csv", "csv:time-col": "time-col=", "csv:delimiter=ab": "one character",
+		"csv:has-header=maybe": "true or false", "csv:time-unit=h": "want s", "csv:colour=red": "colour=red",
+	} {
+		if _, err := ParseSpec(spec); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %s", spec, err, says)
+		}
+	}
+	for in, says := range map[string]string{
+		"time,offset\n1,2\n": "no column is the size", "time,size\n1,2\n": "no column is the offset", "x\n": "no columns",
+		"1,2,3\n": "no column is the offset",
+	} {
+		if _, err := NewReader(strings.NewReader(in), CSV); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want %s", in, err, says)
+		}
+	}
+	for in, says := range map[string]string{
+		"time,offset,size\n1,x,2\n": `line 2: offset "x"`, "time,offset,size\n1,2,y\n": `line 2: size "y"`, "time,offset,size\nz,1,2\n": `line 2: time "z"`,
+		"time,offset,size,op\n1,2,3,fly\n": `line 2: operation "fly"`,
+	} {
+		r, err := NewReader(strings.NewReader(in), CSV)
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+			continue
+		}
+		if _, err := drain(r); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want %s", in, err, says)
+		}
+	}
+}
+
+// Whether a trace tells times and tasks.
+func TestTells(t *testing.T) {
+	for in, want := range map[string][2]bool{
+		"fio version 2 iolog\nf read 0 1\n": {true, false}, "fio version 2 iolog\nf read 0 1\nf wait 3\n": {true, true},
+		"fio version 3 iolog\n1 f read 0 1\n": {true, true}, string(load(t, "fiu.txt")): {true, true}, string(load(t, "msr.csv")): {false, true},
+		string(load(t, "named.csv")): {true, true}, string(load(t, "named-objects.csv")): {false, true},
+	} {
+		r, err := NewReader(strings.NewReader(in), Detect)
+		if err != nil || r.Tasks() != want[0] || r.Timed() != want[1] {
+			t.Errorf("%.40q: %v, tasks %v, times %v", in, err, r.Tasks(), r.Timed())
+		}
+	}
+}

@@ -5,6 +5,7 @@ package cachesim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"bctl/alloc/blktrace"
@@ -12,11 +13,19 @@ import (
 
 const replayBatch = 4096
 
+// A ShortTraceError says that a trace ends before there is a request to count.
+type ShortTraceError struct{ Requests uint64 }
+
+func (e ShortTraceError) Error() string {
+	return fmt.Sprintf("the trace has %d requests, all of them warmup", e.Requests)
+}
+
 // Replay runs a trace through s: at most limit requests of it if that is not 0, the first warmup of them uncounted.
-// Errors: the context's, the reader's, alloc's.
+// Errors: the context's, the reader's, alloc's, ShortTraceError if nothing is left behind the warmup.
 func (s *Sim) Replay(ctx context.Context, r *blktrace.Reader, warmup, limit uint64) error {
 	batch := make([]blktrace.Request, replayBatch)
-	for done := uint64(0); limit == 0 || done < limit; {
+	done := uint64(0)
+	for limit == 0 || done < limit {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -35,11 +44,14 @@ func (s *Sim) Replay(ctx context.Context, r *blktrace.Reader, warmup, limit uint
 			s.ResetFigures()
 		}
 		if errors.Is(err, io.EOF) {
-			return nil
+			break
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if warmup > 0 && done <= warmup {
+		return ShortTraceError{done}
 	}
 	return nil
 }

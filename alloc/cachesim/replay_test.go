@@ -71,7 +71,7 @@ func BenchmarkTrace(b *testing.B) {
 func TestReplayWarmupAndLimit(t *testing.T) {
 	text := traceText(t, blktrace.Fio, 10_000)
 	for _, test := range []struct{ warmup, limit, counted uint64 }{
-		{0, 0, 10_000}, {1000, 0, 9000}, {1000, 5000, 4000}, {0, 1, 1}, {20_000, 0, 10_000},
+		{0, 0, 10_000}, {1000, 0, 9000}, {1000, 5000, 4000}, {0, 1, 1},
 	} {
 		r, err := blktrace.NewReader(bytes.NewReader(text), blktrace.Detect)
 		if err != nil {
@@ -84,6 +84,16 @@ func TestReplayWarmupAndLimit(t *testing.T) {
 		f := s.Figures()
 		if f.Requests() != test.counted {
 			t.Errorf("%+v: %d requests counted", test, f.Requests())
+		}
+	}
+	for _, test := range []struct{ warmup, limit, has uint64 }{{20_000, 0, 10_000}, {10_000, 0, 10_000}, {500, 500, 500}, {600, 500, 500}} {
+		r, err := blktrace.NewReader(bytes.NewReader(text), blktrace.Detect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = newSim(t, config(alloc.FIFO, 1024, 128)).Replay(context.Background(), r, test.warmup, test.limit)
+		if short := (ShortTraceError{}); !errors.As(err, &short) || short.Requests != test.has {
+			t.Errorf("%+v: %v", test, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())

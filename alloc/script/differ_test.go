@@ -19,8 +19,12 @@ import (
 func TestSlowCases(t *testing.T) {
 	outputs, _ := filepath.Glob(filepath.Join(casesDir, "*.out"))
 	for _, want := range outputs {
-		base, v46 := strings.CutSuffix(want, ".v46.out")
-		base = strings.TrimSuffix(base, ".out")
+		base, model := strings.TrimSuffix(want, ".out"), "6.2"
+		for suffix, m := range map[string]string{".v46": "4.6", ".v72": "7.2"} {
+			if b, ok := strings.CutSuffix(base, suffix); ok {
+				base, model = b, m
+			}
+		}
 		script, err := os.ReadFile(base + ".txt")
 		if err != nil {
 			t.Fatal(err)
@@ -32,7 +36,7 @@ func TestSlowCases(t *testing.T) {
 		if echoed[filepath.Base(want)] {
 			wanted = withoutEcho(wanted)
 		}
-		k := newSlowKernel(v46)
+		k := newSlowKernel(model)
 		for line := range strings.Lines(string(script)) {
 			if line, _, _ = strings.Cut(line, "#"); strings.TrimSpace(line) != "" {
 				k.exec(strings.TrimSpace(line))
@@ -77,7 +81,7 @@ func TestDifferential(t *testing.T) {
 func TestDifferentialLarge(t *testing.T) {
 	for i, buckets := range []int{8192, 9000, 16384, 32768, 65536, 65536, 131072} {
 		for j, fields := range []string{"prio 1 32768", "prio 30000 30007", "prio 1 1", "used 1 9"} {
-			k := newSlowKernel(false)
+			k := newSlowKernel("6.2")
 			var text strings.Builder
 			add := func(format string, a ...any) {
 				line := fmt.Sprintf(format, a...)
@@ -109,7 +113,7 @@ func TestDifferentialLarge(t *testing.T) {
 
 func differ(t *testing.T, m alloc.Model, policy string, seed, number uint64) {
 	rng := rand.New(rand.NewPCG(seed, number<<8|uint64(len(m.Name+policy))))
-	text, want := generate(rng, policy, m.Name == "4.6")
+	text, want := generate(rng, policy, m.Name)
 	var got bytes.Buffer
 	err := Run(strings.NewReader(text), &got, m)
 	d := firstDifference(got.String(), want)

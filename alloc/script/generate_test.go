@@ -15,12 +15,11 @@ type generator struct {
 	k     *slowKernel
 	text  strings.Builder
 	parks int
-	v46   bool
 }
 
 // generate returns a script and its output.
-func generate(rng *rand.Rand, policy string, v46 bool) (text, want string) {
-	g := &generator{Rand: rng, k: newSlowKernel(v46), v46: v46}
+func generate(rng *rand.Rand, policy, model string) (text, want string) {
+	g := &generator{Rand: rng, k: newSlowKernel(model)}
 	g.configure(policy)
 	g.k.setup()
 	g.prepare()
@@ -215,6 +214,12 @@ func (g *generator) gc() {
 		g.line("gc clear")
 	case 1:
 		g.line("gc_start")
+		for range g.IntN(4) { // 7.2 goes on meanwhile
+			g.line("alloc %s nowait", pickOne(g, "none", "movinggc"))
+		}
+		if g.IntN(8) == 0 {
+			g.line("gc_start") // does nothing
+		}
 		g.line("mark %s reclaimable", g.buckets())
 		if g.IntN(4) > 0 {
 			g.line("gc_finish")

@@ -31,7 +31,7 @@ func slowBool(b bool) int {
 func (k *slowKernel) printState(short bool) {
 	k.printf("state\n")
 	for i := k.first; i < k.nbuckets && !short; i++ {
-		if b := k.buckets[i]; b != (slowBucket{}) {
+		if b := k.buckets[i]; b != (slowBucket{inGC: b.inGC}) {
 			k.printf("bucket %d gen=%d last_gc=%d prio=%d mark=%s used=%d pin=%d\n",
 				i, b.gen, b.lastGC, b.prio, slowMarks[b.mark], b.used, b.pin)
 		}

@@ -10,9 +10,9 @@ import (
 
 // The script language for the slow model. It takes only correct scripts.
 
-func newSlowKernel(v46 bool) *slowKernel {
+func newSlowKernel(model string) *slowKernel {
 	return &slowKernel{
-		v46: v46, nbuckets: 1024, bucketSize: 1024, blockSize: 8, first: 1,
+		v46: model == "4.6", v72: model == "7.2", nbuckets: 1024, bucketSize: 1024, blockSize: 8, first: 1,
 		policy: "lru", sync: true, autogc: true, seed: 1, hand: -1, state: "none",
 		flash: map[uint64]bool{},
 	}
@@ -68,6 +68,9 @@ func (k *slowKernel) setup() {
 	}
 	if k.v46 {
 		btree, open = 8, 6
+	}
+	if k.v72 {
+		btree = min(max(k.nbuckets>>7, 32), 256)
 	}
 	k.free = [4]slowFifo{slowInitFifo(btree), {size: slots}, slowInitFifo(free), slowInitFifo(free)}
 	k.freeInc = slowInitFifo(free << 2)
@@ -162,10 +165,16 @@ func (k *slowKernel) gcKeep(name string) {
 }
 
 func (k *slowKernel) gcStart() {
+	if !k.gcMarkValid {
+		return
+	}
 	k.gcMarkValid = false
 	for i := k.first; i < k.nbuckets; i++ {
 		b := &k.buckets[i]
 		b.lastGC = b.gen
+		if k.v72 && b.pin == 0 && b.mark < 2 {
+			b.inGC = true
+		}
 		if b.pin == 0 {
 			b.mark, b.used = 0, 0
 		}

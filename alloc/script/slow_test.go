@@ -14,6 +14,7 @@ type slowBucket struct {
 	prio        uint16
 	gen, lastGC uint8
 	mark, used  int
+	inGC        bool // 7.2: may be invalidated while gc runs
 }
 
 type slowFifo struct {
@@ -141,7 +142,7 @@ func (k *slowKernel) rescalePriorities(sectors int) {
 }
 
 func (k *slowKernel) canInvalidate(b *slowBucket) bool {
-	return (b.mark == 0 || b.mark == 1) && b.pin == 0 && b.gen-b.lastGC < 96
+	return (b.mark == 0 || b.mark == 1) && b.pin == 0 && b.gen-b.lastGC < 96 && (k.gcMarkValid || b.inGC)
 }
 
 func (k *slowKernel) invalidateOne(i int) {
@@ -151,6 +152,7 @@ func (k *slowKernel) invalidateOne(i int) {
 	k.incGen(b)
 	b.prio = 32768
 	b.pin++
+	b.inGC = false
 	k.printf("invalidate %d gen=%d->%d used=%d\n", i, b.gen-1, b.gen, used)
 }
 

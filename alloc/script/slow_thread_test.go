@@ -12,6 +12,7 @@ import (
 type slowKernel struct {
 	out strings.Builder
 	v46 bool
+	v72 bool
 
 	nbuckets, bucketSize, blockSize, first, njournal int
 	policy                                           string
@@ -94,7 +95,7 @@ func (k *slowKernel) allocatorThread(t *slowTask) {
 		var b int
 		for k.freeInc.pop(&b) {
 			k.hand = b
-			if k.discard {
+			if k.discard && !k.v72 {
 				k.discards++
 				k.printf("discard %d sector=%d nr=%d\n", b, b*k.bucketSize, k.bucketSize)
 			}
@@ -107,7 +108,7 @@ func (k *slowKernel) allocatorThread(t *slowTask) {
 			}
 		}
 		for {
-			if !k.allocatorWait(t, "wait gc", func() bool { return k.gcMarkValid && !k.needsGC }) {
+			if !k.allocatorWait(t, "wait gc", func() bool { return (k.gcMarkValid || k.v72) && !k.needsGC }) {
 				return
 			}
 			switch k.policy {
@@ -359,6 +360,7 @@ func (k *slowKernel) gcFinish() {
 	}
 	for i := k.first; i < k.nbuckets; i++ {
 		b := &k.buckets[i]
+		b.inGC = false
 		k.needGC = max(k.needGC, b.gen-b.lastGC)
 		if b.pin == 0 && b.mark < 2 {
 			k.avail++

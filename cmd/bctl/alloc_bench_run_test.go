@@ -18,7 +18,7 @@ import (
 // benchResults runs alloc-bench with --json and returns its rows without the times, which differ from run to run.
 func benchResults(t *testing.T, args ...string) []map[string]any {
 	t.Helper()
-	got := bctl(append([]string{"alloc-bench", "--json"}, args...)...)
+	got := bctl(append([]string{"alloc-bench", "--json", "--quiet"}, args...)...)
 	if got.Code != 0 || got.Stderr != "" {
 		t.Fatalf("%v: exit %d, said %q", args, got.Code, got.Stderr)
 	}
@@ -117,7 +117,7 @@ func TestBenchBadFlags(t *testing.T) {
 		{"--workload mixed --dirty-ratio NaN", "--dirty-ratio"},
 		{"--plot x.svg", "--trace"},
 		{"--cache-size 1G", "--trace"},
-		{"--model 3.2", "3.2"},
+		{"--model newest", "newest"},
 		{"--csv --json", "--csv"},
 	} {
 		apptest.WantLine(t, test.args, bctl(append([]string{"alloc-bench"}, strings.Fields(test.args)...)...), app.ExitUsage, test.says)

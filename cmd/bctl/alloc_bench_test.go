@@ -26,11 +26,15 @@ func TestAllocScripts(t *testing.T) {
 	}
 	for _, script := range scripts {
 		base := strings.TrimSuffix(script, ".txt")
-		old := base + ".v46.out"
-		if _, err := os.Stat(old); err != nil {
-			old = "" // no output of 4.6 was recorded for it
+		other := func(out string) string {
+			if _, err := os.Stat(out); err != nil {
+				return "" // no output of that kernel was recorded for it
+			}
+			return out
 		}
-		for model, out := range map[string]string{"": base + ".out", "5.8": base + ".out", "4.6": old} {
+		for model, out := range map[string]string{
+			"": base + ".out", "5.8": base + ".out", "4.6": other(base + ".v46.out"), "7.2": other(base + ".v72.out"),
+		} {
 			if out == "" {
 				continue
 			}
@@ -91,7 +95,17 @@ func TestAllocScriptErrors(t *testing.T) {
 	missing := filepath.Join(dir, "missing")
 	apptest.WantLine(t, "missing", bctl("alloc-bench", "--script", missing), app.ExitCannot, missing)
 	apptest.WantLine(t, "directory", bctl("alloc-bench", "--script", dir), app.ExitCannot, dir)
-	apptest.WantLine(t, "model", bctl("alloc-bench", "--script", good, "--model", "7.1"), app.ExitUsage, "7.1", "6.2")
+	apptest.WantLine(t, "model", bctl("alloc-bench", "--script", good, "--model", "newest"), app.ExitUsage, "newest", "6.12")
 	apptest.WantLine(t, "format", bctl("alloc-bench", "--script", good, "--json"), app.ExitUsage, "json")
 	apptest.WantLine(t, "device", bctl("alloc-bench", "--script", good, good), app.ExitUsage, "DEVICE")
+}
+
+// Any kernel's version does, and what stands for it is said.
+func TestAllocModel(t *testing.T) {
+	script := filepath.Join("../../testdata/alloc", "avail.txt")
+	got := bctl("alloc-bench", "--script", script, "--model", "6.18.3-amd64")
+	want, err := os.ReadFile(strings.TrimSuffix(script, ".txt") + ".v72.out")
+	if err != nil || got.Code != 0 || got.Stdout != string(want) || got.Stderr != "bctl: --model 6.18.3-amd64: decides as Linux 7.2, the model nearest to it\n" {
+		t.Errorf("exit %d, said %q, or other decisions, %v", got.Code, got.Stderr, err)
+	}
 }

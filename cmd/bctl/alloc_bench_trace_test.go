@@ -37,7 +37,11 @@ func TestTraceFormats(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows := benchResults(t, "--trace", strings.TrimSuffix(want, ".want"), "--policy", "all")
+		path := strings.TrimSuffix(want, ".want")
+		if _, err := os.Stat(path); err != nil {
+			path += ".zst"
+		}
+		rows := benchResults(t, "--trace", path, "--policy", "all")
 		for _, r := range rows {
 			if n := bytes.Count(lines, []byte("\n")); r["requests"] != float64(n) {
 				t.Errorf("%s: %v requests, want %d", want, r["requests"], n)
@@ -140,14 +144,72 @@ func TestTraceDevice(t *testing.T) {
 
 func TestTraceErrors(t *testing.T) {
 	path := traceFile(t, "fio version 2 iolog\na read 0 4096\na fly 0 4096\n")
-	apptest.WantLine(t, "bad line", bctl("alloc-bench", "--trace", path), app.ExitUsage, path, "line 3", "fly")
-	apptest.WantLine(t, "several jobs", bctl("alloc-bench", "--trace", path, "--policy", "all"), app.ExitUsage, path, "line 3", "fly")
-	apptest.WantLine(t, "other format", bctl("alloc-bench", "--trace", path, "--trace-format", "msr"), app.ExitUsage, path, "line 1", "columns")
-	apptest.WantLine(t, "no format", bctl("alloc-bench", "--trace", traceFile(t, "well\n")), app.ExitUsage, "--trace-format")
-	apptest.WantLine(t, "format's name", bctl("alloc-bench", "--trace", path, "--trace-format", "lcs"), app.ExitUsage, "lcs")
+	apptest.WantLine(t, "bad line", bctl("alloc-bench", "--trace", path), app.ExitCannot, path, "line 3", "fly")
+	apptest.WantLine(t, "several jobs", bctl("alloc-bench", "--trace", path, "--policy", "all"), app.ExitCannot, path, "line 3", "fly")
+	apptest.WantLine(t, "other format", bctl("alloc-bench", "--trace", path, "--trace-format", "msr"), app.ExitCannot, path, "line 1", "columns")
+	apptest.WantLine(t, "no format", bctl("alloc-bench", "--trace", traceFile(t, "well\n")), app.ExitCannot, "--trace-format")
+	apptest.WantLine(t, "format's name", bctl("alloc-bench", "--trace", path, "--trace-format", "lcz"), app.ExitUsage, "lcz")
 	missing := filepath.Join(t.TempDir(), "missing")
 	apptest.WantLine(t, "missing", bctl("alloc-bench", "--trace", missing), app.ExitCannot, missing)
 	apptest.WantLine(t, "directory", bctl("alloc-bench", "--trace", filepath.Dir(missing)), app.ExitCannot, filepath.Dir(missing))
 	apptest.WantLine(t, "small", bctl("alloc-bench", "--trace", path, "--cache-size", "1M"), app.ExitUsage, "1M", "513")
 	apptest.WantLine(t, "workload", bctl("alloc-bench", "--trace", path, "--workload", "uniform"), app.ExitUsage, "--workload")
+}
+
+// What a trace's writer left in it is skipped and said once, and a cache that never filled too; --quiet says neither.
+func TestTraceNotes(t *testing.T) {
+	path := traceFile(t, "fio version 3 iolog\n1 a read 0 4096\n2 a sync 0 0\n3 a write 8192 40")
+	args := []string{"alloc-bench", "--trace", path, "--policy", "all", "--cache-size", "128M", "--bucket", "128k"}
+	got := bctl(args...)
+	if got.Code != 0 || strings.Count(got.Stderr, "skipped") != 1 || !strings.Contains(got.Stderr, "1 flush, which moves no data (line 3)") ||
+		!strings.Contains(got.Stderr, "3 of 3 caches never filled") || !strings.Contains(got.Stderr, "128M with lru") {
+		t.Errorf("exit %d, said %q", got.Code, got.Stderr)
+	}
+	if got := bctl(append(args, "--quiet")...); got.Code != 0 || got.Stderr != "" {
+		t.Errorf("--quiet: exit %d, said %q", got.Code, got.Stderr)
+	}
+	for _, n := range []string{"2", "3"} {
+		apptest.WantLine(t, "warmup", bctl("alloc-bench", "--trace", path, "--warmup", n), app.ExitUsage, "--warmup", "2 requests")
+	}
+}
+
+// Several files are one trace, whatever their formats and names.
+func TestTraceFiles(t *testing.T) {
+	odd := filepath.Join(t.TempDir(), "a, b")
+	b, err := os.ReadFile(filepath.Join(traceDir, "msr.csv"))
+	if err == nil {
+		err = os.WriteFile(odd, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := benchResults(t, "--trace", odd)[0]["requests"].(float64)
+	two := benchResults(t, "--trace", odd, "--trace", filepath.Join(traceDir, "fio-v3.log"))[0]["requests"]
+	if two != one+5 {
+		t.Errorf("%v requests, want %v", two, one+5)
+	}
+	bad := traceFile(t, "fio version 2 iolog\na fly 0 4096\n")
+	apptest.WantLine(t, "bad second", bctl("alloc-bench", "--trace", odd, "--trace", bad), app.ExitCannot, bad, "line 2", "fly")
+	apptest.WantLine(t, "twice stdin", bctl("alloc-bench", "--trace", "-", "--trace", "-"), app.ExitUsage, "-")
+}
+
+// A trace may come by a pipe, and be read for several rows.
+func TestTraceStdin(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(traceDir, "fio-v3.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { w.Write(b); w.Close() }()
+	old := os.Stdin
+	os.Stdin = r
+	defer func() { os.Stdin = old; r.Close() }()
+	for _, row := range benchResults(t, "--trace", "-", "--policy", "all") {
+		if row["requests"] != 5.0 {
+			t.Errorf("%v", row)
+		}
+	}
 }

@@ -323,7 +323,7 @@ func TestRewritePriosInUse(t *testing.T) {
 	if err := hold.Start(); err != nil {
 		t.Skip("no flock(1) here:", err)
 	}
-	defer hold.Wait() //nolint:errcheck // cat's
+	defer hold.Wait()
 	defer in.Close()
 	if _, err := io.WriteString(in, "x"); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@
 package bench
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -51,10 +52,10 @@ func AllocBenchCommand() *cli.Command {
 		Description: allocBenchDescription,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "script", Usage: "print the decisions on `FILE`, an allocator script"},
-			&cli.StringFlag{Name: "trace", Usage: "replay the block trace in `FILE`"},
-			&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(blktrace.FormatNames(), ", "), Value: "auto"},
-			&cli.StringFlag{Name: "model", Usage: "decide as Linux `VERSION`: " + strings.Join(models, ", "), Value: alloc.DefaultModel().Name},
-			&cli.StringSliceFlag{Name: "policy", Usage: "replace by `POLICY`: lru, fifo, random, several with commas, or all (default: lru)"},
+			&cli.StringSliceFlag{Name: "trace", Usage: "replay the block trace in `FILE`, compressed or not; - is standard input; several, one behind the other", KeepSpace: true},
+			&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(blktrace.FormatNames(), ", ") + "; csv:KEY=VALUE,... says which column is what", Value: "auto"},
+			&cli.StringFlag{Name: "model", Usage: "decide as Linux `VERSION`: " + strings.Join(models, ", ") + ", or the nearest of them", Value: alloc.DefaultModel().Name},
+			&cli.StringSliceFlag{Name: "policy", Usage: "replace by `POLICY`: lru, fifo, random, several with commas, or all (default: lru); clock is proposed, in no kernel"},
 			&cli.StringFlag{Name: "buckets", Usage: "a cache of `N` buckets (default: 65536)"},
 			&cli.StringSliceFlag{Name: "bucket", Usage: "buckets of `SIZE`; with --trace several with commas (default: 512k)"},
 			&cli.StringSliceFlag{Name: "cache-size", Usage: "with --trace: a cache of `SIZE`, several with commas, instead of --buckets"},
@@ -76,9 +77,9 @@ func AllocBenchCommand() *cli.Command {
 }
 
 func allocBench(c *cli.Context) error {
-	model, err := alloc.ParseModel(c.String("model"))
+	model, err := modelOf(c)
 	if err != nil {
-		return app.Usagef("--%v", err)
+		return err
 	}
 	if c.IsSet("script") {
 		return allocScript(c, model)
@@ -102,6 +103,19 @@ func allocBench(c *cli.Context) error {
 		return benchTrace(c, o)
 	}
 	return benchWorkload(c, o)
+}
+
+// modelOf is --model. Which model stands for another version is said once.
+func modelOf(c *cli.Context) (alloc.Model, error) {
+	version := c.String("model")
+	model, err := alloc.ParseModel(version)
+	if err != nil {
+		return model, app.Usagef("--%v", err)
+	}
+	if version != model.Name {
+		fmt.Fprintf(c.App.ErrWriter, "%s: --model %s: decides as Linux %s, the model nearest to it\n", c.App.Name, version, model.Name)
+	}
+	return model, nil
 }
 
 // refuse refuses the flags among names that are given together with the flag what, which leaves them no meaning.

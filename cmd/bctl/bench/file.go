@@ -20,7 +20,7 @@ func openPlain(path string) (*os.File, error) {
 		err = fmt.Errorf("%s: not a regular file", path)
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	return f, nil

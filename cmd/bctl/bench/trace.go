@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"sync"
 
@@ -27,6 +26,7 @@ type traceRow struct {
 	CacheBytes     int64    `json:"cache_bytes"`
 	BucketBytes    int64    `json:"bucket_bytes"`
 	Buckets        int      `json:"buckets"`
+	Filled         *bool    `json:"filled"` // nil: it began with what is on a device
 	Requests       uint64   `json:"requests"`
 	Reads          uint64   `json:"reads"`
 	Writes         uint64   `json:"writes"`
@@ -49,17 +49,15 @@ type traceRow struct {
 
 // A traceJob is a row to be made.
 type traceJob struct {
-	cfg cachesim.Config
-	row traceRow
-	err error
+	cfg     cachesim.Config
+	row     traceRow
+	skipped []blktrace.Skip
+	taken   uint64 // buckets, since the start
+	err     error
 }
 
 // benchTrace is --trace.
 func benchTrace(c *cli.Context, o *benchOptions) error {
-	format, err := blktrace.ParseFormat(c.String("trace-format"))
-	if err != nil {
-		return app.Usagef("--%v", err)
-	}
 	plot, err := plotFile(c)
 	if err != nil {
 		return err
@@ -68,17 +66,18 @@ func benchTrace(c *cli.Context, o *benchOptions) error {
 	if err != nil {
 		return err
 	}
-	name := c.String("trace")
-	if err := probeTrace(name, &format); err != nil {
+	t, err := openTrace(c)
+	if err != nil {
 		return err
 	}
-	if err := o.runJobs(c, name, format, jobs); err != nil {
+	defer t.close()
+	if err := o.runJobs(c, t, jobs); err != nil {
 		return err
 	}
 	view := render.View[traceRow]{
 		Head: []render.Field{
-			{Key: "trace", Value: name, Name: "trace"},
-			{Key: "trace_format", Value: format.String(), Name: "format"},
+			{Key: "trace", Value: t.name(), Name: "trace"},
+			{Key: "trace_format", Value: t.found.String(), Name: "format"},
 			{Key: "device", Value: nullIfEmpty(o.name), Name: app.OptionalName("device", o.name != ""), Text: o.name},
 			{Key: "model", Value: o.model.Name, Name: "model"},
 			{Key: "seed", Value: o.seed, Name: "seed"},
@@ -94,11 +93,15 @@ func benchTrace(c *cli.Context, o *benchOptions) error {
 		},
 	}
 	if plot != "" {
-		if err := plotMisses(plot, name, jobs); err != nil {
+		if err := plotMisses(plot, t.name(), jobs); err != nil {
 			return err
 		}
 	}
-	return render.Write(c.App.Writer, o.format, view)
+	if err := render.Write(c.App.Writer, o.format, view); err != nil {
+		return err
+	}
+	o.noteTrace(c, t, jobs)
+	return nil
 }
 
 // traceJobs is a job for each policy, bucket size and cache size.
@@ -128,42 +131,43 @@ func (o *benchOptions) traceJobs() (jobs []*traceJob, err error) {
 	return jobs, nil
 }
 
-// probeTrace finds the format out before anything is set up.
-func probeTrace(name string, format *blktrace.Format) error {
-	f, err := openPlain(name)
-	if err != nil {
-		return err
+// noteTrace says on stderr what the rows do not: what was skipped, and which caches never filled.
+func (o *benchOptions) noteTrace(c *cli.Context, t *trace, jobs []*traceJob) {
+	if app.IsQuiet(c) {
+		return
 	}
-	defer f.Close()
-	r, err := blktrace.NewReader(f, *format)
-	if errors.Is(err, blktrace.ErrFormat) {
-		return app.Usagef("%s: %v; --trace-format says which it is", name, err)
+	if text := blktrace.SkipText(jobs[0].skipped); text != "" {
+		fmt.Fprintf(c.App.ErrWriter, "bctl: %s: skipped %s\n", app.OneLine(t.name()), app.OneLine(text))
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	var least *traceJob
+	n := 0
+	for _, j := range jobs {
+		if j.row.Filled == nil || *j.row.Filled {
+			continue
+		}
+		if n++; least == nil || j.row.CacheBytes < least.row.CacheBytes {
+			least = j
+		}
 	}
-	defer r.Close()
-	*format = r.Format()
-	return nil
+	if least != nil {
+		fmt.Fprintf(c.App.ErrWriter, "bctl: %d of %d caches never filled, so larger ones gain nothing: the smallest, %s with %s, took %d of its %d buckets\n",
+			n, len(jobs), app.SizeText(least.row.CacheBytes), least.row.Policy, least.taken, least.row.Buckets)
+	}
 }
 
 // runJobs runs the jobs on all cores. Each reads the trace itself: so only as many caches are in memory as there are
 // cores. The first error, in the order of the jobs, stops the others.
-func (o *benchOptions) runJobs(c *cli.Context, name string, format blktrace.Format, jobs []*traceJob) error {
+func (o *benchOptions) runJobs(c *cli.Context, t *trace, jobs []*traceJob) error {
 	ctx, cancel := context.WithCancel(c.Context)
 	defer cancel()
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	counter := app.ProgressOf(c)("bytes of trace", info.Size()*int64(len(jobs)))
+	counter := app.ProgressOf(c)("bytes of trace", t.bytes*int64(len(jobs)))
 	defer counter.Done()
 	queue := make(chan *traceJob)
 	var workers sync.WaitGroup
 	for range min(len(jobs), runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
 			for j := range queue {
-				if j.err = o.replay(ctx, name, format, j, counter); j.err != nil {
+				if j.err = o.replay(ctx, t, j, counter); j.err != nil {
 					cancel()
 				}
 			}
@@ -179,35 +183,30 @@ func (o *benchOptions) runJobs(c *cli.Context, name string, format blktrace.Form
 	}
 	for _, j := range jobs {
 		if j.err != nil && !errors.Is(j.err, context.Canceled) {
-			return traceError(name, j.err)
+			return o.traceError(t, j.err)
 		}
 	}
 	return nil
 }
 
-// traceError tells a bad trace from one that cannot be read.
-func traceError(name string, err error) error {
-	var bad *blktrace.Error
+// traceError tells a wrong command line from a trace that is bad or cannot be read.
+func (o *benchOptions) traceError(t *trace, err error) error {
+	var short cachesim.ShortTraceError
 	switch {
-	case errors.As(err, &bad):
-		return app.Usagef("%s: %v", name, bad)
+	case errors.As(err, &short):
+		return app.Usagef("--warmup %d: %d requests are replayed, which leaves none to count", o.warmup, short.Requests)
 	case errors.Is(err, alloc.ErrConfig):
 		return app.Usagef("%v", err)
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	return t.explain(err)
 }
 
 // replay runs one job.
-func (o *benchOptions) replay(ctx context.Context, name string, format blktrace.Format, j *traceJob, counter progress.Counter) error {
+func (o *benchOptions) replay(ctx context.Context, t *trace, j *traceJob, counter progress.Counter) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f, err := openPlain(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r, err := blktrace.NewReader(countedReader{f, counter}, format)
+	r, err := blktrace.Join(t.spec, t.sources(counter)...)
 	if err != nil {
 		return err
 	}
@@ -219,8 +218,12 @@ func (o *benchOptions) replay(ctx context.Context, name string, format blktrace.
 	if err := s.Replay(ctx, r, uint64(max(o.warmup, 0)), o.ops); err != nil {
 		return err
 	}
-	f2 := s.Figures()
-	j.row = rowOf(&j.cfg.Alloc, &f2)
+	f := s.Figures()
+	taken, filled := s.Filled()
+	j.row, j.skipped, j.taken = rowOf(&j.cfg.Alloc, &f), r.Skipped(), taken
+	if o.device == nil {
+		j.row.Filled = &filled
+	}
 	return nil
 }
 

@@ -4,7 +4,6 @@ package change
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -46,7 +45,7 @@ func undo(c *cli.Context) error {
 		return err
 	}
 	defer f.Close()
-	u, err := plan.ReadUndo(io.NewSectionReader(f, 0, f.Size()))
+	u, err := plan.OpenUndo(f, f.Size())
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -78,7 +77,7 @@ func undo(c *cli.Context) error {
 		{Key: "device", Value: name, Name: "device"},
 		{Key: "command", Value: u.Command, Name: "undone", Text: fmt.Sprintf("%s of %s", u.Command, u.Created)},
 		{Key: "created", Value: u.Created},
-		{Key: "blocks", Value: len(u.Blocks), Name: "blocks", Text: fmt.Sprintf("%d %s", len(u.Blocks), done)},
+		{Key: "blocks", Value: u.Count(), Name: "blocks", Text: fmt.Sprintf("%d %s", u.Count(), done)},
 		{Key: "dry_run", Value: dry},
 	})
 }

@@ -98,12 +98,8 @@ func arm(c *cli.Context, dev claimed) error {
 
 // saveUndo has the old contents on their medium before anything is written.
 func (w *writeRun) saveUndo(dev claimed, p *plan.Plan) (string, error) {
-	u, err := p.Undo(dev)
-	if err != nil {
-		return "", err
-	}
 	now := time.Now()
-	u.Command, u.Device, u.Created = w.c.Command.Name, dev.Path(), now.UTC().Format(time.RFC3339)
+	head := plan.Head{Command: w.c.Command.Name, Device: dev.Path(), Created: now.UTC().Format(time.RFC3339)}
 	name := w.undo
 	if name == "" {
 		dir, err := stateDir()
@@ -119,7 +115,7 @@ func (w *writeRun) saveUndo(dev claimed, p *plan.Plan) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = u.WriteTo(f)
+	err = p.SaveUndo(f, dev, head)
 	err = errors.Join(err, w.sync(f), f.Close(), w.syncDir(filepath.Dir(name)))
 	if err != nil {
 		os.Remove(name)

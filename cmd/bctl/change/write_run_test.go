@@ -76,7 +76,9 @@ func watchedRun(t *testing.T, fail string, args ...string) (events []string, r a
 				what = "its directory synced"
 			} else if f, err := os.Open(f.Name()); err != nil {
 				t.Error(err)
-			} else if _, err := plan.ReadUndo(f); err != nil {
+			} else if info, err := f.Stat(); err != nil {
+				t.Error(err)
+			} else if _, err := plan.OpenUndo(f, info.Size()); err != nil {
 				t.Errorf("synced before it is whole: %v", err)
 			}
 			return errors.Join(dev.do(what), f.Sync())

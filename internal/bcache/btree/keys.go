@@ -3,6 +3,8 @@
 package btree
 
 import (
+	"iter"
+
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 )
@@ -160,22 +162,39 @@ func overlay(dst, newer, older []Piece, both bool) []Piece {
 	return dst
 }
 
+// Before reports whether p starts before o.
+func (p *Piece) Before(o *Piece) bool {
+	return p.Inode < o.Inode || p.Inode == o.Inode && p.Start < o.Start
+}
+
 // endsBy reports whether p ends before o starts.
 func endsBy(p, o Piece) bool {
 	return p.Inode < o.Inode || p.Inode == o.Inode && p.End <= o.Start
 }
 
-// Every calls do for each key of all bsets, dead ones too.
-func (n *Node) Every(do func(k *ondisk.Bkey)) {
-	for _, s := range n.Sets {
-		for at := s.from; at < s.to; {
-			k, size, err := ondisk.DecodeKey(n.Keys[at:s.to])
-			if err != nil {
-				break // reported
+// All yields each key of all bsets, dead ones too, with the number of its bset. A key is valid until the next.
+func (n *Node) All() iter.Seq2[int, *ondisk.Bkey] {
+	return func(yield func(int, *ondisk.Bkey) bool) {
+		var k ondisk.Bkey
+		for i, s := range n.Sets {
+			for at := s.from; at < s.to; {
+				size, err := k.Decode(n.Keys[at:s.to])
+				if err != nil {
+					break // reported
+				}
+				if !yield(i, &k) {
+					return
+				}
+				at += size
 			}
-			do(&k)
-			at += size
 		}
+	}
+}
+
+// Every calls do for each key of All.
+func (n *Node) Every(do func(k *ondisk.Bkey)) {
+	for _, k := range n.All() {
+		do(k)
 	}
 }
 

@@ -13,7 +13,7 @@ type crcFold struct{ low, high uint64 }
 // crcFolds is what the assembly multiplies with. It knows each by its place; those of the first four stand as the lanes
 // of a wide register need them.
 type crcFolds struct {
-	by384, by256, by128, drop            crcFold
+	by384, by256, by128, _               crcFold
 	by512, by768, by1024, by1536, by2048 crcFold
 	barrett                              crcFold // 1/P and P, both without their highest power
 }

@@ -71,7 +71,7 @@ func open(path string, flags int) (*os.File, error) {
 		return nil, atPath(path, err)
 	}
 	if now, err := f.Stat(); err != nil || !os.SameFile(info, now) {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w: it was replaced while it was opened", path, ErrNotDevice)
 	}
 	return f, nil
@@ -81,7 +81,7 @@ func newDevice(f *os.File, path string) (*Device, error) {
 	d := &Device{f: f, path: path, logical: SectorBytes}
 	err := d.measure()
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, atPath(path, err)
 	}
 	return d, nil

@@ -57,7 +57,7 @@ func claim(path string, patience time.Duration, held []*Device) (*Device, error)
 		return nil, err
 	}
 	if h := live.loops(info); len(h) > 0 {
-		f.Close()
+		_ = f.Close()
 		return nil, inUse(path, h)
 	}
 	d, err := newDevice(f, path)
@@ -93,7 +93,7 @@ func (d *Device) Arm() error {
 		return err
 	}
 	if info, err := w.Stat(); err != nil || !d.is(info) {
-		w.Close()
+		_ = w.Close()
 		return fmt.Errorf("%s: %w: it was replaced while it was claimed", d.path, ErrNotDevice)
 	}
 	d.w = w
@@ -125,7 +125,7 @@ func Create(path string, size int64) (*Device, error) {
 	created := err == nil
 	switch {
 	case created:
-		f.Close()
+		_ = f.Close()
 	case !errors.Is(err, os.ErrExist):
 		return nil, atPath(path, err)
 	}

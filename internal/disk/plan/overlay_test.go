@@ -22,7 +22,11 @@ func TestOverlay(t *testing.T) {
 		for range rng.IntN(30) {
 			off := rng.IntN(len(model))
 			data := bytes.Repeat([]byte{byte(rng.Uint32())}, 1+rng.IntN(min(300, len(model)-off)))
-			o.Put(Write{Off: int64(off), Data: data})
+			w := Write{Off: int64(off), Data: data}
+			if rng.IntN(3) == 0 { // the same bytes, from elsewhere
+				w = Write{Off: int64(off), From: bytes.NewReader(append([]byte("xyz"), data...)), At: 3, Bytes: int64(len(data))}
+			}
+			o.Put(w)
 			copy(model[off:], data)
 		}
 		for range 50 {
@@ -30,12 +34,16 @@ func TestOverlay(t *testing.T) {
 			want, got := make([]byte, rng.IntN(400)), make([]byte, 400)
 			n, werr := bytes.NewReader(model).ReadAt(want, int64(off))
 			k, err := o.ReadAt(got[:len(want)], int64(off))
+			if errors.Is(werr, io.EOF) != errors.Is(err, io.EOF) && n < len(want) {
+				t.Fatalf("round %d: %d bytes at %d: %v, want %v", round, len(want), off, err, werr)
+			}
 			if n != k || !bytes.Equal(got[:k], want[:n]) || (err == nil) != (werr == nil || n == len(want)) {
 				t.Fatalf("round %d: %d bytes at %d: %d, %v; want %d, %v", round, len(want), off, k, err, n, werr)
 			}
 		}
-		for i, w := range o.over[:max(0, len(o.over)-1)] {
-			if w.end() > o.over[i+1].Off {
+		over := o.Writes()
+		for i, w := range over[:max(0, len(over)-1)] {
+			if w.end() > over[i+1].Off {
 				t.Fatalf("round %d: writes %d and the next overlap", round, i)
 			}
 		}
@@ -55,5 +63,37 @@ func TestOverlayOverBroken(t *testing.T) {
 	}
 	if n, err := o.ReadAt(b, 514); n != 2 || !errors.Is(err, errIO) {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// Writes in any order, over one another, across the pages: every byte is that of the last one that went there.
+func TestOverlayOfMany(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 1))
+	const size = 20_000
+	model := make([]byte, size)
+	o := NewOverlay(bytes.NewReader(make([]byte, size)))
+	for i := range 20_000 {
+		n := 1 + rng.IntN(3)
+		if i%5000 == 4999 {
+			n = 3000 // covers pages
+		}
+		off := rng.IntN(size - n)
+		data := bytes.Repeat([]byte{byte(i)}, n)
+		o.Put(Write{Off: int64(off), Data: data})
+		copy(model[off:], data)
+		if i%1000 == 0 || i%5000 == 4999 {
+			got := make([]byte, size)
+			if n, err := o.ReadAt(got, 0); n != size || err != nil || !bytes.Equal(got, model) {
+				t.Fatalf("after %d writes: %d, %v", i, n, err)
+			}
+		}
+	}
+	if len(o.pages) < 5 {
+		t.Errorf("%d pages", len(o.pages))
+	}
+	for i, page := range o.pages {
+		if len(page) == 0 || len(page) > pageWrites {
+			t.Errorf("page %d has %d writes", i, len(page))
+		}
 	}
 }

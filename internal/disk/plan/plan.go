@@ -6,17 +6,20 @@
 // flushed, so a cut leaves all steps before it, any part of the one it fell into, and nothing of those behind it.
 // Whoever makes a plan puts what nothing refers to yet first, and the one block that refers to it last.
 //
+// What is written may be larger than memory: a Write has its bytes, or says where they can be read. Nothing here
+// holds more than a window of them, so a plan and its undo file have no limit but the disk.
+//
 // An undo file keeps what stood in the blocks before, and digests of what is written: it is on its medium before the
 // first block is, and Undo refuses a device that is another one, or that somebody wrote to since.
 package plan
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-
-	"bctl/internal/disk/full"
+	"iter"
 )
 
 // Device is what a plan is carried out on.
@@ -25,13 +28,6 @@ type Device interface {
 	io.WriterAt
 	Sync() error
 	Size() int64
-}
-
-// Write is one block to be written.
-type Write struct {
-	Off  int64
-	Data []byte
-	What string // for people: "prio set 0, bucket 17"
 }
 
 // Plan is what is to be written, a flush after each step. No place is written twice.
@@ -57,46 +53,80 @@ func (p *Plan) Then(writes ...Write) {
 	}
 }
 
+// Writes are all writes, in order.
+func (p *Plan) Writes() iter.Seq[Write] {
+	return func(yield func(Write) bool) {
+		for _, step := range p.Steps {
+			for _, w := range step {
+				if !yield(w) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Count is how many writes there are.
+func (p *Plan) Count() (n int) {
+	for _, step := range p.Steps {
+		n += len(step)
+	}
+	return n
+}
+
+// Bytes is how much is written.
+func (p *Plan) Bytes() (n int64) {
+	for w := range p.Writes() {
+		n += w.Len()
+	}
+	return n
+}
+
 // Run carries the plan out, and reads every step back before the next.
-func (p *Plan) Run(dev Device) error {
+func (p *Plan) Run(dev Device) error { return p.Carry(context.Background(), dev, func(int64) {}) }
+
+// Carry is Run that stops between two writes when ctx ends, and tells after each how many bytes were written, and
+// again how many were read back. What was written by then stays.
+func (p *Plan) Carry(ctx context.Context, dev Device, done func(bytes int64)) error {
+	buf := new(windows)
 	for _, step := range p.Steps {
 		for _, w := range step {
-			if _, err := dev.WriteAt(w.Data, w.Off); err != nil {
-				return fmt.Errorf("%s: %w", w.What, err)
+			if err := ctx.Err(); err != nil {
+				return err
 			}
+			if err := w.put(dev, buf); err != nil {
+				return fmt.Errorf("%s: %w", w.name(), err)
+			}
+			done(w.Len())
 		}
 		if err := dev.Sync(); err != nil {
 			return err
 		}
 		for _, w := range step {
-			if got, err := read(dev, Region{w.Off, int64(len(w.Data))}); err != nil || !bytes.Equal(got, w.Data) {
-				return fmt.Errorf("%s: %w", w.What, errors.Join(ErrReadBack, err))
+			if err := w.verify(dev, buf); err != nil {
+				return fmt.Errorf("%s: %w", w.name(), err)
 			}
+			done(w.Len())
 		}
 	}
 	return nil
 }
 
-func read(r io.ReaderAt, g Region) ([]byte, error) {
-	b := make([]byte, g.Bytes)
-	if err := full.ReadAt(r, b, g.Off); err != nil {
-		return nil, err
-	}
-	return b, nil
+// put writes w to dev.
+func (w *Write) put(dev io.WriterAt, buf *windows) error {
+	return w.pieces(buf, func(at int64, data []byte) error {
+		_, err := dev.WriteAt(data, w.Off+at)
+		return err
+	})
 }
 
-// after is what a region holds once the plan is carried out.
-func (p *Plan) after(r io.ReaderAt, g Region) ([]byte, error) {
-	b, err := read(r, g)
-	if err != nil {
-		return nil, err
-	}
-	for _, step := range p.Steps {
-		for _, w := range step {
-			if from, to := max(w.Off, g.Off), min(w.Off+int64(len(w.Data)), g.Off+g.Bytes); from < to {
-				copy(b[from-g.Off:to-g.Off], w.Data[from-w.Off:])
-			}
+// verify compares dev with w. Errors wrap ErrReadBack.
+func (w *Write) verify(dev io.ReaderAt, buf *windows) error {
+	return w.pieces(buf, func(at int64, data []byte) error {
+		now, err := buf.read(dev, w.Off+at, len(data))
+		if err != nil || !bytes.Equal(now, data) {
+			return errors.Join(ErrReadBack, err)
 		}
-	}
-	return b, nil
+		return nil
+	})
 }

@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 
+	"bctl/internal/disk/full"
 	"bctl/internal/lab/powercut"
 )
 
@@ -26,8 +28,8 @@ func device() *powercut.Device {
 
 func contents(t *testing.T, d Device) []byte {
 	t.Helper()
-	b, err := read(d, Region{0, d.Size()})
-	if err != nil {
+	b := make([]byte, d.Size())
+	if err := full.ReadAt(d, b, 0); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -124,22 +126,19 @@ func TestRunStopsAtFailure(t *testing.T) {
 // saved is what goes through an undo file.
 func saved(t *testing.T, p *Plan, d Device) *Undo {
 	t.Helper()
-	u, err := ReadUndo(bytes.NewReader(file(t, p, d)))
+	u, err := opened(file(t, p, d))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return u
 }
 
-func file(t *testing.T, p *Plan, d Device) []byte {
+func opened(file []byte) (*Undo, error) { return OpenUndo(bytes.NewReader(file), int64(len(file))) }
+
+func file(t testing.TB, p *Plan, d Device) []byte {
 	t.Helper()
-	u, err := p.Undo(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Command, u.Device, u.Created = "test", "dev", "2026-01-01T00:00:00Z"
 	var b bytes.Buffer
-	if _, err := u.WriteTo(&b); err != nil {
+	if err := p.SaveUndo(&b, d, Head{Command: "test", Device: "dev", Created: "2026-01-01T00:00:00Z"}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -206,7 +205,7 @@ func TestNoUndoOfOverlap(t *testing.T) {
 	p := new(Plan)
 	p.Then(Write{Off: 0, Data: bytes.Repeat([]byte{'1'}, 1024)})
 	p.Then(Write{Off: 512, Data: bytes.Repeat([]byte{'2'}, 1024), What: "the second"})
-	if _, err := p.Undo(device()); err == nil || !strings.Contains(err.Error(), "the second: written twice") {
+	if err := p.SaveUndo(io.Discard, device(), Head{}); err == nil || !strings.Contains(err.Error(), "the second: written twice") {
 		t.Error(err)
 	}
 }
@@ -254,19 +253,19 @@ func TestReadUndoRefuses(t *testing.T) {
 		spots = append(spots, at)
 	}
 	for _, at := range spots {
-		if _, err := ReadUndo(bytes.NewReader(whole[:at])); !errors.Is(err, ErrUndoFile) {
+		if _, err := opened(whole[:at]); !errors.Is(err, ErrUndoFile) {
 			t.Errorf("cut at byte %d: %v", at, err)
 		}
 		edited := slices.Clone(whole)
 		edited[at] ^= 1
-		if _, err := ReadUndo(bytes.NewReader(edited)); !errors.Is(err, ErrUndoFile) {
+		if _, err := opened(edited); !errors.Is(err, ErrUndoFile) {
 			t.Errorf("byte %d changed: %v", at, err)
 		}
 	}
-	if _, err := ReadUndo(bytes.NewReader(append(slices.Clone(whole), 0))); !errors.Is(err, ErrUndoFile) {
+	if _, err := opened(append(slices.Clone(whole), 0)); !errors.Is(err, ErrUndoFile) {
 		t.Errorf("a byte more: %v", err)
 	}
-	if _, err := ReadUndo(strings.NewReader("")); !errors.Is(err, ErrUndoFile) {
+	if _, err := opened(nil); !errors.Is(err, ErrUndoFile) {
 		t.Errorf("empty: %v", err)
 	}
 }
@@ -287,8 +286,8 @@ func TestReadUndoHostileHead(t *testing.T) {
 		{`{"size_bytes":9223372036854775807,"watched":[{"offset_bytes":0,"bytes":4611686018427387904}]}`, ""},
 	} {
 		body := c.head + "\n" + c.data
-		u, err := ReadUndo(strings.NewReader(undoMagic + sum([]byte(body)) + "\n" + body))
-		if err == nil && len(u.Blocks) == 0 && len(u.Watched) == 0 && c.head == "null" {
+		u, err := opened([]byte(undoMagic1 + sum([]byte(body)) + "\n" + body))
+		if err == nil && u.Count() == 0 && len(u.Watched) == 0 && c.head == "null" {
 			continue // of nothing: it fits no device
 		}
 		if !errors.Is(err, ErrUndoFile) {
@@ -299,7 +298,7 @@ func TestReadUndoHostileHead(t *testing.T) {
 
 func TestUndoOfShortDevice(t *testing.T) {
 	d := powercut.New(bytes.NewReader(nil), 8192)
-	if _, err := twoSteps().Undo(d); err == nil {
+	if err := twoSteps().SaveUndo(io.Discard, d, Head{}); err == nil {
 		t.Error("blocks behind the device's end were read")
 	}
 }

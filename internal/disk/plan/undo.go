@@ -3,20 +3,14 @@
 package plan
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-)
 
-// An undo file is a line that names it, the digest of all that follows, a line of JSON, and of all blocks one after the
-// other the old contents, then the new ones.
-const undoMagic = "bctl undo 1\n"
+	"bctl/internal/disk/full"
+)
 
 // What can be wrong with an undo file, or with the device it is held against.
 var (
@@ -24,190 +18,142 @@ var (
 	ErrChanged  = errors.New("not the device it was made for, or changed since")
 )
 
-// Undo is an undo file.
+// Undo is an undo file that was opened. What it keeps stays in the file.
 type Undo struct {
-	Command   string  `json:"command"` // that made the change
-	Device    string  `json:"device"`  // as it was called then
-	SizeBytes int64   `json:"size_bytes"`
-	Created   string  `json:"created"`
-	Blocks    []block `json:"blocks"`  // in the order they were written
-	Watched   []watch `json:"watched"` // must be as before the change or as after it
+	Head
+	Watched []watch // must be as before the change or as after it
 
-	old, new [][]byte // of Blocks
+	r      io.ReaderAt
+	blocks []Write // what stood there: the last one written comes first
+	steps  []int   // where each step ends in blocks
+	news   func(w *Write) int64
+	sums   bool // news leads to digests, not to contents
 }
 
-type block struct {
-	Region
-	Step int `json:"step"`
-}
+// Count is how many blocks it puts back.
+func (u *Undo) Count() int { return len(u.blocks) }
 
-type watch struct {
-	Region
-	Old string `json:"old_sha256"`
-	New string `json:"new_sha256"`
-}
-
-func sum(b []byte) string {
-	s := sha256.Sum256(b)
-	return hex.EncodeToString(s[:])
-}
-
-// Undo makes the undo file of p, to be carried out on dev. Nothing may be written to dev before it is on its medium.
-func (p *Plan) Undo(dev Device) (*Undo, error) {
-	u := &Undo{SizeBytes: dev.Size()}
-	for i, step := range p.Steps {
-		for _, w := range step {
-			g := Region{w.Off, int64(len(w.Data))}
-			if u.touches(g) {
-				return nil, fmt.Errorf("%s: written twice, so it could not be told what stood there", w.What)
-			}
-			old, err := read(dev, g)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", w.What, err)
-			}
-			u.Blocks = append(u.Blocks, block{g, i})
-			u.old, u.new = append(u.old, old), append(u.new, w.Data)
-		}
+// Bytes is how much it puts back.
+func (u *Undo) Bytes() (n int64) {
+	for i := range u.blocks {
+		n += u.blocks[i].Bytes
 	}
-	for _, g := range p.Watched {
-		if u.covers(g) {
-			continue // checked with the blocks, sector by sector
-		}
-		old, err := read(dev, g)
-		if err != nil {
-			return nil, err
-		}
-		now, err := p.after(dev, g)
-		if err != nil {
-			return nil, err
-		}
-		u.Watched = append(u.Watched, watch{g, sum(old), sum(now)})
-	}
-	return u, nil
-}
-
-// covers reports whether a block holds all of g.
-func (u *Undo) covers(g Region) bool {
-	return slices.ContainsFunc(u.Blocks, func(b block) bool { return b.Off <= g.Off && g.Off+g.Bytes <= b.Off+b.Bytes })
-}
-
-// touches reports whether a block holds any of g.
-func (u *Undo) touches(g Region) bool {
-	return slices.ContainsFunc(u.Blocks, func(b block) bool { return b.Off < g.Off+g.Bytes && g.Off < b.Off+b.Bytes })
-}
-
-// WriteTo writes the file.
-func (u *Undo) WriteTo(w io.Writer) (int64, error) {
-	head, err := json.Marshal(u)
-	if err != nil {
-		return 0, err
-	}
-	body := slices.Concat(append(head, '\n'), bytes.Join(u.old, nil), bytes.Join(u.new, nil))
-	return bytes.NewReader(slices.Concat([]byte(undoMagic), []byte(sum(body)+"\n"), body)).WriteTo(w)
-}
-
-// maxUndo bounds what ReadUndo takes in: a plan holds metadata, a few buckets at most.
-const maxUndo = 1 << 30
-
-// ReadUndo reads a file that WriteTo wrote. Errors wrap ErrUndoFile.
-func ReadUndo(r io.Reader) (*Undo, error) {
-	in := bufio.NewReader(io.LimitReader(r, maxUndo))
-	magic, err := in.ReadString('\n')
-	if magic != undoMagic {
-		return nil, errors.Join(ErrUndoFile, err)
-	}
-	want, err := in.ReadString('\n')
-	if err != nil {
-		return nil, fmt.Errorf("%w: its head is cut short", ErrUndoFile)
-	}
-	body, err := io.ReadAll(in)
-	if err != nil {
-		return nil, err
-	}
-	if sum(body)+"\n" != want {
-		return nil, fmt.Errorf("%w: it is cut short or changed", ErrUndoFile)
-	}
-	head, data, _ := bytes.Cut(body, []byte("\n"))
-	u := new(Undo)
-	if err := json.Unmarshal(head, u); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUndoFile, err)
-	}
-	return u, u.take(data)
-}
-
-// take finds the contents of the blocks in what follows the head.
-func (u *Undo) take(data []byte) error {
-	for _, of := range []*[][]byte{&u.old, &u.new} {
-		for _, b := range u.Blocks {
-			if b.Off < 0 || b.Bytes <= 0 || b.Bytes > int64(len(data)) || b.Bytes > u.SizeBytes-b.Off {
-				return fmt.Errorf("%w: blocks that cannot be", ErrUndoFile)
-			}
-			*of, data = append(*of, data[:b.Bytes]), data[b.Bytes:]
-		}
-	}
-	for _, w := range u.Watched {
-		if w.Off < 0 || w.Bytes <= 0 || w.Bytes > maxUndo || w.Bytes > u.SizeBytes-w.Off {
-			return fmt.Errorf("%w: blocks that cannot be", ErrUndoFile)
-		}
-	}
-	if len(data) > 0 {
-		return fmt.Errorf("%w: more than its blocks", ErrUndoFile)
-	}
-	return nil
-}
-
-// Check reports whether dev is the device u was made for, and everything is as it was left: each sector as it was
-// written, or, where the write or an undo was cut off, as it was before. Errors wrap ErrChanged.
-func (u *Undo) Check(dev Device) error {
-	if dev.Size() != u.SizeBytes {
-		return fmt.Errorf("%w: it has %d bytes, that one had %d", ErrChanged, dev.Size(), u.SizeBytes)
-	}
-	for i, b := range u.Blocks {
-		now, err := read(dev, b.Region)
-		if err != nil {
-			return err
-		}
-		if at := foreign(now, u.old[i], u.new[i]); at >= 0 {
-			return fmt.Errorf("%w: at byte %d", ErrChanged, b.Off+int64(at))
-		}
-	}
-	for _, b := range u.Watched {
-		now, err := read(dev, b.Region)
-		if err != nil {
-			return err
-		}
-		if s := sum(now); s != b.Old && s != b.New {
-			return fmt.Errorf("%w: at byte %d", ErrChanged, b.Off)
-		}
-	}
-	return nil
-}
-
-// sector is what a device writes whole or not at all.
-const sector = 512
-
-// foreign finds the first sector that is neither the old nor the new one: -1 where there is none.
-func foreign(now, old, new []byte) int {
-	for at := 0; at < len(now); at += sector {
-		end := min(at+sector, len(now))
-		if s := now[at:end]; !bytes.Equal(s, old[at:end]) && !bytes.Equal(s, new[at:end]) {
-			return at
-		}
-	}
-	return -1
+	return n
 }
 
 // Plan puts the old contents back, the last step first: what refers to new blocks goes before they do.
 func (u *Undo) Plan() *Plan {
 	p := new(Plan)
-	var step []Write
-	for i := len(u.Blocks) - 1; i >= 0; i-- {
-		b := u.Blocks[i]
-		step = append(step, Write{Off: b.Off, Data: u.old[i], What: fmt.Sprintf("%d bytes at byte %d", b.Bytes, b.Off)})
-		if i == 0 || u.Blocks[i-1].Step != b.Step {
-			p.Then(step...)
-			step = nil
-		}
+	from := 0
+	for _, to := range u.steps {
+		p.Then(u.blocks[from:to:to]...)
+		from = to
+	}
+	for _, w := range u.Watched {
+		p.Watched = append(p.Watched, w.Region)
 	}
 	return p
+}
+
+// State is how a device stands to an undo file.
+type State int
+
+const (
+	Undone  State = iota // all is as it was before the change
+	Partly               // the change, or its undoing, was cut off
+	Applied              // all is as the change left it
+)
+
+// Check reports whether dev is the device u was made for, and everything is as it was left: each sector as it was
+// written, or, where the write or an undo was cut off, as it was before. Errors wrap ErrChanged.
+func (u *Undo) Check(dev Device) error {
+	_, err := u.State(dev)
+	return err
+}
+
+// State is Check that tells how far the change is there.
+func (u *Undo) State(dev Device) (State, error) {
+	if dev.Size() != u.SizeBytes {
+		return 0, fmt.Errorf("%w: it has %d bytes, that one had %d", ErrChanged, dev.Size(), u.SizeBytes)
+	}
+	c := comparison{undo: u}
+	for i := len(u.blocks) - 1; i >= 0; i-- {
+		if err := c.block(dev, &u.blocks[i]); err != nil {
+			return 0, err
+		}
+	}
+	for _, w := range u.Watched {
+		s, err := sumOf(dev, w.Region)
+		if err != nil {
+			return 0, err
+		}
+		if s != w.Old && s != w.New {
+			return 0, fmt.Errorf("%w: at byte %d", ErrChanged, w.Off)
+		}
+	}
+	switch {
+	case c.new == 0:
+		return Undone, nil
+	case c.old == 0:
+		return Applied, nil
+	}
+	return Partly, nil
+}
+
+// comparison holds a device against an undo file.
+type comparison struct {
+	undo     *Undo
+	old, new int // sectors that are the one and not the other
+	buf      windows
+	news     []byte
+}
+
+// sector is what a device writes whole or not at all.
+const sector = 512
+
+// block compares one block. Errors wrap ErrChanged where a sector is neither the old nor the new one.
+func (c *comparison) block(dev Device, w *Write) error {
+	return w.pieces(&c.buf, func(at int64, old []byte) error {
+		now, err := c.buf.read(dev, w.Off+at, len(old))
+		if err != nil {
+			return err
+		}
+		size, from := sector, at
+		if c.undo.sums {
+			size, from = sectorSum, at/sector*sectorSum
+		}
+		n := (len(old) + sector - 1) / sector * size
+		c.news = slices.Grow(c.news[:0], n)[:n]
+		if !c.undo.sums {
+			c.news = c.news[:len(old)]
+		}
+		if err := full.ReadAt(c.undo.r, c.news, c.undo.news(w)+from); err != nil {
+			return err
+		}
+		if bad := c.sectors(now, old, size); bad >= 0 {
+			return fmt.Errorf("%w: at byte %d", ErrChanged, w.Off+at+int64(bad))
+		}
+		return nil
+	})
+}
+
+// sectors counts, and finds the first that is neither: -1 where there is none.
+func (c *comparison) sectors(now, old []byte, size int) int {
+	for i, at := 0, 0; at < len(now); i, at = i+1, at+sector {
+		end := min(at+sector, len(now))
+		is := now[at:end]
+		if c.undo.sums {
+			is = sumSector(is)
+		}
+		isOld, isNew := bytes.Equal(now[at:end], old[at:end]), bytes.Equal(is, c.news[i*size:min((i+1)*size, len(c.news))])
+		switch {
+		case !isOld && !isNew:
+			return at
+		case !isNew:
+			c.old++
+		case !isOld:
+			c.new++
+		}
+	}
+	return -1
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -174,7 +175,8 @@ func takeFixtures(t *testing.T, dir string) {
 func blkid(t *testing.T, path string) (names []string) {
 	t.Helper()
 	out, err := exec.Command("blkid", "-p", "-o", "export", path).Output()
-	if ee, ok := err.(*exec.ExitError); ok && (ee.ExitCode() == 2 || ee.ExitCode() == 8) {
+	var ee *exec.ExitError
+	if errors.As(err, &ee) && (ee.ExitCode() == 2 || ee.ExitCode() == 8) {
 		return nil // nothing, or too much, found
 	} else if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -278,5 +279,36 @@ func TestFallingRing(t *testing.T) {
 	r, err := survives(t, &damages.Scene{Cache: c, Main: c.Image})
 	if err != nil || r.Summary.Journal.Entries < buckets*sectors/2 {
 		t.Errorf("%v, %+v", err, r.Summary.Journal)
+	}
+}
+
+// Buckets that thousands of volumes share: what is kept of them does not grow with the square of their count.
+func TestManyOwners(t *testing.T) {
+	const buckets, inodes = 5, 8192
+	c := planter.Make(t, planter.Plan{Buckets: 1024, Bucket: 8192, Block: 1})
+	free := c.Free(buckets)
+	var keys []ondisk.Bkey
+	for inode := range uint32(inodes) {
+		for i, b := range free {
+			keys = append(keys, c.Key(inode, ondisk.Sector(i+1), 1, c.Geo.Start(b)+ondisk.Sector(inode), 0))
+		}
+	}
+	c.AddSet(c.Root(), keys...)
+	r, err := survives(t, &damages.Scene{Cache: c, Main: c.Image})
+	if err != nil || r.Summary.Btree.Extents != buckets*inodes {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+// A sparse file as large as the largest disks, whose superblock claims all the buckets that a table of a few bytes
+// each could have: its size in buckets is the bound.
+func TestSparse(t *testing.T) {
+	for _, n := range []uint64{1 << 30, 1 << 33, 1 << 36, 1 << 40} {
+		s := damages.Open(t, "hostile")
+		s.Resize(1 << 40)
+		s.EditSuper(func(sb *ondisk.Super) { sb.Nbuckets = n })
+		if r, err := survives(t, s); err != nil || !slices.Contains(codes(r), finding.SBNoGeometry) {
+			t.Errorf("%d buckets: %v, %v", n, r, err)
+		}
 	}
 }

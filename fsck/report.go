@@ -92,13 +92,11 @@ func Summarize(c *inspect.Cache) *Summary {
 		return s
 	}
 	s.Buckets.Total = uint64(c.Buckets.Len())
-	counts := map[inspect.Mark]*uint64{
-		inspect.Free: &s.Buckets.Free, inspect.Clean: &s.Buckets.Clean,
-		inspect.Dirty: &s.Buckets.Dirty, inspect.Metadata: &s.Buckets.Metadata,
-	}
+	var marks [4]uint64
 	for b := range c.Buckets.Len() {
-		*counts[c.Buckets.Mark(b)]++
+		marks[c.Buckets.Mark(b)]++
 	}
+	s.Buckets.Free, s.Buckets.Clean, s.Buckets.Dirty, s.Buckets.Metadata = marks[inspect.Free], marks[inspect.Clean], marks[inspect.Dirty], marks[inspect.Metadata]
 	s.Btree.Depth, s.Btree.Nodes = c.Tree.Depth, c.Tree.Nodes
 	if c.Journal != nil && c.Journal.Newest != nil {
 		s.Journal = JournalCounts{len(c.Journal.Live), c.Journal.Newest.Seq, c.Journal.Newest.LastSeq}

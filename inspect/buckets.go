@@ -3,7 +3,6 @@
 package inspect
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"bctl/internal/bcache/ondisk"
@@ -34,9 +33,8 @@ const (
 	flagNode
 	flagClean
 	flagDirty
-	flagGenUnknown // its prio set could not be read
-	flagGenSeen    // ... but a pointer told
-	flagFreed      // its gen was raised by the record of a freed node
+	flagFreed  // the record of a freed node is ahead of its gen on disk
+	flagShared // two live extents claim the same sectors of it
 
 	levelShift = 12
 	levelMask  = 0xf << levelShift
@@ -47,8 +45,6 @@ const (
 	flagMeta  = flagFixed | flagNode
 )
 
-const bucketBytes = 16 // of the four tables below, a bucket
-
 // Buckets is the table of all buckets. Its methods may be called from several goroutines.
 type Buckets struct {
 	gens    []uint32 // gen, disk's gen, prio: 8, 8 and 16 bits
@@ -56,13 +52,20 @@ type Buckets struct {
 	sectors []uint32 // live
 	owners  []uint32 // see owners.go
 
+	// Where the prio chain could not be read whole; see adopt.go. Both are nil where it could.
+	unknown []bool        // of each prio set: whether only pointers tell its buckets' gens
+	told    []uint32      // of each bucket: by pointers
+	perSet  ondisk.Bucket // buckets of a prio set
+
 	sets ownerSets
-	slow sync.Mutex
 }
 
 func newBuckets(g *superblock.Geometry) *Buckets {
 	n := g.NBuckets
-	return &Buckets{gens: make([]uint32, n), flags: make([]uint32, n), sectors: make([]uint32, n), owners: make([]uint32, n)}
+	return &Buckets{
+		gens: make([]uint32, n), flags: make([]uint32, n), sectors: make([]uint32, n), owners: make([]uint32, n),
+		perSet: ondisk.Bucket(g.PriosPerBucket()),
+	}
 }
 
 func (t *Buckets) Len() ondisk.Bucket                 { return ondisk.Bucket(len(t.gens)) }
@@ -79,10 +82,7 @@ func (t *Buckets) DiskGen(b ondisk.Bucket) uint8 { return uint8(t.gens[b] >> 8) 
 func (t *Buckets) Prio(b ondisk.Bucket) uint16 { return uint16(t.gens[b] >> 16) }
 
 // GenKnown reports whether the prio chain could be read for b.
-func (t *Buckets) GenKnown(b ondisk.Bucket) bool { return !t.has(b, flagGenUnknown) }
-
-// GenSeen reports whether, where the prio chain could not be read, a pointer told the gen.
-func (t *Buckets) GenSeen(b ondisk.Bucket) bool { return t.has(b, flagGenSeen) }
+func (t *Buckets) GenKnown(b ondisk.Bucket) bool { return t.unknown == nil || !t.unknown[b/t.perSet] }
 
 // Sectors is the sum of the bucket's live extent pieces.
 func (t *Buckets) Sectors(b ondisk.Bucket) uint32 { return atomic.LoadUint32(&t.sectors[b]) }
@@ -118,44 +118,6 @@ func (t *Buckets) load(b ondisk.Bucket, e ondisk.PrioEntry) {
 	t.gens[b] = uint32(e.Gen) | uint32(e.Gen)<<8 | uint32(e.Prio)<<16
 }
 
-// unknownGens marks the buckets whose gens only pointers can tell.
-func (t *Buckets) unknownGens(from, to ondisk.Bucket) {
-	for b := from; b < to; b++ {
-		t.set(b, flagGenUnknown)
-	}
-}
-
-// adopt raises the bucket's gen to a pointer's, where that is ahead: 1 to 127.
-func (t *Buckets) adopt(b ondisk.Bucket, gen uint8, freed bool) {
-	if t.has(b, flagGenUnknown) {
-		t.adoptUnknown(b, gen)
-		return
-	}
-	for {
-		w := atomic.LoadUint32(&t.gens[b])
-		if ahead := gen - uint8(w); ahead == 0 || ahead >= 128 {
-			return
-		}
-		if atomic.CompareAndSwapUint32(&t.gens[b], w, w&^0xff|uint32(gen)) {
-			if freed {
-				t.set(b, flagFreed)
-			}
-			return
-		}
-	}
-}
-
-// adoptUnknown takes the first pointer's gen as it is: nothing else tells it.
-func (t *Buckets) adoptUnknown(b ondisk.Bucket, gen uint8) {
-	t.slow.Lock()
-	defer t.slow.Unlock()
-	w := t.gens[b]
-	if ahead := gen - uint8(w); !t.has(b, flagGenSeen) || ahead > 0 && ahead < 128 {
-		atomic.StoreUint32(&t.gens[b], w&^0xff|uint32(gen))
-		t.set(b, flagGenSeen)
-	}
-}
-
 // lag notes how far a pointer is behind.
 func (t *Buckets) lag(b ondisk.Bucket, by uint8) {
 	for {
@@ -166,9 +128,13 @@ func (t *Buckets) lag(b ondisk.Bucket, by uint8) {
 	}
 }
 
-// claimNode marks b as a node's. It returns what b was marked before.
+// claimNode marks b as a node's. It returns what b was marked before; the level is that of the first claim.
 func (t *Buckets) claimNode(b ondisk.Bucket, level int) uint32 {
-	return atomic.OrUint32(&t.flags[b], flagNode|uint32(min(level, 15))<<levelShift)
+	was := atomic.LoadUint32(&t.flags[b])
+	if was&flagNode == 0 {
+		t.set(b, flagNode|uint32(min(level, 15))<<levelShift)
+	}
+	return was
 }
 
 // add counts a live extent of n sectors.

@@ -65,15 +65,12 @@ func (t *Tree) hole(from, to ondisk.Pos) {
 	}
 }
 
-// lost notes the ranges of the nodes of a level that were not read, not whole, or are no nodes of that level.
-func (t *Tree) lost(nodes []child, below []branch) {
-	lower := ondisk.Pos{}
+// lost notes the ranges of the nodes of a level that are not whole, or are no nodes of that level.
+func (t *Tree) lost(nodes []child, lowers []ondisk.Pos, below []branch) {
 	for i := range nodes {
-		pos := nodes[i].pos()
 		if !below[i].whole || !below[i].fits {
-			t.hole(lower, pos)
+			t.hole(lowers[i], nodes[i].pos())
 		}
-		lower = pos
 	}
 }
 

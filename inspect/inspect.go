@@ -44,6 +44,10 @@ type Options struct {
 	Log      *journal.Log                  // to read by; nil: what the kernel would find
 }
 
+// alwaysTaken is a count of buckets that is never too large: of a device that was cut short the superblock still tells
+// the old count, and the tables are small.
+const alwaysTaken = 8 << 20
+
 // Cache is what could be read of a cache device. The parts that could not are nil or empty; the sink was told why.
 type Cache struct {
 	Super   *ondisk.Super
@@ -74,7 +78,7 @@ func Open(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*Cach
 	if o.Progress == nil {
 		o.Progress = progress.Silent
 	}
-	if limit := max(16<<20, o.Size); uint64(g.NBuckets) > uint64(limit)/bucketBytes {
+	if has := max(o.Size, 0) / g.BucketSectors.Bytes(); g.NBuckets > max(alwaysTaken, ondisk.Bucket(has)) {
 		return nil, fmt.Errorf("%w: %d, in %d bytes", ErrTooLarge, g.NBuckets, o.Size)
 	}
 	c := &Cache{Super: s, Geo: g, r: r, ctx: ctx, o: o, Buckets: newBuckets(&g)}

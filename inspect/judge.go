@@ -23,8 +23,7 @@ type judge struct {
 	// Where volumes end, as far as anybody knows.
 	ends map[uint32]end
 
-	mu     sync.Mutex
-	shared map[ondisk.Bucket]bool
+	shared atomic.Bool // some bucket has flagShared
 }
 
 type end struct {
@@ -37,7 +36,7 @@ const sharedBuckets = 1024
 
 func newJudge(c *Cache) *judge {
 	blocks := min(uint64(c.Geo.Size()), uint64(max(c.o.Size, 0))) / uint64(c.Geo.BlockSectors.Bytes())
-	j := &judge{c: c, claimed: make([]uint64, blocks/64+1), ends: map[uint32]end{}, shared: map[ondisk.Bucket]bool{}}
+	j := &judge{c: c, claimed: make([]uint64, blocks/64+1), ends: map[uint32]end{}}
 	for i := range c.UUIDs {
 		u := &c.UUIDs[i]
 		if s, ok := c.o.Ends[u.UUID]; ok {
@@ -139,29 +138,34 @@ func (j *judge) claim(b ondisk.Bucket, at, n ondisk.Sector) {
 		hit = atomic.OrUint64(&j.claimed[w], mask)&mask != 0 || hit
 	}
 	if hit {
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		if len(j.shared) < sharedBuckets {
-			j.shared[b] = true
-		}
+		j.c.Buckets.set(b, flagShared)
+		j.shared.Store(true)
 	}
 }
 
 // finish names the extents that share sectors: a walk for their buckets alone.
 func (j *judge) finish() error {
-	if len(j.shared) == 0 {
+	if !j.shared.Load() {
 		return nil
 	}
+	looked := map[ondisk.Bucket]bool{}
+	for b := ondisk.Bucket(0); b < j.c.Buckets.Len() && len(looked) < sharedBuckets; b++ {
+		if j.c.Buckets.has(b, flagShared) {
+			looked[b] = true
+		}
+	}
+	var mu sync.Mutex
 	var found []Extent
 	err := j.c.Walk(func(_ int, e *Extent) {
-		if e.Live && j.shared[j.c.Geo.BucketOf(e.Ptr[0].Offset())] {
-			j.mu.Lock()
-			defer j.mu.Unlock()
+		if e.Live && looked[j.c.Geo.BucketOf(e.Ptr[0].Offset())] {
+			mu.Lock()
+			defer mu.Unlock()
 			found = append(found, *e)
 		}
 	})
 	slices.SortFunc(found, func(a, b Extent) int {
-		return cmp.Or(cmp.Compare(a.Ptr[0].Offset(), b.Ptr[0].Offset()), a.Pos().Compare(b.Pos()))
+		return cmp.Or(cmp.Compare(a.Ptr[0].Offset(), b.Ptr[0].Offset()), a.Pos().Compare(b.Pos()),
+			cmp.Compare(a.High, b.High), cmp.Compare(a.Ptr[0], b.Ptr[0]))
 	})
 	for i := 1; i < len(found); i++ {
 		a, b := &found[i-1], &found[i]

@@ -12,14 +12,20 @@ import (
 	"bctl/internal/bcache/ondisk"
 )
 
-// A bucket's owners word is 0 for none, inode+1 for one inode, or manyOwners plus the index of a set of inodes.
-// Most buckets have one; the different sets are few, so each is kept once.
-const manyOwners = 1 << 31
+// A bucket's owners word is 0 for none, inode+1 for one inode, manyOwners plus the index of a set of a few, or ownList
+// plus the index of a list that is the bucket's alone. Most buckets have one; the different small sets are few, so
+// each is kept once. Large ones are kept a bucket each, so that no more inodes are kept than there are extents.
+const (
+	manyOwners = 1 << 31
+	ownList    = manyOwners | 1<<30
+	fewOwners  = 4
+)
 
 type ownerSets struct {
 	mu    sync.Mutex
 	sets  [][]uint32
 	index map[string]uint32
+	lists [][]uint32
 }
 
 // own notes that b holds live data of inode.
@@ -39,15 +45,24 @@ func (t *Buckets) own(b ondisk.Bucket, inode uint32) {
 	}
 }
 
+// with is the word of w's inodes and one more.
 func (s *ownerSets) with(w, inode uint32) uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	inodes := s.inodes(w)
 	at, there := slices.BinarySearch(inodes, inode)
-	if there {
+	switch {
+	case there:
+		return w
+	case w&ownList == ownList:
+		s.lists[w&^ownList] = slices.Insert(inodes, at, inode)
 		return w
 	}
 	inodes = slices.Insert(slices.Clone(inodes), at, inode)
+	if len(inodes) > fewOwners {
+		s.lists = append(s.lists, inodes)
+		return ownList | uint32(len(s.lists)-1)
+	}
 	key := fmt.Sprint(inodes)
 	if i, ok := s.index[key]; ok {
 		return manyOwners | i
@@ -66,6 +81,8 @@ func (s *ownerSets) inodes(w uint32) []uint32 {
 		return nil
 	case w&manyOwners == 0:
 		return []uint32{w - 1}
+	case w&ownList == ownList:
+		return s.lists[w&^ownList]
 	}
 	return s.sets[w&^manyOwners]
 }
@@ -74,7 +91,7 @@ func (s *ownerSets) inodes(w uint32) []uint32 {
 func (t *Buckets) Inodes(b ondisk.Bucket) []uint32 {
 	t.sets.mu.Lock()
 	defer t.sets.mu.Unlock()
-	return t.sets.inodes(t.owners[b])
+	return slices.Clone(t.sets.inodes(t.owners[b])) // a list may still grow
 }
 
 // Owner says what b is used for: superblock, journal, prio, uuid, btree level N, or the inodes of its data.

@@ -22,7 +22,7 @@ func (c *Cache) EveryPointer(visit func(p ondisk.Ptr)) error {
 	quiet := func(finding.Finding) {} // the first walk reported
 	for i, nodes := range append(append([][]child{}, c.Tree.above...), c.Tree.leaves) {
 		level := len(c.Tree.above) - i
-		err := c.eachNode(nodes, quiet, level, nil, func(_ int, n *btree.Node) {
+		err := c.eachNode(nodes, quiet, level, func(_ int, n *btree.Node) {
 			mu.Lock()
 			defer mu.Unlock()
 			take(&n.Key)

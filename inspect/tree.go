@@ -26,8 +26,8 @@ type Tree struct {
 	holes  []Range // what is not known
 	loose  bool    // a leaf may hold what lies outside of its range
 	leaves []child
-	above  [][]child // the nodes of all other levels, the root first
-	seqs   map[uint64]ondisk.Bucket
+	above  [][]child                // the nodes of all other levels, the root first
+	seqs   map[uint64]ondisk.Bucket // the first node of each
 	mu     sync.Mutex
 }
 
@@ -94,19 +94,12 @@ type branch struct {
 
 // adoptLevel reads all nodes of a level and returns the live ones of the level below, in order.
 func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
-	below := make([]branch, len(nodes))
-	reachable := make([]bool, len(nodes))
-	err := c.eachNode(nodes, c.o.Sink, level, func(i int) bool {
-		reachable[i] = c.claim(nodes[i], level)
-		return reachable[i]
-	}, func(i int, n *btree.Node) {
-		c.noteNode(n)
-		lower := ondisk.Pos{}
-		if i > 0 {
-			lower = nodes[i-1].pos()
-		}
+	nodes, lowers := c.claimAll(level, nodes)
+	below, notes := make([]branch, len(nodes)), make([]note, len(nodes))
+	err := c.eachNode(nodes, c.o.Sink, level, func(i int, n *btree.Node) {
+		notes[i] = note{n.Seq(), n.Whole}
 		if level == 0 {
-			below[i] = branch{fits: c.adoptLeaf(n, lower), whole: n.Whole}
+			below[i] = branch{fits: c.adoptLeaf(n, lowers[i]), whole: n.Whole}
 		} else {
 			below[i] = c.adoptInterior(n)
 		}
@@ -116,8 +109,10 @@ func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Tree.lost(nodes, below)
-	nodes, below = c.reached(level, nodes, below, reachable)
+	c.Tree.lost(nodes, lowers, below)
+	for i, n := range notes {
+		c.noteNode(nodes[i], n)
+	}
 	if level == 0 {
 		for i := range nodes {
 			if below[i].fits {
@@ -138,26 +133,28 @@ func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
 	return next, nil
 }
 
-// reached drops the nodes that were not read, because another parent already led there.
-func (c *Cache) reached(level int, nodes []child, below []branch, ok []bool) (n []child, b []branch) {
-	for i := range nodes {
-		if ok[i] {
-			n, b = append(n, nodes[i]), append(b, below[i])
+// claimAll claims the nodes of a level in their order, whoever reads them later, and returns those that no other parent
+// led to before, each with where the one before it in the parent ends.
+func (c *Cache) claimAll(level int, nodes []child) (ours []child, lowers []ondisk.Pos) {
+	ours, lowers = make([]child, 0, len(nodes)), make([]ondisk.Pos, 0, len(nodes))
+	lower := ondisk.Pos{}
+	for _, n := range nodes {
+		if c.claim(n, level) {
+			ours, lowers = append(ours, n), append(lowers, lower)
+		} else {
+			c.Tree.hole(lower, n.pos())
 		}
+		lower = n.pos()
 	}
-	c.Tree.Nodes += len(n)
-	return n, b
+	c.Tree.Nodes += len(ours)
+	return ours, lowers
 }
 
-// eachNode reads nodes with all workers. ask, if not nil, says whether node i is to be read.
-func (c *Cache) eachNode(nodes []child, sink finding.Sink, level int, ask func(int) bool, do func(int, *btree.Node)) error {
+// eachNode reads nodes with all workers.
+func (c *Cache) eachNode(nodes []child, sink finding.Sink, level int, do func(int, *btree.Node)) error {
 	return c.parallel(fmt.Sprintf("btree level %d", level), len(nodes), func() func(int) {
 		rd := btree.NewReader(c.r, &c.Geo, sink)
-		return func(i int) {
-			if ask == nil || ask(i) {
-				do(i, rd.Read(nodes[i].key(), level))
-			}
-		}
+		return func(i int) { do(i, rd.Read(nodes[i].key(), level)) }
 	})
 }
 
@@ -200,20 +197,25 @@ func (c *Cache) claim(n child, level int) bool {
 	return true
 }
 
+// note is what is kept of a node until all of its level are read.
+type note struct {
+	seq   uint64
+	whole bool
+}
+
 // noteNode keeps what is to be known of all nodes together.
-func (c *Cache) noteNode(n *btree.Node) {
-	b, _ := n.Place(&c.Geo)
-	c.Tree.mu.Lock()
-	defer c.Tree.mu.Unlock()
-	c.Tree.Intact = c.Tree.Intact && n.Whole
-	if n.Seq() == 0 {
+func (c *Cache) noteNode(n child, is note) {
+	b := c.Geo.BucketOf(n.ptr.Offset())
+	c.Tree.Intact = c.Tree.Intact && is.whole
+	if is.seq == 0 {
 		return
 	}
-	if other, ok := c.Tree.seqs[n.Seq()]; ok {
-		c.o.Sink(finding.New(finding.BTSeqTwice, "btree nodes at buckets %d and %d: both have seq %#x", min(b, other), max(b, other), n.Seq()).
+	if other, ok := c.Tree.seqs[is.seq]; ok {
+		c.o.Sink(finding.New(finding.BTSeqTwice, "btree nodes at buckets %d and %d: both have seq %#x", min(b, other), max(b, other), is.seq).
 			With(finding.Bucket{Bucket: max(b, other)}))
+		return
 	}
-	c.Tree.seqs[n.Seq()] = b
+	c.Tree.seqs[is.seq] = b
 }
 
 // adoptLeaf adopts from every extent that survives within its own node, and checks that they lie within it. It

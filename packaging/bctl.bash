@@ -9,7 +9,7 @@ _bctl() {
 		show-prios) words= flags+=" --raw"; break ;;
 		fsck) words= flags+=" --no-action --preen --yes --verify-data"; break ;;
 		rewrite-prios) words= flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
-		undo) words= flags+=" --dry-run"; break ;;
+		undo) words= flags+=" --dry-run --list"; break ;;
 		alloc-bench) words= flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --dirty-ratio --streams --plot --commit --csv"; break ;;
 		demo) words= flags+=""; break ;;
 		esac

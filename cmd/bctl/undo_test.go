@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,8 +182,51 @@ func TestUndoRefuses(t *testing.T) {
 	if imgtest.SumFile(t, other.Cache) != sum {
 		t.Error("another device was written")
 	}
-	for _, args := range []string{"undo", "undo a", "undo a b c"} {
+	for _, args := range []string{"undo", "undo a b c"} {
 		apptest.WantLine(t, args, bctl(strings.Fields(args)...), app.ExitUsage, "want an undo file and a device")
 	}
 	u.restored(t, "after all refusals")
+}
+
+// The newest undo file that applies is found by itself, and --list says how each stands.
+func TestUndoFinds(t *testing.T) {
+	dir := apptest.StateIn(t)
+	img := imgtest.Open(t, "empty-registered")
+	sum := imgtest.SumFile(t, img.Cache)
+	states := func() string {
+		var out struct {
+			Files []struct{ State, Command, Device, File string } `json:"undo_files"`
+		}
+		r := bctl("undo", "--list", "--json", img.Cache)
+		if err := json.Unmarshal([]byte(r.Stdout), &out); err != nil {
+			t.Fatalf("%+v: %v", r, err)
+		}
+		s := ""
+		for _, f := range out.Files {
+			if f.Command != "rewrite-prios" || f.Device != img.Cache || filepath.Dir(f.File) != dir {
+				t.Errorf("%+v", f)
+			}
+			s += f.State + "; "
+		}
+		return s
+	}
+	if got := states(); got != "" {
+		t.Error(got)
+	}
+	rewriteJSON(t, img.Cache)
+	middle := imgtest.SumFile(t, img.Cache)
+	rewriteJSON(t, img.Cache)
+	if got := states(); got != "applies; superseded; " {
+		t.Error(got)
+	}
+	if r := bctl("undo", img.Cache); r.Code != 0 || imgtest.SumFile(t, img.Cache) != middle || states() != "taken back; applies; " {
+		t.Errorf("%+v, %s", r, states())
+	}
+	if r := bctl("undo", img.Cache); r.Code != 0 || imgtest.SumFile(t, img.Cache) != sum {
+		t.Errorf("%+v", r)
+	}
+	apptest.WantLine(t, "nothing left", bctl("undo", img.Cache), app.ExitCannot, img.Cache+": no undo file for it: ")
+	if r := bctl("undo", "--list"); r.Code != 0 || !strings.Contains(r.Stdout, "taken back") || !strings.Contains(r.Stdout, img.Cache) {
+		t.Errorf("%+v", r)
+	}
 }

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+// Package change is the commands that change a cache in place, and the one that takes it back.
 package change
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/app"
+	"bctl/fsck"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
@@ -41,7 +47,7 @@ func RewritePriosCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "set", Usage: "set `BUCKET[-BUCKET]:gen=N,prio=N`; may be repeated"},
 			&cli.BoolFlag{Name: "from-btree", Usage: "make the gens of damaged sets from the pointers"},
 			&cli.BoolFlag{Name: "force", Usage: "set gens even where that loses data or brings stale data back"},
-		}, writeFlags()...),
+		}, app.WriteFlags()...),
 		Action: rewritePrios,
 	}
 }
@@ -59,11 +65,11 @@ func rewritePrios(c *cli.Context) error {
 		}
 		sets = append(sets, p)
 	}
-	w, err := newWriteRun(c)
+	o, err := app.WriteOptions(c)
 	if err != nil {
 		return err
 	}
-	dev, err := w.open(name)
+	dev, err := change.Open(name, o)
 	if err != nil {
 		return err
 	}
@@ -80,11 +86,52 @@ func rewritePrios(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if r.UndoFile, err = w.run(dev, p); err != nil {
+	stage := change.Stage{Dev: dev, Plan: p, Prove: func(after io.ReaderAt) error {
+		return proveRewrite(c.Context, dev, after, c.Bool("force"), o.Note)
+	}}
+	undo, err := change.Run(c.Context, o, stage)
+	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	r.DryRun = w.dryRun
+	if len(undo) > 0 {
+		r.UndoFile = undo[0]
+	}
+	r.DryRun = o.DryRun
 	return r.write(c)
+}
+
+// proveRewrite has fsck check the device as it will be. Damage that it would have and does not have today is refused;
+// with force it is only told.
+func proveRewrite(ctx context.Context, dev change.Device, after io.ReaderAt, force bool, note func(string)) error {
+	check := func(r io.ReaderAt) (map[string]bool, error) {
+		rep, err := fsck.Run(ctx, fsck.Device{Name: dev.Path(), R: r, Size: dev.Size()}, nil, fsck.Options{})
+		if err != nil {
+			return nil, err
+		}
+		damage := map[string]bool{}
+		for _, f := range rep.Findings {
+			if f.Severity == finding.Damage {
+				damage[string(f.Code)+" "+f.Message] = true
+			}
+		}
+		return damage, nil
+	}
+	will, err := check(after)
+	if err != nil || len(will) == 0 {
+		return err
+	}
+	is, err := check(dev)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(will, func(f string, _ bool) bool { return is[f] })
+	for _, f := range slices.Sorted(maps.Keys(will)) {
+		if !force {
+			return fmt.Errorf("nothing was written: the device would be damaged after it: %s", f)
+		}
+		note("--force: the device will be damaged: " + f)
+	}
+	return nil
 }
 
 // mayRewrite refuses a device on which a new prio chain would not help, or be built on damage.

@@ -83,8 +83,11 @@ func (d *Device) CanWrite() error {
 }
 
 // Arm opens a claimed device for writing. It is a second handle: closing a writable one makes udev look at the
-// device, and one that turned out not to be ours to write is better not looked at.
+// device, and one that turned out not to be ours to write is better not looked at. An armed device stays as it is.
 func (d *Device) Arm() error {
+	if d.w != nil {
+		return nil
+	}
 	if err := d.CanWrite(); err != nil {
 		return err
 	}

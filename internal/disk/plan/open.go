@@ -89,15 +89,17 @@ func (u *Undo) settle(steps []uint32) error {
 			return errBlocks
 		}
 	}
-	if (&Plan{Steps: [][]Write{u.blocks}}).twice() != nil {
-		return errBlocks
-	}
 	slices.Reverse(steps)
 	for i := range steps {
 		if i+1 == len(steps) || steps[i+1] != steps[i] {
 			u.steps = append(u.steps, i+1)
 		}
 	}
+	later, bad := u.Plan().again() // which goes backwards
+	if bad != nil {
+		return errBlocks
+	}
+	u.later = later
 	return nil
 }
 

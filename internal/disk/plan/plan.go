@@ -30,7 +30,8 @@ type Device interface {
 	Size() int64
 }
 
-// Plan is what is to be written, a flush after each step. No place is written twice.
+// Plan is what is to be written, a flush after each step. No place is written twice, but that a later step may write
+// all of what an earlier one wrote: a superblock that goes first and comes last.
 type Plan struct {
 	Steps [][]Write
 	// Watched are the places that show whether the device was used since: whoever uses it writes there.

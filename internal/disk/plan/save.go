@@ -22,7 +22,7 @@ import (
 //	bctl undo 2
 //	{"command":...,"device":...,"size_bytes":...,"blocks":N,"watched":[...]}
 //	N times     where and how many bytes, and of which step: 8, 8 and 4 bytes, little-endian
-//	N times     what stood there; the digest of each sector that is written: 8 bytes
+//	N times     what stood there before that; the digest of each sector that is written: 8 bytes
 //	            the digest of all that, in hexadecimal
 //
 // Everything is written and read from the front to the end, so it need not fit into memory. Files of version 1 had the
@@ -58,7 +58,8 @@ type undoHead struct {
 // SaveUndo writes the undo file of p, to be carried out on dev, and fills in the device's size. Nothing may be written
 // to dev before the file is on its medium.
 func (p *Plan) SaveUndo(out io.Writer, dev Device, h Head) error {
-	if w := p.twice(); w != nil {
+	before, w := p.again()
+	if w != nil {
 		return fmt.Errorf("%s: written twice, so it could not be told what stood there", w.name())
 	}
 	h.SizeBytes = dev.Size()
@@ -82,9 +83,14 @@ func (p *Plan) SaveUndo(out io.Writer, dev Device, h Head) error {
 		}
 	}
 	buf := new(windows)
-	for w := range p.Writes() {
-		if err := w.saveBlock(to, dev, buf); err != nil {
-			return fmt.Errorf("%s: %w", w.name(), err)
+	all := slices.Collect(p.Writes())
+	for i := range all {
+		old := Write{Off: all[i].Off, From: dev, At: all[i].Off, Bytes: all[i].Len()}
+		if j, again := before[i]; again {
+			old = all[j]
+		}
+		if err := all[i].saveBlock(to, &old, buf); err != nil {
+			return fmt.Errorf("%s: %w", all[i].name(), err)
 		}
 	}
 	if err := to.Flush(); err != nil {
@@ -95,15 +101,13 @@ func (p *Plan) SaveUndo(out io.Writer, dev Device, h Head) error {
 }
 
 // saveBlock writes what stands where w goes, and the digests of w.
-func (w *Write) saveBlock(to io.Writer, dev io.ReaderAt, buf *windows) error {
-	for at := int64(0); at < w.Len(); at += window {
-		old, err := buf.read(dev, w.Off+at, int(min(window, w.Len()-at)))
-		if err != nil {
-			return err
-		}
-		if _, err := to.Write(old); err != nil {
-			return err
-		}
+func (w *Write) saveBlock(to io.Writer, old *Write, buf *windows) error {
+	err := old.pieces(buf, func(_ int64, data []byte) error {
+		_, err := to.Write(data)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return w.pieces(buf, func(_ int64, data []byte) error {
 		for s := range slices.Chunk(data, sector) {
@@ -120,20 +124,33 @@ func sumSector(b []byte) []byte {
 	return s[:sectorSum]
 }
 
-// twice is a write to a place that an earlier one goes to, or nil.
-func (p *Plan) twice() *Write {
-	all := slices.Collect(p.Writes())
-	order := make([]int32, len(all))
-	for i := range order {
-		order[i] = int32(i)
+// again finds the writes to places that were written by an earlier step, as a superblock is that goes first and comes
+// last: which write it was, by their numbers in order. A write to a part of such a place, or in the same step, is bad.
+func (p *Plan) again() (before map[int]int, bad *Write) {
+	type place struct {
+		*Write
+		step, nth int
 	}
-	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(all[a].Off, all[b].Off) })
-	for i := 1; i < len(order); i++ {
-		if a, b := order[i-1], order[i]; all[a].end() > all[b].Off {
-			return &all[max(a, b)]
+	var all []place
+	for i, step := range p.Steps {
+		for k := range step {
+			all = append(all, place{&step[k], i, len(all)})
 		}
 	}
-	return nil
+	slices.SortFunc(all, func(a, b place) int { return cmp.Or(cmp.Compare(a.Off, b.Off), cmp.Compare(a.nth, b.nth)) })
+	before = map[int]int{}
+	for i := 1; i < len(all); i++ {
+		switch a, b := all[i-1], all[i]; {
+		case a.end() <= b.Off:
+		case a.region() == b.region() && a.step != b.step:
+			before[b.nth] = a.nth
+		case a.nth > b.nth:
+			return nil, a.Write
+		default:
+			return nil, b.Write
+		}
+	}
+	return before, nil
 }
 
 // watches are the digests of what is watched, before and after. What the plan writes itself is not among them: it is

@@ -24,8 +24,9 @@ type Undo struct {
 	Watched []watch // must be as before the change or as after it
 
 	r      io.ReaderAt
-	blocks []Write // what stood there: the last one written comes first
-	steps  []int   // where each step ends in blocks
+	blocks []Write     // what stood there: the last one written comes first
+	steps  []int       // where each step ends in blocks
+	later  map[int]int // of a block whose place was written again: the block of that write
 	news   func(w *Write) int64
 	sums   bool // news leads to digests, not to contents
 }
@@ -77,8 +78,16 @@ func (u *Undo) State(dev Device) (State, error) {
 		return 0, fmt.Errorf("%w: it has %d bytes, that one had %d", ErrChanged, dev.Size(), u.SizeBytes)
 	}
 	c := comparison{undo: u}
+	again := map[int]bool{}
 	for i := len(u.blocks) - 1; i >= 0; i-- {
-		if err := c.block(dev, &u.blocks[i]); err != nil {
+		if again[i] {
+			continue
+		}
+		writes := []*Write{&u.blocks[i]}
+		for at, ok := u.later[i]; ok; at, ok = u.later[at] {
+			writes, again[at] = append(writes, &u.blocks[at]), true
+		}
+		if err := c.place(dev, writes); err != nil {
 			return 0, err
 		}
 	}
@@ -105,54 +114,59 @@ type comparison struct {
 	undo     *Undo
 	old, new int // sectors that are the one and not the other
 	buf      windows
-	news     []byte
+	news     [][]byte // of each write
 }
 
 // sector is what a device writes whole or not at all.
 const sector = 512
 
-// block compares one block. Errors wrap ErrChanged where a sector is neither the old nor the new one.
-func (c *comparison) block(dev Device, w *Write) error {
+// place compares what stands at one place with what stood there before the first of the writes to it, and with each of
+// them. Errors wrap ErrChanged where a sector is none of these.
+func (c *comparison) place(dev Device, writes []*Write) error {
+	w := writes[0]
 	return w.pieces(&c.buf, func(at int64, old []byte) error {
 		now, err := c.buf.read(dev, w.Off+at, len(old))
 		if err != nil {
 			return err
 		}
-		size, from := sector, at
+		n, from := len(old), at
 		if c.undo.sums {
-			size, from = sectorSum, at/sector*sectorSum
+			n, from = (n+sector-1)/sector*sectorSum, at/sector*sectorSum
 		}
-		n := (len(old) + sector - 1) / sector * size
-		c.news = slices.Grow(c.news[:0], n)[:n]
-		if !c.undo.sums {
-			c.news = c.news[:len(old)]
+		c.news = c.news[:0]
+		for _, w := range writes {
+			b := make([]byte, n)
+			if err := full.ReadAt(c.undo.r, b, c.undo.news(w)+from); err != nil {
+				return err
+			}
+			c.news = append(c.news, b)
 		}
-		if err := full.ReadAt(c.undo.r, c.news, c.undo.news(w)+from); err != nil {
-			return err
-		}
-		if bad := c.sectors(now, old, size); bad >= 0 {
+		if bad := c.sectors(now, old); bad >= 0 {
 			return fmt.Errorf("%w: at byte %d", ErrChanged, w.Off+at+int64(bad))
 		}
 		return nil
 	})
 }
 
-// sectors counts, and finds the first that is neither: -1 where there is none.
-func (c *comparison) sectors(now, old []byte, size int) int {
+// sectors counts, and finds the first that is none of them: -1 where there is none.
+func (c *comparison) sectors(now, old []byte) int {
 	for i, at := 0, 0; at < len(now); i, at = i+1, at+sector {
 		end := min(at+sector, len(now))
-		is := now[at:end]
+		is, from, to := now[at:end], at, end
 		if c.undo.sums {
-			is = sumSector(is)
+			is, from, to = sumSector(is), i*sectorSum, (i+1)*sectorSum
 		}
-		isOld, isNew := bytes.Equal(now[at:end], old[at:end]), bytes.Equal(is, c.news[i*size:min((i+1)*size, len(c.news))])
+		isOld, isNew := bytes.Equal(now[at:end], old[at:end]), bytes.Equal(is, c.news[len(c.news)-1][from:to])
 		switch {
-		case !isOld && !isNew:
-			return at
-		case !isNew:
+		case isOld && isNew:
+		case isOld:
 			c.old++
-		case !isOld:
+		case isNew:
 			c.new++
+		case slices.ContainsFunc(c.news, func(b []byte) bool { return bytes.Equal(is, b[from:to]) }):
+			c.old, c.new = c.old+1, c.new+1
+		default:
+			return at
 		}
 	}
 	return -1

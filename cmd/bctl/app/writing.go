@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package app
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"bctl/internal/change"
+)
+
+// WriteFlags are the flags of every command that writes to a device.
+func WriteFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "check everything, show what would change, and write nothing"},
+		&cli.StringFlag{Name: "undo", Usage: "keep what stood there before in `FILE`; by default a new one in the state directory"},
+		&cli.BoolFlag{Name: "no-undo", Usage: "keep nothing"},
+	}
+}
+
+// WriteOptions are what WriteFlags say.
+func WriteOptions(c *cli.Context) (change.Options, error) {
+	o := change.Options{Command: c.Command.Name, DryRun: c.Bool("dry-run"), Undo: c.String("undo"), NoUndo: c.Bool("no-undo"), Note: Noter(c)}
+	switch {
+	case c.IsSet("undo") && o.NoUndo:
+		return o, Usagef("--undo contradicts --no-undo")
+	case c.IsSet("undo") && o.Undo == "":
+		return o, Usagef("--undo: no file given")
+	}
+	return o, nil
+}
+
+// Noter says on stderr what is no error; nothing with --quiet.
+func Noter(c *cli.Context) func(string) {
+	return func(text string) {
+		if !IsQuiet(c) {
+			fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", c.App.Name, OneLine(text))
+		}
+	}
+}
+
+// UndoneBy is the command that takes back what was kept in an undo file.
+func UndoneBy(file, device string) string {
+	return fmt.Sprintf("bctl undo %s %s", Quote(file), Quote(device))
+}
+
+// Quote is a word as a shell takes it.
+func Quote(s string) string {
+	plain := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("/._-+:,=@%", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package change
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk/plan"
+)
+
+// ErrUndoKeep says that what stands on a device could not be kept, so nothing was written.
+var ErrUndoKeep = errors.New("undo file")
+
+// Options say how changes are written. The zero value keeps an undo file in the state directory, and is silent.
+type Options struct {
+	Command string                 // what changes the device, for the undo file
+	DryRun  bool                   // plan and prove, and write nothing
+	Undo    string                 // the undo file; "" for a new one in the state directory
+	NoUndo  bool                   // keep nothing
+	Note    func(text string)      // what the user must know beforehand, and is no error; nil: silent
+	Done    func(bytes int64)      // how many bytes were written, and again how many read back; nil: untold
+	Time    func() time.Time       // of the undo file; nil: now
+	sync    func(f *os.File) error // of undo file and folder
+}
+
+// Device is a claimed device: a *blockdev.Device.
+type Device interface {
+	plan.Device
+	Path() string
+	IsBlock() bool
+	CanWrite() error
+	Arm() error
+}
+
+// A Stage is a plan for one device. A device may have several stages, with those of others between them; no place of
+// it is written twice.
+type Stage struct {
+	Dev  Device
+	Plan *plan.Plan
+	// Prove judges the device as it will be once this plan is carried out, before anything is written to any device.
+	// nil: nothing to prove. Its error is Run's.
+	Prove func(after io.ReaderAt) error
+	// NoUndo is for what is not worth an undo file: a device that this program has just made.
+	NoUndo bool
+}
+
+// Open opens a device that is going to be changed. It stays claimed until it is closed, so that what is planned is
+// planned for what will be written to; for a dry run it is only read. held are those that this program has claimed.
+// Errors are blockdev's.
+func Open(path string, o Options, held ...*blockdev.Device) (*blockdev.Device, error) {
+	if o.DryRun {
+		return blockdev.Open(path)
+	}
+	return blockdev.Claim(path, held...)
+}
+
+// Run is the only way to write to a device:
+//
+//	may it be written?  prove  undo file of each device, durable  open for writing  write, flush, read back, step by step
+//
+// Nothing is written to any device before everything is proved and all undo files are on their medium. It returns
+// their names, in the order in which the devices come up. A run that is interrupted, or whose device fails, has
+// written a part; the error then names the files. Errors: those of Prove; ErrUndoKeep; blockdev's and plan's; ctx's.
+func Run(ctx context.Context, o Options, stages ...Stage) (undo []string, err error) {
+	o.fill()
+	for _, s := range stages {
+		if err := s.prove(); err != nil {
+			return nil, err
+		}
+	}
+	if err := ctx.Err(); err != nil || o.DryRun {
+		return nil, err
+	}
+	devices := byDevice(stages)
+	for _, d := range devices {
+		if err := d.dev.CanWrite(); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range devices {
+		if o.NoUndo || d.noUndo {
+			continue
+		}
+		name, err := o.save(d, len(undo))
+		if err != nil {
+			forget(undo)
+			return nil, fmt.Errorf("%w: %w", ErrUndoKeep, err)
+		}
+		undo = append(undo, name)
+	}
+	for _, d := range devices {
+		if err := o.Arm(d.dev); err != nil {
+			forget(undo)
+			return nil, err
+		}
+	}
+	for _, s := range stages {
+		if err := s.Plan.Carry(ctx, s.Dev, o.Done); err != nil {
+			return nil, kept(err, undo)
+		}
+	}
+	return undo, nil
+}
+
+func (o *Options) fill() {
+	if o.Note == nil {
+		o.Note = func(string) {}
+	}
+	if o.Done == nil {
+		o.Done = func(int64) {}
+	}
+	if o.Time == nil {
+		o.Time = time.Now
+	}
+	if o.sync == nil {
+		o.sync = (*os.File).Sync
+	}
+}
+
+func (s *Stage) prove() error {
+	if s.Prove == nil {
+		return nil
+	}
+	return s.Prove(s.Plan.Overlay(s.Dev))
+}
+
+// Arm opens a claimed device for writing, and says before it what that brings with it. Only what is no plan is written
+// through it from outside this package: a copy of data that no undo file could hold.
+func (o *Options) Arm(dev Device) error {
+	if dev.IsBlock() && o.Note != nil {
+		o.Note(dev.Path() + ": when it is closed, udev looks at it and may hand it to the kernel, which then writes to it (docs/writing.md says how to hold that off)")
+	}
+	return dev.Arm()
+}
+
+// forget removes undo files of nothing.
+func forget(undo []string) {
+	for _, name := range undo {
+		os.Remove(name)
+	}
+}
+
+// kept says what is left of a run that stopped halfway.
+func kept(err error, undo []string) error {
+	switch len(undo) {
+	case 0:
+		return err
+	case 1:
+		return fmt.Errorf("%w; what stood there before is in %s", err, undo[0])
+	}
+	return fmt.Errorf("%w; what stood there before is in %q", err, undo)
+}
+
+// changed is a device and all that is written to it.
+type changed struct {
+	dev    Device
+	all    plan.Plan
+	noUndo bool
+}
+
+// byDevice joins the stages of each device. The superblock is always watched: the kernel writes it when it gets the
+// device.
+func byDevice(stages []Stage) (out []*changed) {
+	at := map[Device]*changed{}
+	for _, s := range stages {
+		d := at[s.Dev]
+		if d == nil {
+			d = &changed{dev: s.Dev, noUndo: s.NoUndo}
+			if s.Dev.Size() >= ondisk.SuperOffset+ondisk.SuperSize {
+				d.all.Watched = []plan.Region{{Off: ondisk.SuperOffset, Bytes: ondisk.SuperSize}}
+			}
+			at[s.Dev] = d
+			out = append(out, d)
+		}
+		d.all.Steps = append(d.all.Steps, s.Plan.Steps...)
+		for _, g := range s.Plan.Watched {
+			if g.Off != ondisk.SuperOffset {
+				d.all.Watched = append(d.all.Watched, g)
+			}
+		}
+	}
+	return out
+}

@@ -7,10 +7,17 @@ SBINDIR ?= /usr/sbin
 NAMES = bcache-super-show make-bcache mkfs.bcache fsck.bcache
 FUZZTIME ?= 30s
 
-.PHONY: build check test kernel-test kernel-verdicts arm64-test fuzz docs install install-names clean
+.PHONY: build rescue check test kernel-test kernel-verdicts arm64-test fuzz docs install install-names clean
+
+# Static, and the same bytes from the same sources.
+BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o bctl ./cmd/bctl
+	$(BUILD) -tags urfave_cli_no_docs -o bctl ./cmd/bctl
+
+# What an initramfs has room for: everything that gets a machine up again, nothing that draws, measures or practises.
+rescue:
+	$(BUILD) -tags rescue,urfave_cli_no_docs -o bctl-rescue ./cmd/bctl
 
 check:
 	.ci/run
@@ -49,4 +56,4 @@ install-names:
 	for name in $(NAMES); do ln -s bctl $(DESTDIR)$(SBINDIR)/$$name || exit; done
 
 clean:
-	rm -f bctl
+	rm -f bctl bctl-rescue

@@ -9,12 +9,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/app"
-	"bctl/cmd/bctl/bench"
 	"bctl/cmd/bctl/change"
 	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/legacy"
 	"bctl/cmd/bctl/mkfs"
-	"bctl/cmd/bctl/practice"
 	"bctl/cmd/bctl/show"
 )
 
@@ -46,7 +44,7 @@ func bctlTool() app.Tool {
 
 // allCommands is every command of bctl, in the order of the help.
 func allCommands() []*cli.Command {
-	return []*cli.Command{
+	return append([]*cli.Command{
 		show.ShowSuperCommand(),
 		mkfs.FormatCommand(),
 		show.ShowBucketsCommand(),
@@ -54,9 +52,7 @@ func allCommands() []*cli.Command {
 		check.FsckCommand(),
 		change.RewritePriosCommand(),
 		change.UndoCommand(),
-		bench.AllocBenchCommand(),
-		practice.DemoCommand(run),
-	}
+	}, extras()...)
 }
 
 // run is bctl in this process.

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//go:build !rescue
+
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"bctl/cmd/bctl/bench"
+	"bctl/cmd/bctl/practice"
+)
+
+// extras are the families that nobody needs to get a machine up again: they draw, measure or practise. The build for
+// an initramfs goes without (rescue.go).
+func extras() []*cli.Command {
+	return []*cli.Command{
+		bench.AllocBenchCommand(),
+		practice.DemoCommand(run),
+	}
+}

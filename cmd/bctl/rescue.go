@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//go:build rescue
+
+package main
+
+import "github.com/urfave/cli/v2"
+
+// extras is empty: see full.go.
+func extras() []*cli.Command { return nil }

@@ -335,6 +335,7 @@ func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, from 
 			continue
 		case k.Pos().Compare(key.Pos()) > 0:
 			emit(finding.BTShort, k, "child %s ends behind the node, %v", k.String(), key.Pos())
+			c.Tree.hole(key.Pos(), k.Pos())
 		case k.Pos().Compare(lower) <= 0:
 			emit(finding.BTTiling, k, "child %s ends before the node starts, %v", k.String(), lower)
 		}

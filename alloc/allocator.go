@@ -59,7 +59,9 @@ func (c *Cache) sleep(s State) {
 	}
 	c.state = s
 	c.stats.Waits[s]++
-	c.trace(Event{Kind: EventWait})
+	if c.tracer != nil {
+		c.trace(Event{Kind: EventWait})
+	}
 }
 
 // runAllocator is bch_allocator_thread() from where it slept to where it
@@ -80,28 +82,8 @@ func (c *Cache) runAllocator() {
 // allocatorStep goes on from c.at to the next place, or says what it waits for.
 func (c *Cache) allocatorStep() State {
 	switch c.at {
-	case atPop:
-		b, ok := c.freeInc.pop()
-		if !ok {
-			c.at = atInvalidate
-			break
-		}
-		c.hand = int64(b)
-		if c.cfg.Discard && !c.cfg.Model.NoDiscard {
-			c.stats.Discards++
-			c.trace(Event{Kind: EventDiscard, Bucket: b})
-		}
-		c.at = atPush
-
-	case atPush:
-		if !c.push(uint32(c.hand)) {
-			return StateWaitPush
-		}
-		c.hand = -1
-		for _, s := range c.sleepers {
-			s.woken = true // wake_up(&bucket_wait)
-		}
-		c.at = atPop
+	case atPop, atPush:
+		return c.handOut()
 
 	case atInvalidate:
 		if c.mustWaitForGC() {
@@ -130,6 +112,35 @@ func (c *Cache) mustWaitForGC() bool {
 	return c.invalidateNeedsGC || !c.gcMarkValid && !c.cfg.Model.GoesOnInGC
 }
 
+// handOut moves buckets from free_inc to the free lists, until there are no more or no list takes the one in hand.
+func (c *Cache) handOut() State {
+	for c.at == atPush || c.popFreeInc() {
+		if !c.push(uint32(c.hand)) {
+			return StateWaitPush
+		}
+		c.hand, c.at = -1, atPop
+		for _, s := range c.sleepers {
+			s.woken = true // wake_up(&bucket_wait)
+		}
+	}
+	c.at = atInvalidate
+	return StateReady
+}
+
+// popFreeInc takes the next bucket in hand.
+func (c *Cache) popFreeInc() bool {
+	b, ok := c.freeInc.pop()
+	if !ok {
+		return false
+	}
+	c.hand, c.at = int64(b), atPush
+	if c.cfg.Discard && !c.cfg.Model.NoDiscard {
+		c.stats.Discards++
+		c.trace(Event{Kind: EventDiscard, Bucket: b})
+	}
+	return true
+}
+
 // afterInvalidate writes the gens of what was invalidated, if they have to be
 // on disk before the buckets may be used, and says where to go on.
 func (c *Cache) afterInvalidate() place {
@@ -155,18 +166,28 @@ func (c *Cache) afterInvalidate() place {
 // push is bch_allocator_push(): prios and gens first, they are what lets
 // buckets become free at all.
 func (c *Cache) push(b uint32) bool {
-	r := ReservePrio
-	if !c.free[r].push(b) {
-		for r = 0; r < reserveNR && !c.free[r].push(b); r++ {
-		}
-	}
-	if r == reserveNR {
+	r := ReserveNone
+	if c.lacking > 0 {
+		r = c.pushReserve(b)
+	} else if !c.free[r].push(b) {
 		return false
 	}
 	if c.tracer != nil {
 		c.trace(Event{Kind: EventMove, Bucket: b, Reserve: r})
 	}
 	return true
+}
+
+// pushReserve puts b on the list for prios, btree nodes or moving gc, of which
+// one lacks buckets.
+func (c *Cache) pushReserve(b uint32) (r Reserve) {
+	c.lacking--
+	if c.free[ReservePrio].push(b) {
+		return ReservePrio
+	}
+	for r = ReserveBtree; !c.free[r].push(b); r++ {
+	}
+	return r
 }
 
 // wakeGC is wake_up_gc().

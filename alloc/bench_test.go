@@ -95,7 +95,7 @@ func TestBytesPerBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Run() // the weights are made at the first refill
-	total := sliceBytes(c.buckets) + sliceBytes(c.lru.key) + sliceBytes(c.lru.low) +
+	total := sliceBytes(c.buckets) + sliceBytes(c.lru.key) +
 		sliceBytes(c.heap.nodes) + sliceBytes(c.freeInc.data) + sliceBytes(c.prioBuckets) + sliceBytes(c.prioLast)
 	for _, f := range c.free {
 		total += sliceBytes(f.data)

@@ -93,6 +93,9 @@ func (c *Cache) invalidatable(i uint32) bool {
 func (c *Cache) incGen(i uint32) {
 	b := &c.buckets[i]
 	b.gen++
+	if b.gcGen() <= c.needGC && c.needGC <= genLimit {
+		return
+	}
 	c.needGC = max(c.needGC, b.gcGen())
 	c.stats.WorstGenDistance = max(c.stats.WorstGenDistance, c.needGC)
 	if c.needGC > genLimit && !c.warned {

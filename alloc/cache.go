@@ -25,6 +25,7 @@ type Cache struct {
 	morePins map[uint32]int // what a bucket's 16 bits of pin cannot hold
 
 	free    [reserveNR]fifo
+	lacking int  // how many the lists but ReserveNone's could still take
 	freeInc fifo // invalidated, gens perhaps not yet on disk
 
 	// The allocator thread.
@@ -53,6 +54,7 @@ type Cache struct {
 	heap     lruHeap
 	fifoLast uint32 // fifo_last_bucket
 	rng      SplitMix64
+	fetched  uint8 // means nothing
 
 	uuidBuckets    []uint32
 	journalBuckets []uint32
@@ -97,6 +99,9 @@ func New(cfg Config) (*Cache, error) {
 		ReservePrio:     newFifoExact(slots),
 		ReserveMovingGC: newFifo(unit),
 		ReserveNone:     newFifo(unit),
+	}
+	for r := range ReserveNone {
+		c.lacking += int(c.free[r].size)
 	}
 	return c, nil
 }

@@ -103,11 +103,7 @@ func (c *Cache) initialGCFinish() {
 			continue
 		}
 		c.invalidateOne(uint32(i))
-		r := ReservePrio
-		if !prio.push(uint32(i)) {
-			r = ReserveBtree
-			btree.push(uint32(i))
-		}
+		r := c.pushReserve(uint32(i))
 		c.trace(Event{Kind: EventInit, Bucket: uint32(i), Reserve: r})
 	}
 }

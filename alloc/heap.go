@@ -19,7 +19,7 @@ import (
 type lruHeap struct {
 	nodes   []uint64 // 0 is not used; the last is always empty
 	n       int
-	sinking [2]sinking
+	sinking []sinking // what replaceTop has begun, the youngest first
 }
 
 const (
@@ -28,7 +28,12 @@ const (
 )
 
 // newLRUHeap makes a heap of a power of two.
-func newLRUHeap(size int) lruHeap { return lruHeap{nodes: make([]uint64, size+2)} }
+func newLRUHeap(size int) lruHeap {
+	h := lruHeap{nodes: make([]uint64, size+2), n: size}
+	h.sinking = make([]sinking, max(0, h.levels()/2-1))
+	h.n = 0
+	return h
+}
 
 func node(weight, bucket uint32) uint64 { return uint64(weight+1)<<32 | uint64(bucket) }
 
@@ -71,61 +76,85 @@ func (h *lruHeap) addMax(x uint64) {
 	a[i] = x
 }
 
+// replaceTopsPlain puts each of the found keys that is lighter than the top
+// then is for the top of a full max-heap.
+func (h *lruHeap) replaceTopsPlain(keys, found []uint32) {
+	for _, i := range found {
+		if k := keys[i]; k < h.top() {
+			h.replaceTop(node(k, i))
+		}
+	}
+}
+
+// lastLevels is how many levels are left to the eldest that sinks.
+func (h *lruHeap) lastLevels() int { return h.levels() - 2*len(h.sinking) }
+
 // replaceTop puts x for the top of a full max-heap: heap_sift() with
-// bucket_max_cmp. It only begins to: x moves down a third of the way, those
-// that were put there before it move on by a third, and settle ends it. Three
-// that move in different thirds do not wait for each other's comparisons, nor
-// can they meet: the one ahead has left a third before the next enters it.
+// bucket_max_cmp. It only begins to: x moves down two levels, those that were
+// put there before it move on by two, and settle ends it. So one that moves
+// does not wait for another's comparisons, nor can they meet: the one ahead
+// has left two levels before the next enters them.
 func (h *lruHeap) replaceTop(x uint64) {
-	third := h.levels() / 3
-	if third == 0 {
+	a, s := h.nodes, h.sinking
+	last := len(s) - 1
+	if last < 0 {
 		h.sinkLast(1, h.levels(), x)
 		return
 	}
-	if s := h.sinking[1]; s.i != 0 {
-		h.sinkLast(s.i, h.levels()-2*third, s.x)
+	if s[last].i != 0 {
+		h.sinkLast(s[last].i, h.lastLevels(), s[last].x)
 	}
-	h.sinking[1] = h.sinking[0].down(h.nodes, third)
-	h.sinking[0] = sinking{1, x}.down(h.nodes, third)
+	for k := last; k > 0; k-- {
+		s[k] = s[k-1].down(a)
+	}
+	s[0] = sinking{1, x}.down(a)
 }
 
 // settle ends what replaceTop has begun.
 func (h *lruHeap) settle() {
-	third := h.levels() / 3
-	for range h.sinking {
-		if s := h.sinking[1]; s.i != 0 {
-			h.sinkLast(s.i, h.levels()-2*third, s.x)
+	a, s := h.nodes, h.sinking
+	for range s {
+		last := len(s) - 1
+		if s[last].i != 0 {
+			h.sinkLast(s[last].i, h.lastLevels(), s[last].x)
 		}
-		h.sinking[1] = h.sinking[0].down(h.nodes, third)
-		h.sinking[0] = sinking{}
+		for k := last; k > 0; k-- {
+			s[k] = s[k-1].down(a)
+		}
+		s[0] = sinking{}
 	}
 }
 
 // sinking is a node x on its way down: node i is free for it, and above it
 // everything is in place. i is 0 when there is none.
 type sinking struct {
-	i int
+	i uint
 	x uint64
 }
 
-// down goes n levels down the path of the heavier children, each of which
+// down goes two levels down the path of the heavier children, each of which
 // moves up, or to where x is heavier than both.
-func (s sinking) down(a []uint64, n int) sinking {
+func (s sinking) down(a []uint64) sinking {
 	i, x := s.i, s.x
 	if i == 0 {
 		return s
 	}
-	for ; n > 0; n-- {
-		_, right := bits.Sub64(a[2*i]|lowerHalf, a[2*i+1], 0) // 1 if the left is lighter
-		c := 2*i + int(right)
-		child := a[c]
-		if child|lowerHalf < x { // seldom: the light belong further down
-			a[i] = x
-			return sinking{}
-		}
-		a[i] = child
-		i = c
+	_, right := bits.Sub64(a[2*i]|lowerHalf, a[2*i+1], 0) // 1 if the left is lighter
+	c := 2*i + uint(right)
+	child := a[c]
+	if child|lowerHalf < x { // seldom: the light belong further down
+		a[i] = x
+		return sinking{}
 	}
+	a[i] = child
+	_, right = bits.Sub64(a[2*c]|lowerHalf, a[2*c+1], 0)
+	i = 2*c + uint(right)
+	child = a[i]
+	if child|lowerHalf < x {
+		a[c] = x
+		return sinking{}
+	}
+	a[c] = child
 	return sinking{i, x}
 }
 
@@ -133,12 +162,12 @@ func (s sinking) down(a []uint64, n int) sinking {
 // where is anybody's guess. It goes down the path to the end: above x's place
 // each child moves up; from there on x carries what stood where it went, and
 // puts it back.
-func (h *lruHeap) sinkLast(i, n int, x uint64) {
+func (h *lruHeap) sinkLast(i uint, n int, x uint64) {
 	a := h.nodes
 	limit := x // what a child must reach to move up; out of reach once x is placed
 	for ; n > 0; n-- {
 		_, right := bits.Sub64(a[2*i]|lowerHalf, a[2*i+1], 0)
-		c := 2*i + int(right)
+		c := 2*i + uint(right)
 		child := a[c]
 		_, place := bits.Sub64(child|lowerHalf, limit, 0) // 1 if the child is lighter than x
 		other := (child ^ x) & -place
@@ -147,7 +176,7 @@ func (h *lruHeap) sinkLast(i, n int, x uint64) {
 		limit |= -place
 		i = c
 	}
-	if 2*i == h.n && a[2*i]|lowerHalf >= limit {
+	if 2*i == uint(h.n) && a[2*i]|lowerHalf >= limit {
 		a[i] = a[2*i]
 		i *= 2
 	}

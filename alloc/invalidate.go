@@ -50,15 +50,20 @@ func (c *Cache) invalidateFIFO() {
 // invalidateRandom is invalidate_buckets_random(). See invalidateFIFO for how
 // it gives up.
 func (c *Cache) invalidateRandom() {
-	first, n := uint64(c.cfg.FirstBucket), uint64(c.cfg.NBuckets)
+	n := uint64(c.cfg.NBuckets)
+	var drawn [32]uint32
 	for checked := uint64(0); !c.freeInc.full(); {
-		c.stats.RandomDraws++
-		i := uint32(c.rng.Next()%(n-first) + first)
-		if c.invalidatable(i) {
-			c.invalidateOne(i)
-			c.freeInc.push(i)
+		// Each draw fills at most one place, so these will all be made. A
+		// processor fetches many buckets at a time if it is told of them.
+		some := drawn[:min(uint64(len(drawn)), uint64(c.freeInc.size-c.freeInc.used()), n/2-checked)]
+		c.draw(some)
+		for _, i := range some {
+			if c.invalidatable(i) {
+				c.invalidateOne(i)
+				c.freeInc.push(i)
+			}
 		}
-		if checked++; checked >= n/2 {
+		if checked += uint64(len(some)); checked >= n/2 {
 			c.needsGC()
 			return
 		}
@@ -89,6 +94,19 @@ func (c *Cache) invalidateClock() {
 			return
 		}
 	}
+}
+
+// draw draws buckets, and has them fetched.
+func (c *Cache) draw(drawn []uint32) {
+	c.stats.RandomDraws += uint64(len(drawn))
+	first, n := uint64(c.cfg.FirstBucket), uint64(c.cfg.NBuckets)
+	gens := uint8(0)
+	for j := range drawn {
+		i := uint32(c.rng.Next()%(n-first) + first)
+		drawn[j] = i
+		gens |= c.buckets[i].gen
+	}
+	c.fetched = gens // or the compiler would fetch nothing
 }
 
 // invalidateLRU is invalidate_buckets_lru(): the eight times unit lightest

@@ -28,7 +28,7 @@ func (c *Cache) Step() bool {
 
 // Run steps until there is nothing left to do.
 func (c *Cache) Run() {
-	for c.Step() {
+	for (c.runnable || len(c.sleepers) > 0) && c.Step() {
 	}
 }
 

@@ -33,6 +33,9 @@ func (c *Cache) take(r Reserve) (uint32, bool) {
 		if i, ok = c.free[r].pop(); !ok {
 			return 0, false
 		}
+		if r != ReserveNone {
+			c.lacking++
+		}
 	}
 	c.wakeAllocator()
 	c.stats.Taken++
@@ -43,14 +46,11 @@ func (c *Cache) take(r Reserve) (uint32, bool) {
 	if b.pin != 1 {
 		c.bug("bucket %d: taken with %d pins", i, c.pins(i))
 	}
-	b.setUsed(c.cfg.BucketSize)
+	mark, prio := MarkReclaimable, uint16(initialPrio)
 	if r <= ReservePrio {
-		b.setMark(MarkMetadata)
-		b.prio = btreePrio
-	} else {
-		b.setMark(MarkReclaimable)
-		b.prio = initialPrio
+		mark, prio = MarkMetadata, btreePrio
 	}
+	b.prio, b.gcMark = prio, uint16(c.cfg.BucketSize&maxSectorsUsed)<<2|uint16(mark)
 	if c.cfg.Model.CountsAvail && c.avail > 0 {
 		c.avail--
 		c.updateInUse()
@@ -88,8 +88,13 @@ func (a *BucketAlloc) Run(c *Cache) Status {
 // Alloc is bch_bucket_alloc() for a caller that may not wait. The bucket comes
 // with one pin.
 func (c *Cache) Alloc(r Reserve) (bucket int, ok bool) {
+	if !c.ioDisabled {
+		if b, ok := c.take(r); ok {
+			return int(b), true
+		}
+	}
 	a := BucketAlloc{Reserve: r}
-	st := a.Run(c)
+	st := a.Run(c) // fails, and is counted
 	return int(a.Bucket), st == Done
 }
 

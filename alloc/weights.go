@@ -3,18 +3,16 @@
 package alloc
 
 import (
-	"math/bits"
 	"slices"
 )
 
 // The kernel weighs every bucket anew for each refill. Here the weights of all
-// buckets are kept as they change, with a lower bound for each eight, so
-// that a refill can leave out the eights that hold nothing light enough.
-// Which buckets enter the heap, and in which order, stays the same.
+// buckets are kept as they change, side by side, so that a refill compares many
+// at a time. Which buckets enter the heap, and in which order, stays the same.
 
 const (
-	keysPerBlock = 8
-	blocksAtOnce = 8
+	scanStep = 32   // keys that are compared at a time
+	scanPart = 1024 // and that are looked for before any enters the heap
 
 	keyNone   = 1<<32 - 1 // may not be invalidated
 	keyWide   = 1<<32 - 2 // weighs more than fits: see rankWide
@@ -24,7 +22,7 @@ const (
 // weights holds bucket_prio() of every bucket.
 type weights struct {
 	key   []uint32 // the weight, keyNone, or keyWide
-	low   []uint32 // for each block of keys: not above the least of them
+	found []uint32 // of a part of the keys: those light enough when the part was begun
 	base  uint32   // what bucket_prio() adds to the prio, modulo 2^32
 	fresh bool     // key follows every change; else it is rebuilt at the next refill
 }
@@ -57,14 +55,14 @@ func (c *Cache) keyOf(i uint32) uint32 {
 
 // changed keeps bucket i's key in step with the bucket.
 func (c *Cache) changed(i uint32) {
-	w := &c.lru
-	if !w.fresh || i < uint32(c.cfg.FirstBucket) {
-		return
+	if c.lru.fresh {
+		c.weigh(i)
 	}
-	k := c.keyOf(i)
-	w.key[i] = k
-	if l := &w.low[i/keysPerBlock]; k < *l {
-		*l = k // never raised here: collectLightest does it when it looks
+}
+
+func (c *Cache) weigh(i uint32) {
+	if i >= uint32(c.cfg.FirstBucket) {
+		c.lru.key[i] = c.keyOf(i)
 	}
 }
 
@@ -72,10 +70,8 @@ func (c *Cache) changed(i uint32) {
 func (c *Cache) rebuild() {
 	w := &c.lru
 	if w.key == nil {
-		const atOnce = blocksAtOnce * keysPerBlock
-		blocks := (len(c.buckets) + atOnce - 1) / atOnce * blocksAtOnce
-		w.low = make([]uint32, blocks)
-		w.key = make([]uint32, blocks*keysPerBlock)
+		w.key = make([]uint32, (len(c.buckets)+scanStep-1)/scanStep*scanStep)
+		w.found = make([]uint32, scanPart)
 		for i := range w.key {
 			w.key[i] = keyNone
 		}
@@ -83,9 +79,6 @@ func (c *Cache) rebuild() {
 	w.base = c.weightBase()
 	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
 		w.key[i] = c.keyOf(uint32(i))
-	}
-	for i := range w.low {
-		w.low[i] = slices.Min(w.key[i*keysPerBlock : (i+1)*keysPerBlock])
 	}
 	w.fresh = true
 }
@@ -105,6 +98,7 @@ func (c *Cache) collectLightest() {
 	}
 	if c.heap.full() {
 		w.replaceTops(&c.heap, i)
+		c.heap.settle()
 	}
 	if wide {
 		w.fresh = false // its keys are ranks of this moment
@@ -120,9 +114,6 @@ func (c *Cache) fillHeap() (next int, wide bool) {
 	for ; i < len(keys) && !h.full(); i++ {
 		switch k := keys[i]; {
 		case k == keyNone:
-			if i%keysPerBlock == 0 && c.lru.low[i/keysPerBlock] == keyNone {
-				i += keysPerBlock - 1
-			}
 		case k == keyWide:
 			return i, true
 		default:
@@ -134,43 +125,28 @@ func (c *Cache) fillHeap() (next int, wide bool) {
 
 // replaceTops goes through the buckets from i on: each candidate strictly
 // lighter than the heaviest on the full heap replaces it. Where the next one
-// is cannot be guessed, so eight blocks, and then the eight keys of a block,
-// are compared without a branch.
+// is cannot be guessed, so those of many buckets are found first: by the
+// heaviest there is then, which can only become lighter.
 func (w *weights) replaceTops(h *lruHeap, i int) {
-	top := h.top()
-	for ; i%(blocksAtOnce*keysPerBlock) != 0; i++ {
-		if k := w.key[i]; k < top {
-			h.replaceTop(node(k, uint32(i)))
-			top = h.top()
+	for i < len(w.key) {
+		end := min(len(w.key), (i/scanStep+1)*scanStep)
+		if i%scanStep == 0 {
+			end = min(len(w.key), i+scanPart)
 		}
+		n := below(w.key[i:end], h.top(), uint32(i), w.found)
+		h.replaceTops(w.key, w.found[:n])
+		i = end
 	}
-	for b := i / keysPerBlock; b < len(w.low); b += blocksAtOnce {
-		for blocks := lighter(w.low[b:], top); blocks != 0; blocks &= blocks - 1 {
-			block := b + bits.TrailingZeros(blocks)
-			keys := w.key[block*keysPerBlock : (block+1)*keysPerBlock]
-			found := lighter(keys, top)
-			if found == 0 { // the bound is of a bucket that has become heavier
-				w.low[block] = slices.Min(keys)
-			}
-			for ; found != 0; found &= found - 1 {
-				j := bits.TrailingZeros(found)
-				if k := keys[j]; k < top {
-					h.replaceTop(node(k, uint32(block*keysPerBlock+j)))
-					top = h.top()
-				}
-			}
-		}
-	}
-	h.settle()
 }
 
-// lighter returns a bit for each of the first eight keys that is below top.
-func lighter(keys []uint32, top uint32) uint {
-	k, t := keys[:8:8], uint64(top)
-	return uint((uint64(k[0])-t)>>63 | (uint64(k[1])-t)>>63<<1 |
-		(uint64(k[2])-t)>>63<<2 | (uint64(k[3])-t)>>63<<3 |
-		(uint64(k[4])-t)>>63<<4 | (uint64(k[5])-t)>>63<<5 |
-		(uint64(k[6])-t)>>63<<6 | (uint64(k[7])-t)>>63<<7)
+// belowPlain finds the keys below top. It puts their numbers, the first is
+// first's, into out, and returns how many there are.
+func belowPlain(keys []uint32, top, first uint32, out []uint32) (n int) {
+	for i, k := range keys {
+		out[n] = first + uint32(i)
+		n += int((uint64(k) - uint64(top)) >> 63)
+	}
+	return n
 }
 
 // rankWide replaces the keys of the wide by their rank among themselves, above
@@ -191,7 +167,6 @@ func (c *Cache) rankWide() {
 			rank, _ := slices.BinarySearch(wide, c.weight(&c.buckets[i]))
 			k = (maxNarrow+1)*(maxSectorsUsed+1) + uint32(rank)
 			w.key[i] = k
-			w.low[i/keysPerBlock] = min(w.low[i/keysPerBlock], k)
 		}
 	}
 }

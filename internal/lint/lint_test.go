@@ -49,7 +49,7 @@ var owners = map[string][]string{
 	"github.com/olekukonko/tablewriter": {"internal/ui/render"},
 	"github.com/urfave/cli/v2":          {"cmd/bctl"},
 	"github.com/xrash/smetrics":         {"cmd/bctl/app"},
-	"golang.org/x/sys":                  {"internal/disk/blockdev", "internal/bcache/ondisk"},
+	"golang.org/x/sys":                  {"internal/disk/blockdev", "internal/bcache/ondisk", "alloc"},
 	"gonum.org/v1/plot":                 {"internal/ui/chart"},
 }
 

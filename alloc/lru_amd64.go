@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package alloc
+
+import "golang.org/x/sys/cpu"
+
+//go:noescape
+func belowAVX2(keys *uint32, n int, top, first uint32, out *uint32) int
+
+//go:noescape
+func sinkAll(nodes *uint64, s *sinking, stages, last int, n uint, keys, found *uint32, nfound int)
+
+// below is belowPlain.
+func below(keys []uint32, top, first uint32, out []uint32) int {
+	if !cpu.X86.HasAVX2 || top == 0 || len(keys)%scanStep != 0 || len(keys) == 0 || len(out) < len(keys) {
+		return belowPlain(keys, top, first, out)
+	}
+	return belowAVX2(&keys[0], len(keys), top, first, &out[0])
+}
+
+// replaceTops is replaceTopsPlain. Its speed is that of the branches it does without, which the compiler would put in.
+func (h *lruHeap) replaceTops(keys, found []uint32) {
+	if len(h.sinking) == 0 || len(found) == 0 {
+		h.replaceTopsPlain(keys, found)
+		return
+	}
+	sinkAll(&h.nodes[0], &h.sinking[0], len(h.sinking), h.lastLevels(), uint(h.n), &keys[0], &found[0], len(found))
+}

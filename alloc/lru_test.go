@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package alloc
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// What is found with wide registers is what is found one by one, and no other memory is touched.
+func TestBelow(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for _, n := range []int{0, 1, 7, scanStep, 3 * scanStep, scanPart} {
+		for _, top := range []uint32{0, 1, 2, 1 << 20, 1<<31 - 1, 1 << 31, keyWide, keyNone} {
+			keys := make([]uint32, n)
+			var want []uint32
+			for i := range keys {
+				switch rnd.IntN(8) {
+				case 0:
+					keys[i] = rnd.Uint32()
+				case 1:
+					keys[i] = keyNone
+				default:
+					keys[i] = top + rnd.Uint32N(5) - 2
+				}
+				if keys[i] < top {
+					want = append(want, 1000+uint32(i))
+				}
+			}
+			for name, find := range map[string]func([]uint32, uint32, uint32, []uint32) int{"below": below, "belowPlain": belowPlain} {
+				out := make([]uint32, n+4)
+				if got := find(keys, top, 1000, out[:n]); !slices.Equal(out[:got], want) {
+					t.Errorf("%s, %d keys, top %d: %v, want %v", name, n, top, out[:got], want)
+				}
+				if !slices.Equal(out[n:], make([]uint32, 4)) {
+					t.Errorf("%s, %d keys, top %d: wrote behind the end", name, n, top)
+				}
+			}
+		}
+	}
+}
+
+// The heap ends as the kernel's heap_sift() leaves it, node for node, however many weights are equal.
+func TestReplaceTops(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 8))
+	for size := 8; size <= 1<<14; size *= 2 {
+		for _, weights := range []uint32{1, 2, 30, 1 << 20, keyWide} {
+			keys := make([]uint32, 5*size)
+			for i := range keys {
+				keys[i] = rnd.Uint32N(weights)
+			}
+			fast, plain := newLRUHeap(size), newLRUHeap(size)
+			fast.clear()
+			plain.clear()
+			var slow []uint64
+			for i := range size {
+				fast.addMax(node(keys[i], uint32(i)))
+				plain.addMax(node(keys[i], uint32(i)))
+			}
+			slow = append(slow, fast.nodes[1:size+1]...)
+			found := make([]uint32, 4*size)
+			for i := range found {
+				found[i] = uint32(size + i)
+			}
+			fast.replaceTops(keys, found)
+			fast.settle()
+			plain.replaceTopsPlain(keys, found)
+			plain.settle()
+			for _, i := range found {
+				if keys[i] < uint32(slow[0]>>32)-1 {
+					slow[0] = node(keys[i], i)
+					slowSift(slow)
+				}
+			}
+			if !slices.Equal(fast.nodes[1:size+1], slow) || !slices.Equal(plain.nodes[1:size+1], slow) {
+				t.Errorf("%d nodes, weights below %d: not as heap_sift leaves them", size, weights)
+			}
+		}
+	}
+}
+
+// slowSift is heap_sift(h, 0, bucket_max_cmp), as it is written in util.h: nodes count from 0.
+func slowSift(a []uint64) {
+	lighter := func(l, r int) bool { return a[l]>>32 < a[r]>>32 }
+	for j := 0; 2*j+1 < len(a); {
+		r := 2*j + 1
+		if r+1 < len(a) && lighter(r, r+1) {
+			r++
+		}
+		if lighter(r, j) {
+			break
+		}
+		a[r], a[j] = a[j], a[r]
+		j = r
+	}
+}

@@ -49,8 +49,8 @@ var owners = map[string][]string{
 	"github.com/olekukonko/tablewriter": {"internal/ui/render"},
 	"github.com/urfave/cli/v2":          {"cmd/bctl"},
 	"github.com/xrash/smetrics":         {"cmd/bctl/app"},
+	"golang.org/x/image":                {"internal/ui/chart"},
 	"golang.org/x/sys":                  {"internal/disk/blockdev", "internal/bcache/ondisk", "alloc"},
-	"gonum.org/v1/plot":                 {"internal/ui/chart"},
 }
 
 // topLevel is what the root of the repository may hold.

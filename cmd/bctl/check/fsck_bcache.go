@@ -3,8 +3,8 @@
 package check
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -45,45 +45,57 @@ func FsckBcacheCommand() *cli.Command {
 			&cli.BoolFlag{Name: "t", Usage: "report time on stderr"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
 		},
-		Action: fsckBcache,
+		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+			o, err := readFsckBcache(args, io)
+			if err != nil {
+				return err
+			}
+			return fsckBcache(ctx, o, io)
+		}),
 	}
 }
 
-func fsckBcache(c *cli.Context) error {
-	start, err := fsckProgress(c)
-	if err != nil {
-		return err
+// fsckBcacheOptions is a command line of fsck.bcache.
+type fsckBcacheOptions struct {
+	fsckOptions
+	verbose, time, memory bool // on stderr
+}
+
+func readFsckBcache(args *app.Args, io *app.IO) (o fsckBcacheOptions, err error) {
+	if o.fsckOptions, err = readFsck(args); err != nil {
+		return o, err
 	}
+	o.verbose, o.memory = args.Bool("v"), args.Bool("r")
+	o.time = args.Bool("t") || o.memory
+	o.progress = progress.Silent
+	if !args.Given("C") {
+		return o, nil
+	}
+	fd, err := strconv.Atoi(args.String("C"))
+	switch {
+	case err != nil || fd < 0:
+		return o, app.Usagef("-C %q: not a file descriptor", args.String("C"))
+	case fd > 0:
+		o.progress = progress.Lines(os.NewFile(uintptr(fd), "progress"), o.devices[0])
+	case app.IsTerminal(io.Err):
+		o.progress = progress.On(io.Err)
+	}
+	return o, nil
+}
+
+func fsckBcache(ctx context.Context, o fsckBcacheOptions, io *app.IO) error {
 	began := time.Now()
-	if c.Bool("v") {
-		fmt.Fprintf(c.App.ErrWriter, "fsck.bcache %s, read only\n", app.Version)
+	if o.verbose {
+		fmt.Fprintf(io.Err, "fsck.bcache %s, read only\n", app.Version)
 	}
-	err = runFsck(c, fsckRun{start: start})
-	if c.Bool("t") || c.Bool("r") {
-		fmt.Fprintf(c.App.ErrWriter, "%s: %.2f s\n", c.Args().First(), time.Since(began).Seconds())
+	err := runFsck(ctx, o.fsckOptions, io)
+	if o.time {
+		fmt.Fprintf(io.Err, "%s: %.2f s\n", app.OneLine(o.devices[0]), time.Since(began).Seconds())
 	}
-	if c.Bool("r") {
+	if o.memory {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		fmt.Fprintf(c.App.ErrWriter, "%s: %.1f MiB of memory\n", c.Args().First(), float64(m.Sys)/(1<<20))
+		fmt.Fprintf(io.Err, "%s: %.1f MiB of memory\n", app.OneLine(o.devices[0]), float64(m.Sys)/(1<<20))
 	}
 	return err
-}
-
-func fsckProgress(c *cli.Context) (progress.Starter, error) {
-	if !c.IsSet("C") {
-		return progress.Silent, nil
-	}
-	fd, err := strconv.Atoi(c.String("C"))
-	if err != nil || fd < 0 {
-		return nil, app.Usagef("-C %q: not a file descriptor", c.String("C"))
-	}
-	if fd == 0 {
-		if !app.IsTerminal(c.App.ErrWriter) {
-			return progress.Silent, nil
-		}
-		return progress.On(c.App.ErrWriter), nil
-	}
-	var w io.Writer = os.NewFile(uintptr(fd), "progress")
-	return progress.Lines(w, c.Args().First()), nil
 }

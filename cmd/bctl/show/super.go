@@ -4,9 +4,9 @@
 package show
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"io"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -37,17 +37,17 @@ func ShowSuperCommand() *cli.Command {
 		Name: "show-super", ArgsUsage: "DEVICE",
 		Usage:       "show the superblock of a cache or a backing device",
 		Description: showSuperDescription,
-		Action: func(c *cli.Context) error {
-			path, err := app.OneDevice(c)
+		Action: app.Action(func(_ context.Context, args *app.Args, io *app.IO) error {
+			path, err := args.Device()
 			if err != nil {
 				return err
 			}
-			return showSuper(path, app.OutputFormat(c), c.App.Writer, c.App.ErrWriter)
-		},
+			return showSuper(path, io)
+		}),
 	}
 }
 
-func showSuper(path string, f render.Format, stdout, stderr io.Writer) error {
+func showSuper(path string, io *app.IO) error {
 	dev, err := blockdev.Open(path)
 	if err != nil {
 		return err
@@ -57,20 +57,15 @@ func showSuper(path string, f render.Format, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := render.WriteFields(stdout, f, superFields(path, s)); err != nil {
+	if err := render.WriteFields(io.Out, io.Format, superFields(path, s)); err != nil {
 		return err
 	}
-	damaged := false
-	for _, fault := range superblock.Check(s, superblock.Device{}) {
-		for _, identity := range []error{superblock.ErrChecksum, superblock.ErrMagic, superblock.ErrOffset, superblock.ErrVersion} {
-			if errors.Is(fault, identity) {
-				damaged = true
-				fmt.Fprintf(stderr, "bctl: %s\n", app.OneLine(fmt.Sprintf("%s: superblock: %v", path, fault)))
-			}
-		}
+	var faults []string
+	for _, fault := range superblock.Unrecognised(s) {
+		faults = append(faults, fault.Error())
 	}
-	if damaged {
-		return app.ExitWith(app.ExitDamage)
+	if len(faults) > 0 {
+		return app.Damaged("%s: superblock: %s", path, strings.Join(faults, ", and "))
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ var owners = map[string][]string{
 // topLevel is what the root of the repository may hold.
 var topLevel = []string{
 	"cmd", "superblock", "prio", "alloc", "inspect", "fsck", "docs", "go.mod", "go.sum",
-	"internal", "test", "testdata", "packaging", ".ci", "Makefile", "README.md", "LICENSE", "CHANGELOG.md",
+	"internal", "test", "testdata", "packaging", ".ci", "Makefile", "README.md", "LICENSE", "THIRD_PARTY", "CHANGELOG.md",
 	"CONTRIBUTING.md", ".golangci.yml", ".gitattributes", ".gitignore", ".git", "bctl", "bctl-rescue",
 }
 
@@ -118,7 +118,7 @@ func floorOf(path string) (floor int, prefix string) {
 
 // forTests reports whether a package is imported by tests alone.
 func forTests(path string) bool {
-	return strings.HasPrefix(path, labs+"/") || strings.HasPrefix(path, "test/") || path == "internal/lint" || strings.HasPrefix(path, "testdata/")
+	return strings.HasPrefix(path, labs+"/") || strings.HasPrefix(path, "test/") || path == "internal/lint" || path == "packaging" || strings.HasPrefix(path, "testdata/")
 }
 
 func TestImportsGoDown(t *testing.T) {

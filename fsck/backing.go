@@ -20,7 +20,7 @@ type backing struct {
 // readBacking reads the superblocks of the given backing devices. Errors: one is no backing device.
 func (c *checker) readBacking(devs []Device) error {
 	for _, d := range devs {
-		s, err := superblock.Read(d.R)
+		s, err := superblock.ReadDevice(d.R, d.Size)
 		if err == nil && !s.IsBacking() {
 			err = fmt.Errorf("a cache device, want a backing device")
 		}

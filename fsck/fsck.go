@@ -49,7 +49,7 @@ type Options struct {
 // Run checks dev, a cache device together with backing devices of its set, or a backing device alone.
 // Damage is no error. Errors: not a bcache device, or one that cannot be read at all; the context's.
 func Run(ctx context.Context, dev Device, backing []Device, o Options) (*Report, error) {
-	s, err := superblock.Read(dev.R)
+	s, err := superblock.ReadDevice(dev.R, dev.Size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dev.Name, err)
 	}

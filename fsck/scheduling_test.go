@@ -12,7 +12,6 @@ import (
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/lab/damages"
-	"bctl/internal/lab/scenes"
 )
 
 // races are devices on which who comes first once decided what was found.
@@ -115,7 +114,7 @@ func TestReportsDoNotDependOnScheduling(t *testing.T) {
 		for i := range rounds {
 			for _, procs := range []int{1, 2, 8} {
 				runtime.GOMAXPROCS(procs)
-				s := scenes.Open(t, d.Base)
+				s := damages.Open(t, d.Base)
 				d.Plant(s)
 				got := reportSlowly(t, s)
 				if want == "" {
@@ -139,7 +138,7 @@ func TestDamagesOnAnyNumberOfProcessors(t *testing.T) {
 		var said []string
 		for _, procs := range []int{1, 8} {
 			runtime.GOMAXPROCS(procs)
-			s := scenes.Open(t, d.Base)
+			s := damages.Open(t, d.Base)
 			d.Plant(s)
 			said = append(said, report(t, s))
 		}

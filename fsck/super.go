@@ -21,17 +21,24 @@ func (c *checker) superblock() {
 	c.signatures(&c.dev, finding.SBSignature, end, "")
 }
 
-// signatures looks for what udev or an installer may take the device for, before byte end: behind it lie data.
+// signatures looks for what udev or an installer may take the device for: before byte end, for behind it lie data, and
+// where the place is told from the end of the device. A copy of a GPT there misleads nobody: blkid reads on.
 func (c *checker) signatures(d *Device, code finding.Code, end int64, name string) {
 	found, err := signature.Probe(d.R, d.Size)
 	if err != nil {
 		return // whoever needs those bytes will say so
 	}
 	named := false
+	atEnd := map[string]bool{} // one of zfs has a hundred
 	for _, s := range found {
-		if s.Offset < end && s.Offset != ondisk.SuperOffset+24 { // there stands our own magic, whatever is around it
+		switch {
+		case s.Offset == ondisk.SuperOffset+24: // there stands our own magic, whatever is around it
+		case s.Offset < end:
 			named = true
 			c.found.Add(finding.About(finding.Bytes{Device: name, Offset: s.Offset}, code, "a signature of %s at byte %d", s.Name, s.Offset))
+		case s.End && s.Name != "gpt copy" && !atEnd[s.Name]:
+			atEnd[s.Name] = true
+			c.found.Add(finding.About(finding.Bytes{Device: name, Offset: s.Offset}, code, "a signature of %s at byte %d, near the end", s.Name, s.Offset))
 		}
 	}
 	head := make([]byte, ondisk.SuperOffset)

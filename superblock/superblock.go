@@ -21,6 +21,7 @@ import (
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/full"
+	"bctl/internal/disk/signature"
 )
 
 // ErrNotBcache says that a device holds no bcache superblock at all.
@@ -41,6 +42,9 @@ func Read(r io.ReaderAt) (*ondisk.Super, error) {
 	if err != nil {
 		return nil, err
 	}
+	if signature.EarlyBcachefs(b) {
+		return nil, fmt.Errorf("%w: it holds an early bcachefs", ErrNotBcache)
+	}
 	if s.Magic == ondisk.SuperMagic {
 		return s, nil
 	}
@@ -50,4 +54,18 @@ func Read(r io.ReaderAt) (*ondisk.Super, error) {
 		return nil, fmt.Errorf("%w: no superblock magic at byte %d", ErrNotBcache, ondisk.SuperOffset+24)
 	}
 	return s, nil
+}
+
+// ReadDevice is Read for a device of size bytes that somebody named: of one that is none of bcache's the error says
+// what it holds instead.
+func ReadDevice(r io.ReaderAt, size int64) (*ondisk.Super, error) {
+	s, err := Read(r)
+	if !errors.Is(err, ErrNotBcache) {
+		return s, err
+	}
+	what, perr := signature.Describe(r, size)
+	if perr != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: it %s", ErrNotBcache, what)
 }

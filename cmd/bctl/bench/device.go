@@ -3,33 +3,34 @@
 package bench
 
 import (
-	"context"
 	"fmt"
+
+	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
 	"bctl/alloc/cachesim"
 	"bctl/cmd/bctl/app"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
-	"bctl/internal/disk/blockdev"
 	"bctl/internal/finding"
 )
 
 // startFrom takes the model's first state from a device, which is only read.
-func (o *benchOptions) startFrom(ctx context.Context, io *app.IO) error {
-	dev, err := blockdev.Open(o.name)
+func (o *benchOptions) startFrom(c *cli.Context, name string) error {
+	dev, err := app.OpenDevice(c, name)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
 	var found finding.Collector
-	cache, err := app.OpenCache(ctx, o.name, dev, io, &found)
+	cache, err := app.OpenCache(c, dev, &found)
 	if err != nil {
 		return err
 	}
 	if n := found.Count(finding.Damage); n > 0 {
-		return app.WithHint(fmt.Errorf("%s: damaged (%d findings), so its gens and marks mean nothing", o.name, n), "see bctl fsck %s", o.name)
+		return fmt.Errorf("%s: damaged (%d findings), so its gens and marks mean nothing: see bctl fsck %s", name, n, name)
 	}
+	o.name = name
 	o.takeCache(cache)
 	return nil
 }

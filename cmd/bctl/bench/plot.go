@@ -11,16 +11,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/chart"
 )
 
-// readPlot is --plot, if it is given.
-func readPlot(args *app.Args) (string, error) {
-	if !args.Given("plot") {
+// plotFile is --plot, if it is given.
+func plotFile(c *cli.Context) (string, error) {
+	if !c.IsSet("plot") {
 		return "", nil
 	}
-	name := args.String("plot")
+	name := c.String("plot")
 	if ext := filepath.Ext(name); ext != ".svg" && ext != ".png" {
 		return "", app.Usagef("--plot %q: want a name that ends in .svg or .png", name)
 	}

@@ -3,9 +3,10 @@
 package bench
 
 import (
-	"context"
 	"errors"
 	"fmt"
+
+	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
 	"bctl/alloc/cachesim"
@@ -69,10 +70,10 @@ func countsOf(f *cachesim.Figures) allocCounts {
 }
 
 // benchWorkload is the benchmark: one policy after the other, so that none disturbs the other's times.
-func benchWorkload(ctx context.Context, o *benchOptions, io *app.IO) error {
+func benchWorkload(c *cli.Context, o *benchOptions) error {
 	var rows []benchRow
 	for _, p := range o.policies {
-		row, err := o.measure(ctx, p, io)
+		row, err := o.measure(c, p)
 		if errors.Is(err, alloc.ErrConfig) && o.device == nil {
 			return app.Usagef("%v", err)
 		}
@@ -81,11 +82,11 @@ func benchWorkload(ctx context.Context, o *benchOptions, io *app.IO) error {
 		}
 		rows = append(rows, row)
 	}
-	return o.writeBench(io, rows)
+	return o.writeBench(c, rows)
 }
 
-func (o *benchOptions) writeBench(io *app.IO, rows []benchRow) error {
-	return render.Write(io.Out, o.format, render.View[benchRow]{
+func (o *benchOptions) writeBench(c *cli.Context, rows []benchRow) error {
+	return render.Write(c.App.Writer, o.format, render.View[benchRow]{
 		Head: []render.Field{
 			{Key: "device", Value: nullIfEmpty(o.name), Name: app.OptionalName("device", o.name != ""), Text: o.name},
 			{Key: "workload", Value: o.kind, Name: "workload", Text: o.workloadText()},
@@ -126,7 +127,7 @@ const (
 	mostWarmup = 1 << 26
 )
 
-func (o *benchOptions) measure(ctx context.Context, p alloc.Policy, io *app.IO) (benchRow, error) {
+func (o *benchOptions) measure(c *cli.Context, p alloc.Policy) (benchRow, error) {
 	cfg, err := o.config(p, o.count, o.buckets[0])
 	if err != nil {
 		return benchRow{}, err
@@ -136,7 +137,7 @@ func (o *benchOptions) measure(ctx context.Context, p alloc.Policy, io *app.IO) 
 	if o.time > 0 {
 		total = 0 // how many there will be nobody knows
 	}
-	counter := io.Progress(fmt.Sprintf("%v: operations", p), total)
+	counter := app.ProgressOf(c)(fmt.Sprintf("%v: operations", p), total)
 	defer counter.Done()
 	b.Tick = counter.Add
 	var m *cachesim.Measured
@@ -145,11 +146,11 @@ func (o *benchOptions) measure(ctx context.Context, p alloc.Policy, io *app.IO) 
 		if err != nil {
 			return benchRow{}, err
 		}
-		m, err = b.Loop(ctx, l)
+		m, err = b.Loop(c.Context, l)
 		if err != nil {
 			return benchRow{}, err
 		}
-	} else if m, err = o.measureRequests(ctx, b, cfg); err != nil {
+	} else if m, err = o.measureRequests(c, b, cfg); err != nil {
 		return benchRow{}, err
 	}
 	return benchRowOf(&cfg.Alloc, m), nil
@@ -170,7 +171,7 @@ func benchRowOf(a *alloc.Config, m *cachesim.Measured) benchRow {
 	return row
 }
 
-func (o *benchOptions) measureRequests(ctx context.Context, b cachesim.Bench, cfg cachesim.Config) (*cachesim.Measured, error) {
+func (o *benchOptions) measureRequests(c *cli.Context, b cachesim.Bench, cfg cachesim.Config) (*cachesim.Measured, error) {
 	load := o.load
 	load.Sectors = 4 * uint64(cfg.Alloc.NBuckets) * uint64(cfg.Alloc.BucketSize)
 	w, err := cachesim.NewWorkload(load)
@@ -181,7 +182,7 @@ func (o *benchOptions) measureRequests(ctx context.Context, b cachesim.Bench, cf
 	if err != nil {
 		return nil, err
 	}
-	return b.Requests(ctx, s, w)
+	return b.Requests(c.Context, s, w)
 }
 
 // warmupOps is --warmup, or as much as fills the cache: two rounds of the bare loop, as the kernel's code was

@@ -4,7 +4,6 @@
 package check
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -16,7 +15,7 @@ import (
 	"bctl/cmd/bctl/app"
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
-	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk"
 	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
 	"bctl/internal/ui/render"
@@ -48,58 +47,41 @@ func FsckCommand() *cli.Command {
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "repair everything (refused: bctl cannot repair yet)"},
 			&cli.BoolFlag{Name: "verify-data", Usage: "compare clean data with the given backing devices"},
 		},
-		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
-			o, err := readFsck(args)
-			if err != nil {
-				return err
-			}
-			o.verify = args.Bool("verify-data")
-			o.progress = io.Progress
-			return runFsck(ctx, o, io)
-		}),
+		Action: func(c *cli.Context) error {
+			return runFsck(c, fsckRun{start: app.ProgressOf(c), verify: c.Bool("verify-data")})
+		},
 	}
 }
 
-// fsckOptions is a command line of bctl fsck, or of fsck.bcache.
-type fsckOptions struct {
-	devices  []string // the cache, or a backing device alone, and then backing devices
-	verify   bool     // their clean data too
-	progress progress.Starter
+// fsckRun is what differs between bctl fsck and fsck.bcache.
+type fsckRun struct {
+	start  progress.Starter
+	verify bool
 }
 
-// readFsck reads what both have.
-func readFsck(args *app.Args) (o fsckOptions, err error) {
+func runFsck(c *cli.Context, run fsckRun) error {
 	for _, name := range []string{"preen", "yes"} {
-		if args.Bool(name) {
-			return o, app.WithHint(app.Usagef("%s: bctl cannot repair yet, it only checks", app.FlagName(name)), "run it without the flag")
+		if c.Bool(name) {
+			return app.Usagef("%s: bctl cannot repair yet, it only checks; run it without the flag", app.FlagName(name))
 		}
 	}
-	o.devices = args.Operands()
-	for i, name := range o.devices {
-		if slices.Contains(o.devices[:i], name) {
-			return o, app.Usagef("%s is given twice", name)
-		}
+	names := c.Args().Slice()
+	switch {
+	case len(names) == 0:
+		return app.Usagef("no device given, see --help")
+	case run.verify && len(names) < 2:
+		return app.Usagef("--verify-data needs the backing devices too: bctl fsck --verify-data DEVICE BACKING...")
 	}
-	if len(o.devices) == 0 {
-		return o, args.Wrong("no device given")
-	}
-	return o, nil
-}
-
-func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
-	if o.verify && len(o.devices) < 2 {
-		return app.WithHint(app.Usagef("--verify-data needs the backing devices too"), "bctl fsck --verify-data DEVICE BACKING...")
-	}
-	devs, closeAll, err := openAll(o.devices)
+	devs, closeAll, err := openAll(c, names)
 	defer closeAll()
 	if err != nil {
 		return err
 	}
-	rep, err := fsck.Run(ctx, devs[0], devs[1:], fsck.Options{Progress: o.progress, Now: time.Now().Unix(), Verify: o.verify})
+	rep, err := fsck.Run(c.Context, devs[0], devs[1:], fsck.Options{Progress: run.start, Now: time.Now().Unix(), Verify: run.verify})
 	if err != nil {
 		return err
 	}
-	if err := writeReport(io.Out, io.Format, rep); err != nil {
+	if err := writeReport(c.App.Writer, app.OutputFormat(c), rep); err != nil {
 		return err
 	}
 	if rep.Result == fsck.Damaged {
@@ -109,15 +91,18 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 }
 
 // openAll opens devices for reading. closeAll closes those that could be opened.
-func openAll(names []string) (devs []fsck.Device, closeAll func(), err error) {
-	var open []*blockdev.Device
+func openAll(c *cli.Context, names []string) (devs []fsck.Device, closeAll func(), err error) {
+	var open []disk.Device
 	closeAll = func() {
 		for _, d := range open {
 			d.Close()
 		}
 	}
-	for _, name := range names {
-		d, err := blockdev.Open(name)
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return nil, closeAll, app.Usagef("%s is given twice", name)
+		}
+		d, err := app.OpenDevice(c, name)
 		if err != nil {
 			return nil, closeAll, err
 		}

@@ -5,7 +5,6 @@
 package mkfs
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -72,14 +71,14 @@ func FormatCommand() *cli.Command {
 		Usage:       "write the superblocks of new cache and backing devices",
 		Description: formatDescription,
 		Flags:       formatFlags(),
-		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
-			o, err := readFormat(args, io)
+		Action: func(c *cli.Context) error {
+			o, err := readFormat(c)
 			if err != nil {
 				return err
 			}
-			done, err := runFormat(ctx, o)
-			return showFormatted(io, o, done, err)
-		}),
+			done, err := runFormat(c.Context, o)
+			return showFormatted(c, o, done, err)
+		},
 	}
 }
 
@@ -98,23 +97,27 @@ type formatOptions struct {
 }
 
 // readFormat reads the flags and refuses what no device could make right.
-func readFormat(args *app.Args, io *app.IO) (o formatOptions, err error) {
+func readFormat(c *cli.Context) (o formatOptions, err error) {
 	o = formatOptions{
-		caches: args.Strings("cache"), backings: args.Strings("bdev"),
-		init: args.Bool("init") || args.Bool("attach"), attach: args.Bool("attach"),
-		wipeBcache: args.Bool("wipe-bcache"), force: args.Bool("force"), dryRun: args.Bool("dry-run"),
-		note: io.Tell,
+		caches: c.StringSlice("cache"), backings: c.StringSlice("bdev"),
+		init: c.Bool("init") || c.Bool("attach"), attach: c.Bool("attach"),
+		wipeBcache: c.Bool("wipe-bcache"), force: c.Bool("force"), dryRun: c.Bool("dry-run"),
+		note: func(text string) {
+			if !app.IsQuiet(c) {
+				fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", c.App.Name, app.OneLine(text))
+			}
+		},
 	}
-	if err := o.readDevices(args); err != nil {
+	if err := o.readDevices(c); err != nil {
 		return o, err
 	}
-	if err := o.readSizes(args); err != nil {
+	if err := o.readSizes(c); err != nil {
 		return o, err
 	}
-	if err := o.readNames(args); err != nil {
+	if err := o.readNames(c); err != nil {
 		return o, err
 	}
-	o.super.Writeback, o.super.Discard, o.super.LargeBucket = args.Bool("writeback"), args.Bool("discard"), args.Bool("large-bucket")
+	o.super.Writeback, o.super.Discard, o.super.LargeBucket = c.Bool("writeback"), c.Bool("discard"), c.Bool("large-bucket")
 	if err := o.try(); err != nil {
 		return o, err
 	}
@@ -129,77 +132,77 @@ func readFormat(args *app.Args, io *app.IO) (o formatOptions, err error) {
 		{"large-bucket", o.caches, "cache"},
 		{"cache-replacement-policy", o.caches, "cache"},
 	} {
-		if args.Given(f.name) && len(f.devices) == 0 {
+		if c.IsSet(f.name) && len(f.devices) == 0 {
 			o.note(fmt.Sprintf("--%s has no effect: no %s device is formatted", f.name, f.kind))
 		}
 	}
 	return o, nil
 }
 
-func (o *formatOptions) readDevices(args *app.Args) error {
+func (o *formatOptions) readDevices(c *cli.Context) error {
 	switch {
-	case len(args.Operands()) > 0:
-		return app.WithHint(app.Usagef("%s: neither a cache nor a backing device", args.Operands()[0]), "say -C (cache) or -B (backing) before the device")
+	case c.NArg() > 0:
+		return app.Usagef("%s: say -C (cache) or -B (backing) before the device", c.Args().First())
 	case len(o.caches)+len(o.backings) == 0:
-		return app.WithHint(app.Usagef("no device given"), "-C DEV, -B DEV..., or both")
+		return app.Usagef("no device given: -C DEV, -B DEV..., or both")
 	case len(o.caches) > 1:
 		return app.Usagef("%s: a set has one cache device, and %s is it", o.caches[1], o.caches[0])
 	case slices.Contains(o.caches, "") || slices.Contains(o.backings, ""):
 		return app.Usagef("a device has no name")
 	case o.init && len(o.caches) == 0:
-		return app.WithHint(app.Usagef("--init and --attach: no cache device is given"), "-C DEV")
+		return app.Usagef("--init and --attach: no cache device is given (-C DEV)")
 	case o.attach && len(o.backings) == 0:
-		return app.WithHint(app.Usagef("--attach: no backing device is given"), "-B DEV...")
-	case args.Given("uuid") && len(o.caches)+len(o.backings) > 1:
+		return app.Usagef("--attach: no backing device is given (-B DEV...)")
+	case c.IsSet("uuid") && len(o.caches)+len(o.backings) > 1:
 		return app.Usagef("--uuid: it is of one device, and %d are given", len(o.caches)+len(o.backings))
 	}
 	return nil
 }
 
-func (o *formatOptions) readSizes(args *app.Args) (err error) {
-	if o.super.BucketSectors, err = app.ParsePower("--bucket", args.String("bucket")); err != nil {
+func (o *formatOptions) readSizes(c *cli.Context) (err error) {
+	if o.super.BucketSectors, err = app.ParsePower("--bucket", c.String("bucket")); err != nil {
 		return err
 	}
-	if args.Given("block") {
-		if o.super.BlockSectors, err = app.ParsePower("--block", args.String("block")); err != nil {
+	if c.IsSet("block") {
+		if o.super.BlockSectors, err = app.ParsePower("--block", c.String("block")); err != nil {
 			return err
 		}
 	}
-	offset, err := app.ParseNumber(args.String("data-offset"))
+	offset, err := app.ParseNumber(c.String("data-offset"))
 	if err != nil {
 		return app.Usagef("--data-offset: %v of sectors", err)
 	}
 	o.super.DataOffset = ondisk.Sector(offset)
-	if args.Given("size") {
-		o.size, err = app.ParseSize(args.String("size"))
+	if c.IsSet("size") {
+		o.size, err = app.ParseSize(c.String("size"))
 		switch {
 		case err != nil:
 			return app.Usagef("--size: %v", err)
 		case o.size == 0 || o.size%ondisk.SectorBytes != 0:
-			return app.Usagef("--size: %s is not a number of whole sectors", args.String("size"))
+			return app.Usagef("--size: %s is not a number of whole sectors", c.String("size"))
 		}
 	}
 	return nil
 }
 
-func (o *formatOptions) readNames(args *app.Args) (err error) {
-	o.super.Label = args.String("label")
-	if args.Given("uuid") {
-		if o.super.UUID, err = parseUUID("--uuid", args.String("uuid")); err != nil {
+func (o *formatOptions) readNames(c *cli.Context) (err error) {
+	o.super.Label = c.String("label")
+	if c.IsSet("uuid") {
+		if o.super.UUID, err = parseUUID("--uuid", c.String("uuid")); err != nil {
 			return err
 		}
 		if o.super.UUID.IsZero() {
 			return app.Usagef("--uuid: it is zero")
 		}
 	}
-	o.super.SetUUID, o.setGiven = ondisk.UUID(uuid.New()), args.Given("cset-uuid")
+	o.super.SetUUID, o.setGiven = ondisk.UUID(uuid.New()), c.IsSet("cset-uuid")
 	if o.setGiven {
-		if o.super.SetUUID, err = parseUUID("--cset-uuid", args.String("cset-uuid")); err != nil {
+		if o.super.SetUUID, err = parseUUID("--cset-uuid", c.String("cset-uuid")); err != nil {
 			return err
 		}
 	}
 	policies := []ondisk.Replacement{ondisk.LRU, ondisk.FIFO, ondisk.Random}
-	policy := args.String("cache-replacement-policy")
+	policy := c.String("cache-replacement-policy")
 	i := slices.IndexFunc(policies, func(r ondisk.Replacement) bool { return r.String() == policy })
 	if i < 0 {
 		return app.Usagef("--cache-replacement-policy %s: not lru, fifo or random", policy)

@@ -3,32 +3,28 @@
 package mkfs
 
 import (
-	"context"
-
 	"github.com/urfave/cli/v2"
-
-	"bctl/cmd/bctl/app"
 )
 
 // MakeBcacheCommand is what the names make-bcache and mkfs.bcache do: format's flags and checks, make-bcache's output.
 func MakeBcacheCommand() *cli.Command {
 	cmd := FormatCommand()
-	cmd.Action = app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
-		o, err := readFormat(args, io)
+	cmd.Action = func(c *cli.Context) error {
+		o, err := readFormat(c)
 		if err != nil {
 			return err
 		}
-		done, err := runFormat(ctx, o)
+		done, err := runFormat(c.Context, o)
 		if o.dryRun && err == nil {
 			o.note("dry run: nothing was written")
 		}
 		for _, t := range done {
-			printMakeBcache(io.Out, t)
+			printMakeBcache(c.App.Writer, t)
 		}
 		if len(done) == 0 {
 			return err
 		}
 		return afterSome(done, err)
-	})
+	}
 	return cmd
 }

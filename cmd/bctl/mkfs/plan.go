@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"bctl/cmd/bctl/app"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/blockdev"
 	"bctl/internal/disk/plan"
@@ -98,7 +97,7 @@ func claimTarget(path string, o formatOptions, before []*target) (*target, error
 		}
 		dev, err := blockdev.Claim(path, held...)
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, app.WithHint(err, "use --size to make an image file")
+			return nil, fmt.Errorf("%w; use --size to make an image file", err)
 		}
 		if err != nil {
 			return nil, err
@@ -118,7 +117,7 @@ func claimTarget(path string, o formatOptions, before []*target) (*target, error
 	}
 	err := blockdev.CanCreate(path)
 	if errors.Is(err, blockdev.ErrExists) {
-		return nil, app.WithHint(err, "leave --size out to format it as it is")
+		return nil, fmt.Errorf("%w; leave --size out to format it as it is", err)
 	}
 	return t, err
 }
@@ -191,7 +190,7 @@ func (t *target) oldSuper(o formatOptions) (*ondisk.Super, error) {
 	if old.IsBacking() {
 		kind = "backing"
 	}
-	return nil, app.WithHint(fmt.Errorf("it is a bcache %s device already (uuid %v, set %v)", kind, old.UUID, old.SetUUID), "use --wipe-bcache to overwrite it")
+	return nil, fmt.Errorf("it is a bcache %s device already (uuid %v, set %v); use --wipe-bcache to overwrite it", kind, old.UUID, old.SetUUID)
 }
 
 // planJournal erases what is left of a cache of the same set.
@@ -224,7 +223,7 @@ func (t *target) signatures(o formatOptions) ([]signature.Found, error) {
 	if len(found) > 5 {
 		texts = append(texts, fmt.Sprintf("%d more", len(found)-5))
 	}
-	return nil, app.WithHint(fmt.Errorf("it holds %s", strings.Join(texts, ", ")), "use --force to overwrite it")
+	return nil, fmt.Errorf("it holds %s; use --force to overwrite it", strings.Join(texts, ", "))
 }
 
 // planErase erases them: mkfs and blkid want one signature on a device. What lies in a backing device's data may as

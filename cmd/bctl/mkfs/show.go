@@ -7,6 +7,8 @@ import (
 	"io"
 	"iter"
 
+	"github.com/urfave/cli/v2"
+
 	"bctl/cmd/bctl/app"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/ui/render"
@@ -62,11 +64,11 @@ func orDash[T any](p *T) string {
 }
 
 // showFormatted is the one summary, of the devices that were written before an error too.
-func showFormatted(io *app.IO, o formatOptions, done []*target, err error) error {
+func showFormatted(c *cli.Context, o formatOptions, done []*target, err error) error {
 	if len(done) == 0 {
 		return err
 	}
-	if o.dryRun && io.Format != render.JSON {
+	if o.dryRun && app.OutputFormat(c) != render.JSON {
 		o.note("dry run: nothing was written")
 	}
 	view := render.View[formattedRow]{
@@ -98,7 +100,7 @@ func showFormatted(io *app.IO, o formatOptions, done []*target, err error) error
 			o.note(fmt.Sprintf("%s: %s %s", t.path, verb, z.what))
 		}
 	}
-	if shown := render.Write(io.Out, io.Format, view); err == nil {
+	if shown := render.Write(c.App.Writer, app.OutputFormat(c), view); err == nil {
 		err = shown
 	}
 	return afterSome(done, err)

@@ -35,15 +35,7 @@ func DemoCommand(run Run) *cli.Command {
 		Name:        "demo",
 		Usage:       "show what bctl does, on a scratch image",
 		Description: demoDescription,
-		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
-			if err := args.AtMost(0); err != nil {
-				return err
-			}
-			if io.Format != render.Table {
-				return app.Usagef("demo is for people: it has no %s", io.Format)
-			}
-			return demo(ctx, io, run)
-		}),
+		Action:      func(c *cli.Context) error { return demo(c, run) },
 	}
 }
 
@@ -61,7 +53,13 @@ var demoSteps = []string{
 }
 
 // demo runs them as if each were typed.
-func demo(ctx context.Context, io *app.IO, run Run) error {
+func demo(c *cli.Context, run Run) error {
+	if err := app.NoMore(c, 0); err != nil {
+		return err
+	}
+	if f := app.OutputFormat(c); f != render.Table {
+		return app.Usagef("demo is for people: it has no %s", f)
+	}
 	dir, err := os.MkdirTemp("", "bctl-demo-")
 	if err != nil {
 		return err
@@ -70,15 +68,15 @@ func demo(ctx context.Context, io *app.IO, run Run) error {
 	image := filepath.Join(dir, "cache.img")
 	for i, step := range demoSteps {
 		if i > 0 {
-			fmt.Fprintln(io.Out)
+			fmt.Fprintln(c.App.Writer)
 		}
 		args := append([]string{"bctl"}, strings.Fields(strings.ReplaceAll(step, "IMAGE", image))...)
-		fmt.Fprintf(io.Out, "$ %s\n", strings.Join(args, " "))
-		args = append(args, "--color", io.Color)
-		if io.Quiet {
+		fmt.Fprintf(c.App.Writer, "$ %s\n", strings.Join(args, " "))
+		args = append(args, "--color", c.String("color"))
+		if app.IsQuiet(c) {
 			args = append(args, "--quiet")
 		}
-		if code := run(ctx, args, io.Out, io.Err); code != app.ExitFine {
+		if code := run(c.Context, args, c.App.Writer, c.App.ErrWriter); code != app.ExitFine {
 			return app.ExitWith(code)
 		}
 	}

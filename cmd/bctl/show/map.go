@@ -6,10 +6,15 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"os"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/app"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/ui/progress"
 )
 
 // A glyph is how the map shows a mark: readable without colours too.
@@ -31,8 +36,11 @@ var glyphs = []glyph{
 const mapLines = 32
 
 // mapWidth is how wide a picture may be.
-func mapWidth(io *app.IO) int {
-	if w := io.Width(); w > 20 {
+func mapWidth(c *cli.Context) int {
+	if w := progress.Width(); app.IsTerminal(c.App.Writer) && w > 20 {
+		return w - 12
+	}
+	if w, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && w > 20 {
 		return w - 12
 	}
 	return 64

@@ -4,16 +4,14 @@
 package show
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/app"
 	"bctl/internal/bcache/ondisk"
-	"bctl/internal/disk/blockdev"
 	"bctl/internal/ui/render"
 	"bctl/superblock"
 )
@@ -37,35 +35,40 @@ func ShowSuperCommand() *cli.Command {
 		Name: "show-super", ArgsUsage: "DEVICE",
 		Usage:       "show the superblock of a cache or a backing device",
 		Description: showSuperDescription,
-		Action: app.Action(func(_ context.Context, args *app.Args, io *app.IO) error {
-			path, err := args.Device()
+		Action: func(c *cli.Context) error {
+			path, err := app.OneDevice(c)
 			if err != nil {
 				return err
 			}
-			return showSuper(path, io)
-		}),
+			return showSuper(c, path)
+		},
 	}
 }
 
-func showSuper(path string, io *app.IO) error {
-	dev, err := blockdev.Open(path)
+func showSuper(c *cli.Context, path string) error {
+	dev, err := app.OpenDevice(c, path)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	s, err := superblock.Read(dev)
+	s, err := superblock.ReadDevice(dev, dev.Size())
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := render.WriteFields(io.Out, io.Format, superFields(path, s)); err != nil {
+	if err := render.WriteFields(c.App.Writer, app.OutputFormat(c), superFields(path, s)); err != nil {
 		return err
 	}
-	var faults []string
-	for _, fault := range superblock.Unrecognised(s) {
-		faults = append(faults, fault.Error())
+	damaged := false
+	for _, fault := range superblock.Check(s, superblock.Device{}) {
+		for _, identity := range []error{superblock.ErrChecksum, superblock.ErrMagic, superblock.ErrOffset, superblock.ErrVersion} {
+			if errors.Is(fault, identity) {
+				damaged = true
+				fmt.Fprintf(c.App.ErrWriter, "bctl: %s\n", app.OneLine(fmt.Sprintf("%s: superblock: %v", path, fault)))
+			}
+		}
 	}
-	if len(faults) > 0 {
-		return app.Damaged("%s: superblock: %s", path, strings.Join(faults, ", and "))
+	if damaged {
+		return app.ExitWith(app.ExitDamage)
 	}
 	return nil
 }

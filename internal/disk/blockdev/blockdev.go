@@ -46,16 +46,32 @@ type Device struct {
 	logical int
 
 	protected bool // BLKROGET
+
+	held   []Holder // of readers: who uses it
+	direct *os.File // of readers of what is in use: past the page cache
 }
 
-// Open opens path for reading. Errors wrap ErrNotDevice or the system's.
+// Open opens path for reading. A device in use is read past the page cache. Errors wrap ErrNotDevice or the system's.
 func Open(path string) (*Device, error) {
 	f, err := open(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
-	return newDevice(f, path)
+	d, err := newDevice(f, path)
+	if err != nil || !d.IsBlock() {
+		return d, err
+	}
+	if d.held = live.holders(number(d.info)); len(d.held) > 0 {
+		d.bypass()
+	}
+	return d, nil
 }
+
+// InUse is who used the device when Open opened it.
+func (d *Device) InUse() []Holder { return d.held }
+
+// Same reports whether other is the same device, by whatever path.
+func (d *Device) Same(other *Device) bool { return d.is(other.info) }
 
 // open opens what is a block device or a file, and nothing else: a fifo would make it wait for a writer.
 func open(path string, flags int) (*os.File, error) {
@@ -204,7 +220,11 @@ func number(info fs.FileInfo) devnum {
 
 // ReadAt is io.ReaderAt.
 func (d *Device) ReadAt(b []byte, off int64) (int, error) {
-	n, err := d.f.ReadAt(b, off)
+	read := d.f.ReadAt
+	if d.direct != nil {
+		read = d.readDirect
+	}
+	n, err := read(b, off)
 	if err != nil && err != io.EOF {
 		err = atPath(d.path, err)
 	}
@@ -218,6 +238,9 @@ func (d *Device) Close() error {
 		err = d.w.Close() // first: whom it makes look finds the lock gone a moment later
 	}
 	err = errors.Join(err, d.f.Close())
+	if d.direct != nil {
+		err = errors.Join(err, d.direct.Close())
+	}
 	if d.whole != nil {
 		err = errors.Join(err, d.whole.Close())
 	}

@@ -126,12 +126,33 @@ func (p *probe) zfs() {
 			continue
 		}
 		if b := p.bytes(start+ring-40, 8); slices.Contains(trailer, string(b)) {
-			p.add("zfs", start+ring-40, 8)
+			p.add(Found{"zfs", start + ring - 40, 8, start >= end-2*label})
 		}
 		for i, b := 0, p.bytes(start+ring, int(ring)); len(b) >= i+8; i += int(slot) {
 			if slices.Contains(uber, string(b[i:i+8])) {
-				p.add("zfs", start+ring+int64(i), 8)
+				p.add(Found{"zfs", start + ring + int64(i), 8, start >= end-2*label})
 			}
 		}
 	}
+}
+
+// md1: the superblock says at which sector it stands, which tells it from one of an array that lies on this device,
+// as blkid does.
+func md1(name string) func(p *probe, off int64) string {
+	return func(p *probe, off int64) string {
+		b := p.bytes(off+144, 8)
+		if len(b) < 8 || binary.LittleEndian.Uint64(b) != uint64(off/512) {
+			return ""
+		}
+		return name
+	}
+}
+
+// EarlyBcachefs reports whether the 4096 bytes of a superblock with bcache's magic are bcachefs', which had it until
+// 2023: where bcache has its sector and its version it has half a checksum and two versions, and its own sector stands
+// further on, where bcache has flags.
+func EarlyBcachefs(sb []byte) bool {
+	const sector = 8
+	return len(sb) > 112 && string(sb[24:40]) == bcacheMagic && binary.LittleEndian.Uint64(sb[8:]) != sector &&
+		binary.LittleEndian.Uint64(sb[16:]) > 6 && binary.LittleEndian.Uint64(sb[104:]) == sector
 }

@@ -24,6 +24,7 @@ type Found struct {
 	Name   string
 	Offset int64 // of the magic, from the start of the device
 	Length int
+	End    bool // its place is told from the end of the device
 }
 
 func (f Found) String() string { return fmt.Sprintf("%s at byte %d", f.Name, f.Offset) }
@@ -41,7 +42,7 @@ func Probe(r io.ReaderAt, size int64) ([]Found, error) {
 		if s.judge != nil {
 			name = s.judge(&p, off)
 		}
-		p.add(name, off, len(s.magic))
+		p.add(Found{name, off, len(s.magic), s.end != 0})
 	}
 	p.zfs()
 	if p.err != nil {
@@ -73,9 +74,8 @@ type probe struct {
 	err   error
 }
 
-func (p *probe) add(name string, off int64, length int) {
-	f := Found{name, off, length}
-	if name != "" && !slices.Contains(p.found, f) {
+func (p *probe) add(f Found) {
+	if f.Name != "" && !slices.Contains(p.found, f) {
 		p.found = append(p.found, f)
 	}
 }

@@ -27,7 +27,7 @@ func TestTable(t *testing.T) {
 		}
 		fx := fixture{size: size, sectors: map[int64][]byte{off: []byte(s.magic)}}
 		found, err := Probe(fx, size)
-		if want := (Found{s.name, off, len(s.magic)}); err != nil || !slices.Contains(found, want) {
+		if want := (Found{s.name, off, len(s.magic), s.end != 0}); err != nil || !slices.Contains(found, want) {
 			t.Errorf("found %q, %v, want %v", found, err, want)
 		}
 	}

@@ -221,3 +221,23 @@ func Flip(t testing.TB, path string, off int64, bit uint) {
 	b[0] ^= 1 << bit
 	Write(t, path, off, b)
 }
+
+// Case is a private copy of a file of testdata/cases, unpacked if it is packed. It returns its path.
+func Case(t testing.TB, name string) string {
+	t.Helper()
+	from := filepath.Join(Root(t), "testdata", "cases", name)
+	path := filepath.Join(t.TempDir(), name)
+	var err error
+	if _, missing := os.Stat(from); missing != nil {
+		err = unpackTo(path, from+".zst")
+	} else {
+		var b []byte
+		if b, err = os.ReadFile(from); err == nil {
+			err = os.WriteFile(path, b, 0o600)
+		}
+	}
+	if err != nil {
+		t.Fatalf("imgtest: %v", err)
+	}
+	return path
+}

@@ -3,6 +3,8 @@
 package planter
 
 import (
+	"testing"
+
 	"bctl/internal/bcache/ondisk"
 	"bctl/superblock"
 )
@@ -13,11 +15,11 @@ type Cache struct {
 	*Image
 	Geo superblock.Geometry
 
-	tb TB
+	tb testing.TB
 }
 
 // Open takes img for a sound cache device.
-func Open(tb TB, img *Image) *Cache {
+func Open(tb testing.TB, img *Image) *Cache {
 	tb.Helper()
 	c := &Cache{Image: img, tb: tb}
 	g, err := superblock.NewGeometry(c.Super())

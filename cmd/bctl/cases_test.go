@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"encoding/binary"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bctl/cmd/bctl/app"
+	"bctl/internal/lab/imgtest"
+)
+
+// The situations of testdata/cases, with what is true of each.
+
+// Whoever names the wrong device is told what it holds, by every command that reads one.
+func TestCaseWrongDevice(t *testing.T) {
+	for name, says := range map[string]string{
+		"disk-gpt.img": "it is a GPT disk: partition 1 holds bcache uuid 1a470b23-cb74-4137-b0d2-19a13bfbdf0b",
+		"pv.img":       "it holds lvm2 uuid Hbv20Y-xJvQ-JAVv-5l0Y-FAZo-SNbz-ztpIp1",
+		"ext4.img":     "it holds ext4 uuid 80cb426a-eff1-498c-8d58-0e8de9428e75",
+		"bcachefs.img": "it holds bcachefs `tank` uuid 8f0be211-2417-9c3d-d9f7-3817ce6e118d",
+	} {
+		path := imgtest.Case(t, name)
+		for _, args := range [][]string{
+			{"show-super", path}, {"show-buckets", path}, {"show-prios", path}, {"fsck", path}, {"fsck", imgtest.Case(t, "cache.img"), path},
+			{"alloc-bench", path}, {"rewrite-prios", "--dry-run", path},
+		} {
+			got := bctl(args...)
+			if got.Code != app.ExitCannot || !strings.Contains(got.Stderr, path+": not a bcache device: "+says) {
+				t.Errorf("%v: exit %d, said %q, want %q", args, got.Code, got.Stderr, says)
+			}
+		}
+	}
+}
+
+// endLabels are what may stand at the end of a device of so many bytes: for blkid it is theirs, or nobody's.
+var endLabels = map[string]func(size int64) map[int64][]byte{
+	"md 1.0": func(size int64) map[int64][]byte {
+		at := (size/512 - 16) &^ 7
+		b := make([]byte, 256)
+		binary.LittleEndian.PutUint32(b, 0xa92b4efc)
+		binary.LittleEndian.PutUint32(b[4:], 1)
+		binary.LittleEndian.PutUint64(b[144:], uint64(at))
+		return map[int64][]byte{at * 512: b}
+	},
+	"md 0.90": func(size int64) map[int64][]byte {
+		b := make([]byte, 64)
+		binary.LittleEndian.PutUint32(b, 0xa92b4efc)
+		binary.LittleEndian.PutUint32(b[8:], 90)
+		return map[int64][]byte{size&^0xffff - 65536: b}
+	},
+	"zfs": func(size int64) map[int64][]byte {
+		out := map[int64][]byte{}
+		for _, label := range []int64{512 << 10, 256 << 10} {
+			for i := range int64(128) {
+				out[size&^(256<<10-1)-label+128<<10+i<<10] = []byte("\x0c\xb1\xba\x00\x00\x00\x00\x00")
+			}
+		}
+		return out
+	},
+}
+
+func TestCaseLabelsAtTheEnd(t *testing.T) {
+	for file, code := range map[string]string{"cache.img": "SB25", "back.img": "BD11"} {
+		for name, label := range endLabels {
+			path := imgtest.Case(t, file)
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := info.Size() + 2<<20
+			if err := os.Truncate(path, size); err != nil {
+				t.Fatal(err)
+			}
+			if got := bctl("fsck", path); strings.Contains(got.Stdout, code) {
+				t.Errorf("%s: %s without %s", file, code, name)
+			}
+			for at, b := range label(size) {
+				imgtest.Write(t, path, at, b)
+			}
+			got := bctl("fsck", "--json", path)
+			if n := strings.Count(got.Stdout, `"`+code+`"`); got.Code != 0 || n != 1 || !strings.Contains(got.Stdout, "a signature of "+name) {
+				t.Errorf("%s with %s: exit %d, %d times %s in %s", file, name, got.Code, n, code, got.Stdout)
+			}
+		}
+	}
+}
+
+// An iolog of several jobs or runs is read to the end, and one whose last line is torn up to there.
+func TestCaseFioLogs(t *testing.T) {
+	for name, torn := range map[string]bool{"fio-jobs3.log": false, "fio-twice.log": false, "fio-killed.log": true} {
+		path := imgtest.Case(t, name)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		want := 0
+		for _, line := range lines[:len(lines)-1] { // the last one ends nowhere
+			if f := strings.Fields(line); len(f) == 5 && (f[2] == "read" || f[2] == "write" || f[2] == "trim") {
+				want++
+			}
+		}
+		if n := benchResults(t, "--trace", path, "--cache-size", "128M", "--bucket", "128k")[0]["requests"]; n != float64(want) {
+			t.Errorf("%s: %v requests, want %d", name, n, want)
+		}
+		if got := bctl("alloc-bench", "--trace", path); strings.Contains(got.Stderr, "1 line cut short") != torn {
+			t.Errorf("%s: said %q", name, got.Stderr)
+		}
+	}
+}
+
+// Objects above 4 KiB do not lie on each other: what is asked for once is missed once.
+func TestCaseLargeObjects(t *testing.T) {
+	var once, again []byte
+	object := func(b []byte, i int, id uint64, next int64) []byte {
+		b = binary.LittleEndian.AppendUint32(b, uint32(i/100))
+		b = binary.LittleEndian.AppendUint64(b, id)
+		b = binary.LittleEndian.AppendUint32(b, 65536)
+		return binary.LittleEndian.AppendUint64(b, uint64(next))
+	}
+	for i := range 4000 {
+		once = object(once, i, uint64(i+1), -1)
+	}
+	rnd := rand.New(rand.NewSource(3))
+	for i := range 20000 {
+		again = object(again, i, uint64(1+rnd.Intn(2000)), -1)
+	}
+	for what, test := range map[string]struct {
+		trace    []byte
+		ratio    string
+		min, max float64
+	}{
+		"asked once": {once, "byte_miss_ratio", 0.999, 1},
+		// With fifo nothing is thrown away before the cache is full, so each of 2000 objects is missed once.
+		"asked again": {again, "read_miss_ratio", 0.0995, 0.1005},
+	} {
+		path := filepath.Join(t.TempDir(), "objects")
+		if err := os.WriteFile(path, test.trace, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		row := benchResults(t, "--trace", path, "--trace-format", "oracleGeneral", "--cache-size", "1G", "--bucket", "128k", "--policy", "fifo")[0]
+		if got := row[test.ratio].(float64); got < test.min || got > test.max {
+			t.Errorf("%s: %s %v", what, test.ratio, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package lint
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -276,5 +278,45 @@ func TestTexts(t *testing.T) {
 		if text, err := os.ReadFile(filepath.Join(root, name)); err == nil {
 			check(name, text)
 		}
+	}
+}
+
+var mentioned = regexp.MustCompile("`((?:cmd|alloc|fsck|inspect|internal|prio|superblock|test|packaging|docs)/[A-Za-z0-9_./-]+)")
+
+// What a document says of the house is there: a folder, a file, or a name of a package's.
+func TestMentions(t *testing.T) {
+	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "testdata/images/README.md"} {
+		documents = append(documents, filepath.Join(root, name))
+	}
+	found := 0
+	for _, name := range documents {
+		text, err := os.ReadFile(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for _, m := range mentioned.FindAllStringSubmatch(string(text), -1) {
+			found++
+			path := strings.TrimSuffix(m[1], ".")
+			if dir, last := filepath.Split(path); strings.Contains(last, ".") && !strings.HasSuffix(last, ".go") {
+				if _, err := os.Stat(filepath.Join(root, path)); err == nil {
+					continue
+				}
+				before, _, _ := strings.Cut(last, ".") // package.Name
+				path = dir + before
+			}
+			if strings.Contains(path, "FAMILY") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, path)); err != nil {
+				t.Errorf("%s: %s is not there", name, m[1])
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("%d mentions", found)
 	}
 }

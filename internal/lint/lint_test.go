@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"superblock"},
 	{"prio", "internal/bcache"},
 	{"internal/bcache/newset", "alloc", "alloc/blktrace", "inspect"},
-	{"internal/change", "alloc/script", "alloc/cachesim"},
+	{"internal/change", "internal/generate", "alloc/script", "alloc/cachesim"},
 	{"fsck"},
 	{"cmd/bctl/app"},
 	{"cmd/bctl/mkfs", "cmd/bctl/show", "cmd/bctl/check", "cmd/bctl/change", "cmd/bctl/bench", "cmd/bctl/legacy", "cmd/bctl/practice"},

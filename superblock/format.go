@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/full"
 )
 
 var (
@@ -143,23 +144,35 @@ func formatFault(s *ondisk.Super, d Device) error {
 	return nil
 }
 
+// DataOnBlock refuses a data offset inside a block: the kernel registers such a backing device on a disk of larger
+// sectors, and then fails every request. make-bcache takes it.
+func DataOnBlock(o FormatOptions) error {
+	if o.BlockSectors > 0 && o.DataOffset%o.BlockSectors != 0 {
+		return fmt.Errorf("%w: sector %d is no multiple of the block's %d", ErrDataOffset, o.DataOffset, o.BlockSectors)
+	}
+	return nil
+}
+
 // JournalArea is where the kernel will make the journal of a cache device, as formatted: from byte off, n bytes.
 func JournalArea(s *ondisk.Super) (off, n int64) {
 	bucket := BucketSectors(s).Bytes()
 	return int64(s.FirstBucket) * bucket, int64(JournalCount(s.Nbuckets)) * bucket
 }
 
-// OldJournal reports whether the journal area of a device about to be formatted holds entries of the same set. They
-// would look newer than those the kernel is going to write, and be replayed in their place.
+// OldJournal reports whether the journal area of a device about to be formatted holds entries of the same set, at any
+// block of any bucket. They would look newer than those the kernel is going to write, and be replayed in their place.
 func OldJournal(r io.ReaderAt, s *ondisk.Super) (bool, error) {
-	bucket := BucketSectors(s).Bytes()
-	b := make([]byte, min(bucket, ondisk.MaxJsetBytes))
-	for off, n := JournalArea(s); n > 0; off, n = off+bucket, n-bucket {
-		if _, err := r.ReadAt(b, off); err != nil {
+	const window = 1 << 20
+	b := make([]byte, window)
+	for off, n := JournalArea(s); n > 0; off, n = off+window, n-window {
+		part := b[:min(window, n)]
+		if err := full.ReadAt(r, part, off); err != nil {
 			return false, fmt.Errorf("looking for an old journal at byte %d: %w", off, err)
 		}
-		if !errors.Is(ondisk.CheckJset(b, s.SetMagic()), ondisk.ErrMagic) {
-			return true, nil
+		for at := 0; at < len(part); at += int(s.BlockSize) * ondisk.SectorBytes {
+			if ondisk.JsetHasMagic(part[at:], s.SetMagic()) {
+				return true, nil
+			}
 		}
 	}
 	return false, nil

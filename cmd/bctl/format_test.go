@@ -6,13 +6,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"bctl/cmd/bctl/app"
+	"bctl/cmd/bctl/app/apptest"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/lab/imgtest"
 	"bctl/superblock"
 )
 
@@ -167,12 +170,14 @@ func TestFormatSameSetAgain(t *testing.T) {
 		args := []string{"--cset-uuid", setText}
 		if kept {
 			copy(img[4096:], s.Append(nil))
-			args = append(args, "--wipe-bcache")
 		} else {
-			copy(img[3*8<<10:], (&ondisk.Jset{Magic: s.SetMagic() ^ 0x245235c1a3625032}).Append(nil))
+			copy(img[5*8<<10+4096:], (&ondisk.Jset{Magic: s.SetMagic() ^ 0x245235c1a3625032}).Append(nil))
 		}
 		path := rawImage(t, img)
-		r := bctl(append([]string{"format", "-C", path, "-b", "8k"}, args...)...)
+		if r := bctl(append([]string{"format", "-C", path, "-b", "8k"}, args...)...); r.Code != app.ExitCannot || !strings.Contains(r.Stderr, "use --wipe-bcache") {
+			t.Errorf("%+v", r)
+		}
+		r := bctl(append([]string{"format", "-C", path, "-b", "8k", "--wipe-bcache"}, args...)...)
 		if r.Code != 0 || !strings.Contains(r.Stderr, "erased old journal") {
 			t.Fatalf("%+v", r)
 		}
@@ -246,7 +251,7 @@ func TestFormatLargeBuckets(t *testing.T) {
 			t.Errorf("%v: %v", c.args, o)
 		}
 	}
-	if r := bctl("format", "-B", "other", "--size", "64M", "--large-bucket"); r.Code != 0 || !strings.Contains(r.Stderr, "--large-bucket has no effect") {
+	if r := bctl("format", "-B", "other", "--size", "64M", "--large-bucket"); r.Code != app.ExitUsage || !strings.Contains(r.Stderr, "--large-bucket has no effect") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -283,10 +288,10 @@ func setUUIDKey(args []string) string {
 
 // A flag that cannot do anything is not silently ignored.
 func TestFormatIdleFlags(t *testing.T) {
-	for flag, kind := range map[string]string{"--discard": "-B", "--cache-replacement-policy=fifo": "-B", "--writeback": "-C", "--data-offset=32": "-C"} {
+	for flag, kind := range map[string]string{"--discard": "-B", "--cache-replacement-policy=fifo": "-B", "--writeback": "-C", "--data-offset=32": "-C", "--discard-dirty": "-C"} {
 		path := blank(t, 600*8<<10)
 		name, _, _ := strings.Cut(flag, "=")
-		if r := bctl("format", kind, path, "-b", "8k", flag); r.Code != 0 || !strings.Contains(r.Stderr, name+" has no effect") {
+		if r := bctl("format", kind, path, "-b", "8k", flag); r.Code != app.ExitUsage || !strings.Contains(r.Stderr, name+" has no effect") {
 			t.Errorf("%s: %+v", flag, r)
 		}
 	}
@@ -302,5 +307,102 @@ func TestFormatInterrupted(t *testing.T) {
 	}
 	if !bytes.Equal(mustRead(t, path), bytes.Repeat([]byte{0xa5}, 1<<20)) {
 		t.Error("it was written")
+	}
+}
+
+// What somebody may still need is not overwritten unasked: dirty data in a cache, also one that lost its superblock, and
+// a backing device that waits for some. It is said how much, of which volumes; and all of it can be taken back.
+func TestFormatEvidence(t *testing.T) {
+	apptest.StateIn(t)
+	img := imgtest.Open(t, "writeback-crash")
+	const volume = "376fb2fd-22a9-4bfd-a0e3-15db4d4276c2"
+	cache := superOf(t, img.Cache)
+	lost := imgtest.Open(t, "writeback-crash").Cache
+	imgtest.Write(t, lost, 4096, make([]byte, 4096))
+	inSet := []string{"--cset-uuid", cache.SetUUID.String()}
+	for _, c := range []struct {
+		kind, path string
+		args       []string
+		says       []string
+	}{
+		{"-C", img.Cache, nil, []string{"it is a bcache cache device already (uuid " + cache.UUID.String(), "KiB of volume 0 " + volume, "--wipe-bcache", "--discard-dirty"}},
+		{"-C", img.Cache, []string{"--wipe-bcache"}, []string{"is dirty and stands nowhere else", "--discard-dirty"}},
+		{"-B", img.Cache, []string{"--wipe-bcache"}, []string{"is dirty and stands nowhere else", "--discard-dirty"}},
+		{"-B", img.Backing[0], []string{"--wipe-bcache"}, []string{"bcache backing device already", "its state is dirty: the cache of set " + cache.SetUUID.String(), "--discard-dirty"}},
+		{"-C", lost, append([]string{"-b", "64k"}, inSet...), []string{"whether it holds dirty data is unknown", "--discard-dirty"}},
+		{"-C", lost, append([]string{"-b", "128k"}, inSet...), []string{"it holds the journal of a cache of set " + cache.SetUUID.String(), "KiB of volume 0 " + volume, "--discard-dirty"}},
+	} {
+		sum := imgtest.SumFile(t, c.path)
+		args := append([]string{"format", c.kind, c.path}, c.args...)
+		for _, more := range [][]string{nil, {"-n"}, {"--force"}} {
+			r := bctl(append(args, more...)...)
+			apptest.WantLine(t, fmt.Sprint(c.kind, c.path, c.args, more), r, app.ExitCannot, c.says...)
+		}
+		if imgtest.SumFile(t, c.path) != sum {
+			t.Fatalf("%s: a refused device was written", c.path)
+		}
+		args = append([]string{"format", c.kind, c.path, "--wipe-bcache", "--discard-dirty"}, inSet...)
+		if c.kind == "-C" {
+			args = append(args, "-b", "128k", "--init")
+		}
+		r := bctl(append(args, "-n")...)
+		if r.Code != 0 || !strings.Contains(r.Stderr, "would erase") || !strings.Contains(r.Stdout, cache.SetUUID.String()) || imgtest.SumFile(t, c.path) != sum {
+			t.Errorf("%s: %+v", c.path, r)
+		}
+		r = bctl(args...)
+		if r.Code != 0 || !strings.Contains(r.Stdout, "to take it back: bctl undo ") || imgtest.SumFile(t, c.path) == sum {
+			t.Errorf("%s: %+v", c.path, r)
+		}
+		if r := bctl("undo", c.path); r.Code != 0 || imgtest.SumFile(t, c.path) != sum {
+			t.Errorf("%s: not everything is back: %+v", c.path, r)
+		}
+	}
+}
+
+// A dry run shows no uuids that will not be used, and what goes.
+func TestFormatDryRunUUIDs(t *testing.T) {
+	img := imgtest.Open(t, "empty-registered")
+	old := superOf(t, img.Cache)
+	var o struct {
+		SetUUID *string `json:"set_uuid"`
+		Devices []struct {
+			UUID     *string
+			SetUUID  *string `json:"set_uuid"`
+			Replaces *struct {
+				Kind, UUID string
+				Dirty      []any
+			}
+		}
+	}
+	r := bctl("format", "-n", "--json", "-b", "128k", "-C", img.Cache, "--wipe-bcache")
+	if err := json.Unmarshal([]byte(r.Stdout), &o); err != nil || len(o.Devices) != 1 || o.SetUUID != nil || o.Devices[0].UUID != nil || o.Devices[0].SetUUID != nil {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	if was := o.Devices[0].Replaces; was == nil || was.Kind != "cache" || was.UUID != old.UUID.String() || len(was.Dirty) != 0 {
+		t.Errorf("%+v", was)
+	}
+	r = bctl("format", "-n", "-b", "128k", "-C", img.Cache, "--wipe-bcache", "--uuid", uuidText)
+	if r.Code != 0 || !strings.Contains(r.Stdout, uuidText) || !strings.Contains(r.Stdout, old.UUID.String()) || strings.Count(r.Stdout, "-4") > 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestFormatPlaces(t *testing.T) {
+	for _, c := range []struct{ args, says string }{
+		{"-B /dev/bcache0", "bcache's own"},
+		{"-C /dev/bcache/by-label/x", "bcache's own"},
+		{"-B /dev/bcache7p1 --size 1M", "bcache's own"},
+		{"-B /dev/no-such-disk --size 1M", "no image file is made under /dev"},
+		{"-B new --size 1M -o 17", "no multiple of the block"},
+		{"-B new --size 1M -o 17 -w 4k", "no multiple of the block"},
+	} {
+		t.Chdir(t.TempDir())
+		apptest.WantLine(t, c.args, bctl(append([]string{"format"}, strings.Fields(c.args)...)...), app.ExitCannot, c.says)
+		if names, _ := filepath.Glob("*"); len(names) > 0 {
+			t.Errorf("%s: made %q", c.args, names)
+		}
+	}
+	if r := bctl("format", "-B", filepath.Join(t.TempDir(), "new"), "--size", "1M", "-o", "17", "-w", "512"); r.Code != 0 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -20,7 +20,18 @@ func TestMain(m *testing.M) {
 	if os.Getenv("BCTL_TEST_MAIN") != "" {
 		os.Exit(app.Main(bctlTool(), os.Args, os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	os.Exit(withState(m))
+}
+
+// withState keeps the undo files of tests that do not care for them out of the machine's state directory.
+func withState(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "bctl-state")
+	if err != nil {
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	os.Setenv("BCTL_STATE_DIR", dir)
+	return m.Run()
 }
 
 // process prepares this binary to be run as name.

@@ -65,7 +65,7 @@ func (o *Options) stateDir() (dir string, err error) {
 
 // noState is the way out where the state directory cannot be used, as in an initramfs.
 func noState(err error) error {
-	return fmt.Errorf("no state directory to keep it in: %w; --undo FILE says where else, --no-undo keeps none", err)
+	return withHint(fmt.Errorf("no state directory to keep it in: %w", err), "--undo FILE says where else, --no-undo keeps none")
 }
 
 // makeDir makes a folder and those above it, and has their names on the medium.

@@ -47,6 +47,8 @@ type Stage struct {
 	// Prove judges the device as it will be once this plan is carried out, before anything is written to any device.
 	// nil: nothing to prove. Its error is Run's.
 	Prove func(after io.ReaderAt) error
+	// After is called when the plan is carried out, and may stop the run; nil: nothing.
+	After func() error
 	// NoUndo is for what is not worth an undo file: a device that this program has just made.
 	NoUndo bool
 }
@@ -67,7 +69,7 @@ func Open(path string, o Options, held ...*blockdev.Device) (*blockdev.Device, e
 //
 // Nothing is written to any device before everything is proved and all undo files are on their medium. It returns
 // their names, in the order in which the devices come up. A run that is interrupted, or whose device fails, has
-// written a part; the error then names the files. Errors: those of Prove; ErrUndoKeep; blockdev's and plan's; ctx's.
+// written a part; the error then names the files, and they are returned too. Errors: those of Prove; ErrUndoKeep; blockdev's and plan's; ctx's.
 func Run(ctx context.Context, o Options, stages ...Stage) (undo []string, err error) {
 	o.fill()
 	for _, s := range stages {
@@ -102,8 +104,12 @@ func Run(ctx context.Context, o Options, stages ...Stage) (undo []string, err er
 		}
 	}
 	for _, s := range stages {
-		if err := s.Plan.Carry(ctx, s.Dev, o.Done); err != nil {
-			return nil, kept(err, undo)
+		err := s.Plan.Carry(ctx, s.Dev, o.Done)
+		if err == nil && s.After != nil {
+			err = s.After()
+		}
+		if err != nil {
+			return undo, kept(err, undo)
 		}
 	}
 	return undo, nil

@@ -14,6 +14,7 @@ import (
 
 	"bctl/cmd/bctl/app"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
 	"bctl/superblock"
 )
 
@@ -22,9 +23,12 @@ and the kernel does the rest when it registers the devices. -C and -B take the d
 
 Sizes are bytes, with k, M, G or T for 1024, 1024^2 ...; the data offset is sectors. Everything is checked before the
 first byte is written: format refuses, and names what it found, a device that is in use, that holds a bcache superblock
-(--wipe-bcache overwrites it) or anything else that is known (--force overwrites it), and sizes that the kernel would
-refuse or fail on. It zeroes bytes 0 to 4095, writes the superblock, and reads it back from the device. What else a
-cache device showed is erased; on a backing device, what lies in the volume's data is left alone.
+or the journal of the set (--wipe-bcache overwrites it) or anything else that is known (--force overwrites it), and sizes
+that the kernel would refuse or fail on. Where a cache has dirty data, or a backing device waits for some, it says how much
+of which volumes, and wants --discard-dirty too. The old superblock goes first and the new one comes last, so a cut leaves
+the device as it was, or none of bcache's, or formatted. Bytes 0 to 4095 become zero, and all is read back. What else a cache
+device showed is erased; on a backing device, what lies in the volume's data is left alone. What stood there goes to an
+undo file, and bctl undo takes it all back; of image files that --size makes there is nothing to keep.
 
 When a block device is closed, udev looks at it, and a system with bcache's rules registers it with the kernel.
 
@@ -43,7 +47,7 @@ Examples:
 
 // formatFlags are make-bcache's flags, and ours. Values are read by readFormat, which says what is wrong with them.
 func formatFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		app.DeviceList("cache", "C", "format `DEV` as a cache device"),
 		app.DeviceList("bdev", "B", "format `DEV...` as backing devices"),
 		&cli.StringFlag{Name: "bucket", Aliases: []string{"b"}, Usage: "bucket `SIZE`, best the erase block's", Value: "512k"},
@@ -56,13 +60,13 @@ func formatFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "discard", Usage: "cache device: discard buckets before they are reused"},
 		&cli.StringFlag{Name: "cache-replacement-policy", Aliases: []string{"cache_replacement_policy"}, Usage: "cache device: `POLICY` is lru, fifo or random", Value: "lru"},
 		&cli.BoolFlag{Name: "large-bucket", Usage: "cache device: version 5 of the superblock, which buckets above 16M always take and Linux reads from 5.11 on"},
-		&cli.BoolFlag{Name: "wipe-bcache", Usage: "overwrite a bcache superblock"},
+		&cli.BoolFlag{Name: "wipe-bcache", Usage: "overwrite what is bcache's"},
+		&cli.BoolFlag{Name: "discard-dirty", Usage: "with --wipe-bcache: overwrite dirty data too, which stand nowhere else"},
 		&cli.BoolFlag{Name: "force", Usage: "overwrite other signatures and partition tables"},
 		&cli.BoolFlag{Name: "init", Usage: "cache device: write the empty journal, prio chain, uuids and btree too, as the first registration would"},
 		&cli.BoolFlag{Name: "attach", Usage: "attach the backing devices to the cache; implies --init"},
 		&cli.StringFlag{Name: "size", Usage: "make the devices: new image files of `SIZE`"},
-		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "check everything, write nothing"},
-	}
+	}, app.WriteFlags()...)
 }
 
 func FormatCommand() *cli.Command {
@@ -73,10 +77,13 @@ func FormatCommand() *cli.Command {
 		Flags:       formatFlags(),
 		Action: func(c *cli.Context) error {
 			o, err := readFormat(c)
+			if err == nil {
+				err = o.idle(c)
+			}
 			if err != nil {
 				return err
 			}
-			done, err := runFormat(c.Context, o)
+			done, err := change.Format(c.Context, o.options())
 			return showFormatted(c, o, done, err)
 		},
 	}
@@ -89,7 +96,9 @@ type formatOptions struct {
 	setGiven         bool
 	wipeBcache       bool
 	force            bool
+	discardDirty     bool
 	dryRun           bool
+	write            change.Options
 	init             bool         // make the set's metadata too
 	attach           bool         // and the backing devices' slots
 	size             int64        // of the image files to make; 0: the devices exist
@@ -108,6 +117,11 @@ func readFormat(c *cli.Context) (o formatOptions, err error) {
 			}
 		},
 	}
+	o.discardDirty = c.Bool("discard-dirty")
+	if o.write, err = app.WriteOptions(c); err != nil {
+		return o, err
+	}
+	o.write.Command, o.write.Note = "format", o.note
 	if err := o.readDevices(c); err != nil {
 		return o, err
 	}
@@ -121,22 +135,39 @@ func readFormat(c *cli.Context) (o formatOptions, err error) {
 	if err := o.try(); err != nil {
 		return o, err
 	}
+	return o, nil
+}
+
+// options are what the package that formats is told.
+func (o *formatOptions) options() change.FormatOptions {
+	return change.FormatOptions{
+		Caches: o.caches, Backings: o.backings, Super: o.super, SameSet: o.setGiven, WipeBcache: o.wipeBcache, DiscardDirty: o.discardDirty,
+		Force: o.force, Init: o.init, Attach: o.attach, Size: o.size, Write: o.write,
+		NewUUID: func() ondisk.UUID { return ondisk.UUID(uuid.New()) },
+	}
+}
+
+// idle refuses flags that have no effect on what is formatted. make-bcache takes them.
+func (o *formatOptions) idle(c *cli.Context) error {
 	for _, f := range []struct {
-		name    string
-		devices []string
-		kind    string
+		name string
+		idle bool
+		why  string
 	}{
-		{"writeback", o.backings, "backing"},
-		{"data-offset", o.backings, "backing"},
-		{"discard", o.caches, "cache"},
-		{"large-bucket", o.caches, "cache"},
-		{"cache-replacement-policy", o.caches, "cache"},
+		{"writeback", len(o.backings) == 0, "no backing device is formatted"},
+		{"data-offset", len(o.backings) == 0, "no backing device is formatted"},
+		{"discard", len(o.caches) == 0, "no cache device is formatted"},
+		{"large-bucket", len(o.caches) == 0, "no cache device is formatted"},
+		{"cache-replacement-policy", len(o.caches) == 0, "no cache device is formatted"},
+		{"discard-dirty", !o.wipeBcache, "--wipe-bcache is not given"},
+		{"undo", o.size > 0, "of a new file there is nothing to keep"},
+		{"no-undo", o.size > 0, "of a new file there is nothing to keep"},
 	} {
-		if c.IsSet(f.name) && len(f.devices) == 0 {
-			o.note(fmt.Sprintf("--%s has no effect: no %s device is formatted", f.name, f.kind))
+		if c.IsSet(f.name) && f.idle {
+			return app.Usagef("--%s has no effect: %s", f.name, f.why)
 		}
 	}
-	return o, nil
+	return nil
 }
 
 func (o *formatOptions) readDevices(c *cli.Context) error {

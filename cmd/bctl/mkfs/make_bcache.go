@@ -4,6 +4,8 @@ package mkfs
 
 import (
 	"github.com/urfave/cli/v2"
+
+	"bctl/internal/change"
 )
 
 // MakeBcacheCommand is what the names make-bcache and mkfs.bcache do: format's flags and checks, make-bcache's output.
@@ -14,12 +16,14 @@ func MakeBcacheCommand() *cli.Command {
 		if err != nil {
 			return err
 		}
-		done, err := runFormat(c.Context, o)
+		format := o.options()
+		format.AnyOffset = true
+		done, err := change.Format(c.Context, format)
 		if o.dryRun && err == nil {
 			o.note("dry run: nothing was written")
 		}
 		for _, t := range done {
-			printMakeBcache(c.App.Writer, t)
+			printMakeBcache(c.App.Writer, t, o)
 		}
 		if len(done) == 0 {
 			return err

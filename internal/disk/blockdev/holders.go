@@ -3,6 +3,7 @@
 package blockdev
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -193,4 +194,49 @@ func readLines(file string) []string {
 		return nil
 	}
 	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+}
+
+// ErrOnBcache says that a device is one that bcache shows, or stands on one.
+var ErrOnBcache = errors.New("a device of bcache's own, which no other can be made of")
+
+// OnBcache refuses /dev/bcacheN, its partitions and what is stacked on them, under any name, and names that could be
+// nothing else. Whatever is not there yet is nobody's.
+func OnBcache(path string) error {
+	real := path
+	if r, err := filepath.EvalSymlinks(path); err == nil {
+		real = r
+	}
+	for _, p := range []string{real, path} {
+		if abs, err := filepath.Abs(p); err == nil && strings.HasPrefix(abs, "/dev/bcache") && !strings.HasPrefix(abs, "/dev/bcachectl") {
+			return fmt.Errorf("%s: %w", path, ErrOnBcache)
+		}
+	}
+	info, err := os.Stat(path)
+	if err == nil && isBlock(info.Mode()) && live.onBcache(live.dir(number(info)), 0) {
+		return fmt.Errorf("%s: %w", path, ErrOnBcache)
+	}
+	return nil
+}
+
+// deepest bounds how far a stack of devices is followed.
+const deepest = 16
+
+// onBcache follows partitions and slaves downwards.
+func (s system) onBcache(dir string, depth int) bool {
+	if dir == "" || depth > deepest {
+		return false
+	}
+	if strings.HasPrefix(filepath.Base(dir), "bcache") {
+		return true
+	}
+	if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil && s.onBcache(filepath.Dir(dir), depth+1) {
+		return true
+	}
+	slaves, _ := filepath.Glob(filepath.Join(dir, "slaves", "*"))
+	for _, link := range slaves {
+		if below, err := filepath.EvalSymlinks(link); err == nil && s.onBcache(below, depth+1) {
+			return true
+		}
+	}
+	return false
 }

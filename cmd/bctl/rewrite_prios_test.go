@@ -181,7 +181,7 @@ func fillJournal(t *testing.T, img *imgtest.Image) {
 // neverRegistered is what make-bcache leaves.
 func neverRegistered(t *testing.T, img *imgtest.Image) {
 	t.Helper()
-	if r := bctl("format", "-C", img.Cache, "-b", "64k", "-w", "4k", "--wipe-bcache", "--force"); r.Code != 0 {
+	if r := bctl("format", "-C", img.Cache, "-b", "64k", "-w", "4k", "--wipe-bcache", "--force", "--discard-dirty", "--no-undo"); r.Code != 0 {
 		t.Fatalf("%+v", r)
 	}
 }

@@ -2,6 +2,7 @@
 # Targets for people; CI runs .ci/run.
 
 GO ?= go
+OUT ?= .
 DESTDIR ?=
 SBINDIR ?= /usr/sbin
 NAMES = bcache-super-show make-bcache mkfs.bcache fsck.bcache
@@ -13,11 +14,11 @@ FUZZTIME ?= 30s
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
 
 build:
-	$(BUILD) -tags urfave_cli_no_docs -o bctl ./cmd/bctl
+	$(BUILD) -tags urfave_cli_no_docs -o $(OUT)/bctl ./cmd/bctl
 
 # What an initramfs has room for: everything that gets a machine up again, nothing that draws, measures or practises.
 rescue:
-	$(BUILD) -tags rescue,urfave_cli_no_docs -o bctl-rescue ./cmd/bctl
+	$(BUILD) -tags rescue,urfave_cli_no_docs -o $(OUT)/bctl-rescue ./cmd/bctl
 
 check:
 	.ci/run

@@ -21,6 +21,7 @@ import (
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
 	"bctl/superblock"
 )
 
@@ -55,7 +56,7 @@ func survives(t testing.TB, s *damages.Scene) (*fsck.Report, error) {
 
 func TestTruncated(t *testing.T) {
 	for _, name := range []string{"writeback-crash", "fifo-full"} {
-		base := damages.Open(t, name)
+		base := scenes.Open(t, name)
 		ends := []int64{0, 1, 511, 512, 4095, 4096, 4097, 8191, 8192, 65536}
 		for _, b := range []ondisk.Bucket{base.Geo.FirstBucket, base.Geo.FirstBucket + 1, base.Chain()[0], base.UUIDBucket()} {
 			ends = append(ends, base.Geo.Start(b).Bytes(), base.Geo.Start(b).Bytes()+700)
@@ -67,7 +68,7 @@ func TestTruncated(t *testing.T) {
 			ends = append(ends, base.Size()/8*(i+1)+i*333)
 		}
 		for _, end := range append(ends, base.Size()-1) {
-			s := damages.Open(t, name)
+			s := scenes.Open(t, name)
 			s.Resize(end)
 			r, err := survives(t, s)
 			switch {
@@ -102,7 +103,7 @@ func TestNoBcache(t *testing.T) {
 
 // Random bytes behind a good superblock, and in each structure alone.
 func TestRandomBytes(t *testing.T) {
-	base := damages.Open(t, "fifo-full")
+	base := scenes.Open(t, "fifo-full")
 	rnd := rand.NewChaCha8([32]byte{7})
 	places := map[string][2]int64{
 		"all metadata and more": {8192, base.Size() / 3},
@@ -114,7 +115,7 @@ func TestRandomBytes(t *testing.T) {
 		"superblock":            {4096 + 40, 4000},
 	}
 	for name, at := range places {
-		s := damages.Open(t, "fifo-full")
+		s := scenes.Open(t, "fifo-full")
 		b := make([]byte, at[1])
 		if _, err := rnd.Read(b); err != nil {
 			t.Fatal(err)
@@ -169,7 +170,7 @@ func TestHostileFields(t *testing.T) {
 					if (i+int(at/8))%4 != 0 { // a quarter of them: others meet other fields
 						continue
 					}
-					s := damages.Open(t, "hostile")
+					s := scenes.Open(t, "hostile")
 					p.set(s, at, v)
 					if _, err := survives(t, s); err != nil && !errors.Is(err, superblock.ErrNotBcache) {
 						t.Errorf("byte %d: %v", at, err)
@@ -197,7 +198,7 @@ func TestHostileSizes(t *testing.T) {
 	}
 	for name, set := range fields {
 		for _, v := range append(extremes, 1<<21, 1<<22, 1<<24, 8, 16, 20, 31) {
-			s := damages.Open(t, "hostile")
+			s := scenes.Open(t, "hostile")
 			s.EditSuper(func(sb *ondisk.Super) { set(sb, v) })
 			if _, err := survives(t, s); err != nil {
 				t.Errorf("%s %#x: %v", name, v, err)
@@ -225,7 +226,7 @@ func TestLoops(t *testing.T) {
 		}},
 	}
 	for name, d := range loops {
-		s := damages.Open(t, d.Base)
+		s := scenes.Open(t, d.Base)
 		d.Plant(s)
 		r, err := survives(t, s)
 		if err != nil || r.Result != fsck.Damaged {
@@ -304,7 +305,7 @@ func TestManyOwners(t *testing.T) {
 // each could have: its size in buckets is the bound.
 func TestSparse(t *testing.T) {
 	for _, n := range []uint64{1 << 30, 1 << 33, 1 << 36, 1 << 40} {
-		s := damages.Open(t, "hostile")
+		s := scenes.Open(t, "hostile")
 		s.Resize(1 << 40)
 		s.EditSuper(func(sb *ondisk.Super) { sb.Nbuckets = n })
 		if r, err := survives(t, s); err != nil || !slices.Contains(codes(r), finding.SBNoGeometry) {

@@ -12,6 +12,7 @@ import (
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
+	"bctl/internal/lab/scenes"
 )
 
 // TestDamages plants every damage of the catalogue, each alone, and asks for its codes and no others.
@@ -30,7 +31,7 @@ func TestDamages(t *testing.T) {
 // find plants a damage and compares what is found.
 func find(t *testing.T, d damages.Damage) {
 	t.Helper()
-	s := damages.Open(t, d.Base)
+	s := scenes.Open(t, d.Base)
 	d.Plant(s)
 	want := slices.Sorted(slices.Values(d.Codes))
 	r := check(t, s)
@@ -45,7 +46,7 @@ func find(t *testing.T, d damages.Damage) {
 // A code that stands for several damages says which.
 func TestCauses(t *testing.T) {
 	for _, c := range damages.Causes() {
-		s := damages.Open(t, c.Base)
+		s := scenes.Open(t, c.Base)
 		c.Plant(s)
 		found := false
 		r := check(t, s)
@@ -63,7 +64,7 @@ func TestCauses(t *testing.T) {
 
 // A stale dirty pointer names what may be lost.
 func TestStaleDirtyNamesTheSectors(t *testing.T) {
-	s := damages.Open(t, "writeback-dirty")
+	s := scenes.Open(t, "writeback-dirty")
 	k := s.Extent((*ondisk.Bkey).Dirty).Key
 	b := s.Geo.BucketOf(k.Ptr[0].Offset())
 	s.SetGen(b, k.Ptr[0].Gen()+1)
@@ -80,7 +81,7 @@ func TestStaleDirtyNamesTheSectors(t *testing.T) {
 
 // Any bit that flips under a checksum shows, wherever it is.
 func TestBitFlips(t *testing.T) {
-	base := damages.Open(t, "writeback-crash")
+	base := scenes.Open(t, "writeback-crash")
 	sb, newest, root := base.Super(), base.Newest(), base.Root()
 	type region struct {
 		name    string
@@ -102,7 +103,7 @@ func TestBitFlips(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			for at := r.from; at < r.from+r.n; at += r.every {
-				s := damages.Open(t, "writeback-crash")
+				s := scenes.Open(t, "writeback-crash")
 				bit := uint(at) % 8
 				s.Flip(at, bit)
 				seen := check(t, s)

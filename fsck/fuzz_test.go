@@ -10,6 +10,7 @@ import (
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/imgtest"
+	"bctl/internal/lab/scenes"
 )
 
 // A program is a base image and edits of its metadata, six bytes each: structure, which of them, offset (two bytes),
@@ -102,7 +103,7 @@ func play(t testing.TB, images []string, program []byte) {
 		return
 	}
 	name := images[int(program[0])%len(images)]
-	sound, s := damages.Open(t, name), damages.Open(t, name)
+	sound, s := scenes.Open(t, name), scenes.Open(t, name)
 	s.Give = min(int(program[0]/16)%3, len(s.Back))
 	for rest := program[1:]; len(rest) >= editBytes; rest = rest[editBytes:] {
 		edit(s, sound, rest)

@@ -12,6 +12,7 @@ import (
 	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
 )
 
 // check runs fsck over the scene, and makes sure that it wrote nothing and that the report holds together.
@@ -81,9 +82,9 @@ func codes(r *fsck.Report) (out []finding.Code) {
 
 // What damages are planted in: nothing is wrong with any of it, with backing devices or without.
 func TestSoundImages(t *testing.T) {
-	for _, name := range damages.Bases(t) {
+	for _, name := range scenes.Bases(t) {
 		for _, give := range []int{0, 9} {
-			s := damages.Open(t, name)
+			s := scenes.Open(t, name)
 			s.Give, s.Verify = min(give, len(s.Back)), give > 0
 			if name == "empty-registered" {
 				s.Give = 0 // its backing device was never attached

@@ -12,6 +12,7 @@ import (
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/lab/damages"
+	"bctl/internal/lab/scenes"
 )
 
 // races are devices on which who comes first once decided what was found.
@@ -114,7 +115,7 @@ func TestReportsDoNotDependOnScheduling(t *testing.T) {
 		for i := range rounds {
 			for _, procs := range []int{1, 2, 8} {
 				runtime.GOMAXPROCS(procs)
-				s := damages.Open(t, d.Base)
+				s := scenes.Open(t, d.Base)
 				d.Plant(s)
 				got := reportSlowly(t, s)
 				if want == "" {
@@ -138,7 +139,7 @@ func TestDamagesOnAnyNumberOfProcessors(t *testing.T) {
 		var said []string
 		for _, procs := range []int{1, 8} {
 			runtime.GOMAXPROCS(procs)
-			s := damages.Open(t, d.Base)
+			s := scenes.Open(t, d.Base)
 			d.Plant(s)
 			said = append(said, report(t, s))
 		}

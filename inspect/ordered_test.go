@@ -17,6 +17,7 @@ import (
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
 	"bctl/superblock"
 )
 
@@ -189,7 +190,7 @@ func TestOrderedOnDamages(t *testing.T) {
 			continue
 		}
 		t.Run(d.Name, func(t *testing.T) {
-			s := damages.Open(t, d.Base)
+			s := scenes.Open(t, d.Base)
 			d.Plant(s)
 			if c := openAny(t, s.Image, s.Size()); c != nil {
 				agreesOrdered(t, c, rand.New(rand.NewPCG(uint64(i), 2)))
@@ -201,12 +202,12 @@ func TestOrderedOnDamages(t *testing.T) {
 // What is not in a hole is as it was before the damage; and a damaged node makes one.
 func TestHoles(t *testing.T) {
 	for _, base := range []string{"made-tree", "hostile", "detached-reattached", "fifo-full"} {
-		sound := damages.Open(t, base)
+		sound := scenes.Open(t, base)
 		before := live(walked(t, openAny(t, sound.Image, sound.Size())))
 		rnd := rand.New(rand.NewPCG(7, 7))
 		levels := sound.Levels()
 		for range 25 {
-			s := damages.Open(t, base)
+			s := scenes.Open(t, base)
 			for range 1 + rnd.IntN(3) {
 				nodes := levels[rnd.IntN(len(levels))]
 				n := nodes[rnd.IntN(len(nodes))]
@@ -265,7 +266,7 @@ func containsExtent(all []Extent, e Extent) bool {
 
 // A tree without a root that can be read is one hole.
 func TestNoRoot(t *testing.T) {
-	s := damages.Open(t, "hostile")
+	s := scenes.Open(t, "hostile")
 	s.EditNewest(func(j *ondisk.Jset) { j.BtreeRoot.Ptr[0] = 0 })
 	c := openAny(t, s.Image, s.Size())
 	if hs := c.Holes(OfVolume(3)); len(hs) != 1 || hs[0] != OfVolume(3) {
@@ -294,7 +295,7 @@ func (f *fading) ReadAt(b []byte, off int64) (int, error) {
 
 // A leaf that could be read is not taken for an empty one later.
 func TestLeafIsGone(t *testing.T) {
-	s := damages.Open(t, "made-tree")
+	s := scenes.Open(t, "made-tree")
 	r := &fading{ReaderAt: s.Image}
 	c := openAny(t, r, s.Size())
 	r.broken = true
@@ -324,7 +325,7 @@ func TestLeafIsGone(t *testing.T) {
 // The iterators go over what the planter finds by other means.
 func TestNodesAndEntries(t *testing.T) {
 	for _, name := range []string{"detached-reattached", "made-tree"} {
-		s := damages.Open(t, name)
+		s := scenes.Open(t, name)
 		c := openAny(t, s.Image, s.Size())
 		var got, want []uint64
 		for n, err := range c.Nodes() {
@@ -403,7 +404,7 @@ func TestWhereHolesAre(t *testing.T) {
 		// Only the last node shows that it is none of leaves.
 		{"children of another level", func(s *damages.Scene) { s.EditNewest(func(j *ondisk.Jset) { j.Level = 1 }) }, []Range{{ondisk.Pos{Offset: 2000}, ondisk.MaxKey.Pos()}}},
 	} {
-		s := damages.Open(t, "made-tree")
+		s := scenes.Open(t, "made-tree")
 		test.plant(s)
 		c := openAny(t, s.Image, s.Size())
 		got := c.Holes(Everything)

@@ -12,6 +12,7 @@ import (
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
+	"bctl/internal/workers"
 )
 
 // Tree is the shape of the btree.
@@ -162,22 +163,13 @@ func (c *Cache) eachNode(nodes []child, sink finding.Sink, level int, do func(in
 func (c *Cache) parallel(what string, n int, worker func() func(int)) error {
 	count := c.o.Progress(what, int64(n))
 	defer count.Done()
-	var wg sync.WaitGroup
-	next := make(chan int, c.o.Workers)
-	for range min(c.o.Workers, n) {
+	workers.Each(c.ctx, c.o.Workers, n, func() func(int) {
 		do := worker()
-		wg.Go(func() {
-			for i := range next {
-				do(i)
-				count.Add(1)
-			}
-		})
-	}
-	for i := 0; i < n && c.ctx.Err() == nil; i++ {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
+		return func(i int) {
+			do(i)
+			count.Add(1)
+		}
+	})
 	return c.ctx.Err()
 }
 

@@ -103,7 +103,7 @@ func TestBenchBadFlags(t *testing.T) {
 		{"--buckets x", "--buckets"},
 		{"--bucket 3k", "power of two"},
 		{"--bucket 512k,1M", "--trace"},
-		{"--ops 0", "nothing to do"},
+		{"--ops 0", "--ops \"0\": not a whole number from 1"},
 		{"--ops 5 --seconds 1", "--seconds"},
 		{"--seconds -1", "--seconds"},
 		{"--workload nosuch", "nosuch"},

@@ -145,7 +145,7 @@ func TestShowSuperDamaged(t *testing.T) {
 		edit(s)
 		path := rawImage(t, s.Append(make([]byte, ondisk.SuperOffset)))
 		o, r := showJSON(t, path)
-		if r.Code != app.ExitDamage || !strings.Contains(r.Stderr, name) || !strings.HasPrefix(r.Stderr, "bctl: "+path+": ") {
+		if r.Code != app.ExitDamage || !strings.Contains(r.Stderr, name) || !strings.HasPrefix(r.Stderr, `{"error":{"code":"damaged","message":"`+path+": ") {
 			t.Errorf("%s: %+v", name, r)
 		}
 		if c, ok := o["csum"].(map[string]any); !ok || c["ok"] != (name != "bad checksum" && !strings.Contains(name, "magic")) {
@@ -178,9 +178,7 @@ func TestShowSuperNotBcache(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"show-super"}, {"show-super", "a", "b"}, {"show-super", "--bogus", "a"}, {"show-super", "a", "--format=xml"}} {
-		if r := bctl(args...); r.Code != app.ExitUsage || r.Stdout != "" || strings.Count(r.Stderr, "\n") != 1 {
-			t.Errorf("%q: %+v", args, r)
-		}
+		apptest.WantLine(t, strings.Join(args, " "), bctl(args...), app.ExitUsage)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
 )
 
 // devices are a scene's, as a check gets them.
@@ -37,7 +38,7 @@ func TestCatalogue(t *testing.T) {
 	left := 0
 	all := slices.Concat(damages.Tried, damages.Proved())
 	for _, d := range all {
-		s := damages.Open(t, d.Base)
+		s := scenes.Open(t, d.Base)
 		d.Plant(s)
 		devs := devices(s)
 		r, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: damages.Now, Verify: s.Verify}})

@@ -21,6 +21,7 @@ import (
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
 	"bctl/superblock"
 )
 
@@ -188,7 +189,7 @@ func TestSpans(t *testing.T) {
 // Whatever is damaged in a tree: a byte is what it was, or an error. Never zero, never what lies below.
 func TestDamagedTreesGiveErrors(t *testing.T) {
 	for _, name := range []string{"fifo-full", "detached-reattached", "writeback-dirty"} {
-		sound := damages.Open(t, name)
+		sound := scenes.Open(t, name)
 		whole := map[int][]byte{}
 		for i := range sound.Back {
 			whole[i] = contents(t, sound, i)
@@ -197,7 +198,7 @@ func TestDamagedTreesGiveErrors(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(3, 3))
 		unknown := 0
 		for range 6 {
-			s := damages.Open(t, name)
+			s := scenes.Open(t, name)
 			for range 1 + rnd.IntN(2) {
 				nodes := levels[rnd.IntN(len(levels))]
 				n := nodes[rnd.IntN(len(nodes))]
@@ -248,7 +249,7 @@ func contents(t testing.TB, s *damages.Scene, i int) []byte {
 
 // What each kind of extent makes of a volume.
 func TestKindsOfExtents(t *testing.T) {
-	s := damages.Open(t, "made-small")
+	s := scenes.Open(t, "made-small")
 	free := s.Free(9)
 	at := func(i int) ondisk.Sector { return s.Geo.Start(free[i]) }
 	key := func(i, place int, gen uint8) ondisk.Bkey { return s.Key(0, ondisk.Sector(16+8*i), 8, at(place), gen) }
@@ -316,7 +317,7 @@ func TestKindsOfExtents(t *testing.T) {
 
 // What is no volume of the cache is refused, and what is not attached is shown bare.
 func TestWhichVolume(t *testing.T) {
-	s := damages.Open(t, "two-backing-flash")
+	s := scenes.Open(t, "two-backing-flash")
 	c := openCache(t, s.Image, s.Size())
 	dev := func(change func(sb *ondisk.Super)) *planter.Image {
 		d := s.Back[0].Copy()

@@ -3,9 +3,7 @@
 package lint
 
 import (
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,8 +12,6 @@ import (
 const (
 	rescueTags = "rescue,urfave_cli_no_docs" // as in the Makefile
 	fullTags   = "urfave_cli_no_docs"
-
-	rescueBytes = 8_000_000 // what the rescue build may weigh, stripped
 )
 
 // leftOut are the import paths, each with what is below it, that the rescue build does without. The parts of bctl
@@ -71,32 +67,6 @@ func TestStart(t *testing.T) {
 	for _, module := range linked(t, fullTags, "{{with .Module}}{{.Path}}@{{.Version}}{{end}}") {
 		if cost, ok := slowStarts[module]; ok {
 			t.Errorf("bctl links %s, whose start costs %s", module, cost)
-		}
-	}
-}
-
-// Both builds run; the rescue build is small enough for an initramfs.
-func TestSizes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("links bctl twice")
-	}
-	for tags, most := range map[string]int64{rescueTags: rescueBytes, fullTags: 1 << 62} {
-		bin := filepath.Join(t.TempDir(), "bctl")
-		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-tags", tags, "-o", bin, "./cmd/bctl")
-		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		info, err := os.Stat(bin)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("-tags %s: %d bytes", tags, info.Size())
-		if info.Size() > most {
-			t.Errorf("-tags %s: %d bytes, at most %d", tags, info.Size(), most)
-		}
-		if out, err := exec.Command(bin, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "bctl ") {
-			t.Errorf("-tags %s: --version says %q, %v", tags, out, err)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
 )
 
 // trialsPerBoot is how many damaged sets a boot gets at most: more disks make it slow. After one that ended early the
@@ -90,7 +91,7 @@ func deaths(console string) (lines []string) {
 // saveScene plants a damage and writes the devices of the set to files: first the cache, if it is there.
 func saveScene(t *testing.T, d damages.Damage, path string, n int) (disks []Disk) {
 	t.Helper()
-	s := damages.Open(t, d.Base)
+	s := scenes.Open(t, d.Base)
 	d.Plant(s)
 	save := func(m *planter.Image, name string) {
 		file := path + "." + name

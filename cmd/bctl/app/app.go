@@ -4,22 +4,22 @@
 // exit codes, signals, progress and colours. It knows no command.
 //
 // A command is a constructor `func XCommand() *cli.Command` in a family beside this package, listed in the table of
-// package main. It parses, calls a package, and prints. What it may rely on:
+// package main. Its action is Action(func(ctx, args, io)): it reads args into a struct of options, in one place, and
+// calls what does the work with the context, the options and io. What it may rely on:
 //
-//	args.go     the command line is already permuted as getopt_long does it: flags before and after the DEVICE,
+//	line.go     the command line is already permuted as getopt_long does it: flags before and after the DEVICE,
 //	            bundles, abbreviations, "--"; unknown, repeated and valueless flags never reach a command
 //	            DeviceList: a flag that takes every operand after it, as make-bcache's -B does
-//	flags.go    OneDevice(c), NoMore(c, n): the operands, or a usage error
-//	            OutputFormat(c) render.Format, IsQuiet(c), UseColor(c, w)
+//	args.go     Args: operands and flags, read with errors that name the flag and what it takes
 //	numbers.go  ParseSize and its kin: what flags take, the same everywhere
+//	io.go       IO: where words go, and how they are wanted; the bar; notes
 //	cache.go    ShowCache, OpenCache: the cache on the device that was named
-//	progress.go ProgressOf(c) progress.Starter: a bar where one belongs; defer Done() on what it starts
-//	exit.go     Usagef(...) -> 16; ExitWith(code) -> code without a message; context.Canceled -> 32;
-//	            any other error -> 8 and one line on stderr
-//	dispatch.go Solo: a program of one command under another name
+//	exit.go     Usagef(...) -> 16; ExitWith(code) -> code without a message; Damaged(...) -> 4;
+//	            context.Canceled -> 32; any other error -> 8
+//	message.go  an error is one line on stderr, with WithHint one more that says the way out; JSON with --json
+//	app.go      Solo: a program of one command under another name
 //
-// A command writes data to c.App.Writer and everything else to c.App.ErrWriter. It need not check its writes to
-// c.App.Writer: the first that fails is remembered and becomes the exit code (long work may stop on it).
+// Goroutines are started by internal/workers, so that their panics end here too.
 package app
 
 import (

@@ -26,9 +26,9 @@ type result struct {
 }
 
 // probe runs a command line of bctl with one command, which does what action says.
-func probe(action cli.ActionFunc, args ...string) result {
+func probe(action func(context.Context, *Args, *IO) error, args ...string) result {
 	tool := Tool{Name: "bctl", Commands: func() []*cli.Command {
-		return []*cli.Command{{Name: "probe", Action: action, Flags: []cli.Flag{
+		return []*cli.Command{{Name: "probe", Action: Action(action), Flags: []cli.Flag{
 			&cli.IntFlag{Name: "count"}, &cli.StringFlag{Name: "label"}, DeviceList("bdev", "B", "backing `DEV`"),
 		}}}
 	}}
@@ -48,6 +48,10 @@ func TestExitCodes(t *testing.T) {
 		{ExitWith(ExitDamage), 4, ""},
 		{fmt.Errorf("x: %w", exitError{ExitRepaired, errors.New("mended")}), 1, "bctl: x: mended\n"},
 		{Usagef("no %s", "device"), 16, "bctl: no device\n"},
+		{fmt.Errorf("a: %w", WithHint(errors.New("b"), "c\n%d", 1)), 8, "bctl: a: b\nhint: c; 1\n"},
+		{WithHint(nil, "c"), 0, ""},
+		{jsonError{fmt.Errorf("a: %w", WithHint(Usagef("b\x1b"), "c"))}, 16, `{"error":{"code":"usage","message":"a: b\u001b","hint":"c","exit":16}}` + "\n"},
+		{jsonError{ExitWith(4)}, 4, ""},
 		{fmt.Errorf("pass 1: %w", context.Canceled), 32, "bctl: interrupted\n"},
 		{&os.PathError{Op: "open", Path: "a\nb\x1b", Err: syscall.ENOENT}, 8, "bctl: open a; b?: no such file or directory\n"},
 		{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}, 8, ""},
@@ -61,12 +65,12 @@ func TestExitCodes(t *testing.T) {
 
 // What a command sees of its flags and operands.
 func TestCommandSees(t *testing.T) {
-	show := func(c *cli.Context) error {
-		dev, err := OneDevice(c)
+	show := func(_ context.Context, args *Args, io *IO) error {
+		dev, err := args.Device()
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.App.Writer, "%s %s %v %d %q %q", dev, OutputFormat(c), IsQuiet(c), c.Int("count"), c.String("label"), c.StringSlice("bdev"))
+		fmt.Fprintf(io.Out, "%s %s %v %s %q %q", dev, io.Format, io.Quiet, args.String("count"), args.String("label"), args.Strings("bdev"))
 		return nil
 	}
 	for _, test := range []struct {
@@ -89,20 +93,24 @@ func TestCommandSees(t *testing.T) {
 }
 
 func TestUsageErrors(t *testing.T) {
-	one := func(c *cli.Context) error { _, err := OneDevice(c); return err }
+	one := func(_ context.Context, args *Args, _ *IO) error { _, err := args.Device(); return err }
 	for _, test := range []struct{ args, want string }{
-		{"", "no command given, see bctl --help"},
-		{"--json", "no command given, see bctl --help"},
-		{"probe", "no device given, see bctl probe --help"},
-		{"probe a b", "extra argument b, see bctl probe --help"},
+		{"", "no command given\nhint: see bctl --help"},
+		{"--quiet", "no command given\nhint: see bctl --help"},
+		{"probe", "no device given\nhint: see bctl probe --help"},
+		{"probe a b", "extra argument b\nhint: see bctl probe --help"},
 		{"probe a --count x", `--count: bad value "x"`},
 		{"probe a --format xml", "--format xml: not table, json or csv"},
 		{"probe a --format csv --json", "--json contradicts --format csv"},
 		{"probe a --color blue", "--color blue: not auto, always or never"},
-		{"prob a", "unknown command prob, did you mean probe?"},
+		{"prob a", "unknown command prob\nhint: did you mean probe?"},
 	} {
 		got := probe(one, strings.Fields(test.args)...)
-		if got.code != ExitUsage || got.stderr != "bctl: "+test.want+"\n" || got.stdout != "" {
+		want := "bctl: " + test.want + "\n"
+		if strings.Contains(test.args, "--json") {
+			want = `{"error":{"code":"usage","message":"` + test.want + `","exit":16}}` + "\n"
+		}
+		if got.code != ExitUsage || got.stderr != want || got.stdout != "" {
 			t.Errorf("bctl %s: exit %d, %q %q, want %s", test.args, got.code, got.stdout, got.stderr, test.want)
 		}
 	}
@@ -122,11 +130,11 @@ func TestUseColor(t *testing.T) {
 		want      bool
 	}{{"auto", "", false}, {"always", "", true}, {"never", "", false}, {"always", "1", true}} {
 		t.Setenv("NO_COLOR", test.env)
-		probe(func(c *cli.Context) error {
-			if got := UseColor(c, c.App.Writer); got != test.want {
+		probe(func(_ context.Context, _ *Args, io *IO) error {
+			if got := io.Colours(); got != test.want {
 				t.Errorf("--color %s, NO_COLOR=%s: %v", test.when, test.env, got)
 			}
-			if s := ProgressOf(c); s == nil || OutputFormat(c) != render.Table {
+			if io.Progress == nil || io.Format != render.Table {
 				t.Error("no progress starter")
 			}
 			return nil

@@ -3,9 +3,8 @@
 package app
 
 import (
+	"context"
 	"fmt"
-
-	"github.com/urfave/cli/v2"
 
 	"bctl/inspect"
 	"bctl/internal/disk"
@@ -14,42 +13,41 @@ import (
 )
 
 // OpenDevice opens a device for reading, and says on stderr if somebody uses it meanwhile.
-func OpenDevice(c *cli.Context, name string) (disk.Device, error) {
+func OpenDevice(io *IO, name string) (disk.Device, error) {
 	dev, err := disk.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if note := disk.Note(dev); note != "" && !IsQuiet(c) {
-		fmt.Fprintf(c.App.ErrWriter, "bctl: %s\n", OneLine(note))
+	if note := disk.Note(dev); note != "" && !io.Quiet {
+		fmt.Fprintf(io.Err, "bctl: %s\n", OneLine(note))
 	}
 	return dev, nil
 }
 
-// ShowCache reads the one device of a command and shows it. What could be read of a damaged one is shown too.
-func ShowCache(c *cli.Context, show func(name string, cache *inspect.Cache) error) error {
-	name, err := OneDevice(c)
-	if err != nil {
-		return err
-	}
-	dev, err := OpenDevice(c, name)
+// ShowCache reads the cache on the device of that name and shows it. What could be read of a damaged one is shown
+// too; it ends with ExitDamage then.
+func ShowCache(ctx context.Context, name string, io *IO, show func(cache *inspect.Cache) error) error {
+	dev, err := OpenDevice(io, name)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
 	var found finding.Collector
-	cache, err := OpenCache(c, dev, &found)
+	cache, err := OpenCache(ctx, name, dev, io, &found)
 	if err != nil {
 		return err
 	}
-	if err := show(name, cache); err != nil {
+	if err := show(cache); err != nil {
 		return err
 	}
-	return damageExit(c, name, &found)
+	if n := found.Count(finding.Damage); n > 0 {
+		return WithHint(Damaged("%s is damaged (%d findings), so this may be incomplete", name, n), "see bctl fsck %s", name)
+	}
+	return nil
 }
 
-// OpenCache reads the cache on dev. Errors name it.
-func OpenCache(c *cli.Context, dev disk.Device, found *finding.Collector) (*inspect.Cache, error) {
-	name := c.Args().First()
+// OpenCache reads the cache on dev, whose name errors begin with. It lies there as registration would see it.
+func OpenCache(ctx context.Context, name string, dev disk.Device, io *IO, found *finding.Collector) (*inspect.Cache, error) {
 	s, err := superblock.ReadDevice(dev, dev.Size())
 	if err == nil && s.IsBacking() {
 		err = fmt.Errorf("a backing device, it has no buckets")
@@ -57,19 +55,9 @@ func OpenCache(c *cli.Context, dev disk.Device, found *finding.Collector) (*insp
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	cache, err := inspect.Open(c.Context, dev, s, inspect.Options{Size: dev.Size(), Sink: found.Add, Progress: ProgressOf(c)})
+	cache, err := inspect.Open(ctx, dev, s, inspect.Options{Size: dev.Size(), Sink: found.Add, Progress: io.Progress})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return cache, nil
-}
-
-// damageExit ends a command that has shown what it could of a damaged device.
-func damageExit(c *cli.Context, name string, found *finding.Collector) error {
-	n := found.Count(finding.Damage)
-	if n == 0 {
-		return nil
-	}
-	fmt.Fprintf(c.App.ErrWriter, "bctl: %s is damaged (%d findings), so this may be incomplete: see bctl fsck %s\n", name, n, name)
-	return ExitWith(ExitDamage)
 }

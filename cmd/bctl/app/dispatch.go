@@ -9,16 +9,25 @@ import (
 	"regexp"
 	"strings"
 
+	"bctl/internal/ui/render"
+
 	"github.com/urfave/cli/v2"
 )
 
 // runApp is cli's Run with a getopt_long command line, our help and our errors.
-func runApp(ctx context.Context, app *cli.App, args []string, stdout, stderr io.Writer) error {
+func runApp(ctx context.Context, app *cli.App, args []string, stdout, stderr io.Writer) (err error) {
 	tame(app, stdout, stderr)
+	asJSON := wantsJSON(args[1:])
+	defer func() {
+		if asJSON && err != nil {
+			err = jsonError{err}
+		}
+	}()
 	line, err := parseLine(app, args[1:])
 	if err != nil {
 		return err
 	}
+	asJSON = line.given("json") || line.value("format") == string(render.JSON)
 	switch {
 	case line.given("help"):
 		return writeHelp(stdout, app, line.cmd)
@@ -55,5 +64,18 @@ func badValue(_ *cli.Context, err error, _ bool) error {
 
 // noCommand is bctl without a command.
 func noCommand(*cli.Context) error {
-	return Usagef("no command given, see bctl --help")
+	return WithHint(Usagef("no command given"), "see bctl --help")
+}
+
+// wantsJSON says whether errors are to be JSON, of a command line that cannot be read.
+func wantsJSON(args []string) bool {
+	for i, arg := range args {
+		switch {
+		case arg == "--":
+			return false
+		case arg == "--json", arg == "-J", arg == "--format=json", arg == "--format" && i+1 < len(args) && args[i+1] == "json":
+			return true
+		}
+	}
+	return false
 }

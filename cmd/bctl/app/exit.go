@@ -9,9 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime/debug"
-	"strings"
 	"syscall"
-	"unicode"
 )
 
 // The exit codes of fsck(8), which every command keeps to.
@@ -60,6 +58,11 @@ func ExitWith(code int) error {
 	return exitError{code: code}
 }
 
+// Damaged is what a command ends with that has found damage, or shown what it could of a damaged device.
+func Damaged(format string, a ...any) error {
+	return exitError{ExitDamage, fmt.Errorf(format, a...)}
+}
+
 // A usageError is a command line that means nothing, or two things.
 type usageError struct{ msg string }
 
@@ -85,23 +88,20 @@ func exitCode(err error) int {
 	return ExitCannot
 }
 
-// report says on stderr what went wrong, in one line, and returns the exit code. writeErr is the first write to
-// stdout that failed: output that nobody got is no success, but a reader that had enough is told nothing.
+// report says on stderr what went wrong, and the way out if there is one, and returns the exit code. writeErr is the
+// first write to stdout that failed: output that nobody got is no success, but a reader that had enough is told
+// nothing.
 func report(stderr io.Writer, name string, err, writeErr error) int {
 	if writeErr != nil && (err == nil || errors.Is(err, writeErr)) {
 		var path *fs.PathError
 		if errors.As(writeErr, &path) {
 			writeErr = path.Err // "write /dev/stdout" says it again
 		}
-		err = fmt.Errorf("standard output: %w", writeErr)
+		err = sameForm(err, fmt.Errorf("standard output: %w", writeErr))
 	}
 	code := exitCode(err)
-	switch {
-	case err == nil, err.Error() == "", errors.Is(err, syscall.EPIPE):
-	case code == ExitInterrupted:
-		fmt.Fprintf(stderr, "%s: interrupted\n", name)
-	default:
-		fmt.Fprintf(stderr, "%s: %s\n", name, OneLine(err.Error()))
+	if err != nil && err.Error() != "" && !errors.Is(err, syscall.EPIPE) {
+		say(stderr, name, code, err)
 	}
 	return code
 }
@@ -110,17 +110,6 @@ func report(stderr io.Writer, name string, err, writeErr error) int {
 func reportPanic(stderr io.Writer, name string, p any) int {
 	fmt.Fprintf(stderr, "%s: a bug in bctl: %v\n%s", name, p, debug.Stack())
 	return ExitCannot
-}
-
-// OneLine makes a message safe for a terminal and a log: a path or a label may hold anything.
-func OneLine(s string) string {
-	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // output is standard output as commands see it: the first error stays, and report returns it.

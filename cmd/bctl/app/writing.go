@@ -20,26 +20,20 @@ func WriteFlags() []cli.Flag {
 	}
 }
 
-// WriteOptions are what WriteFlags say.
-func WriteOptions(c *cli.Context) (change.Options, error) {
-	o := change.Options{Command: c.Command.Name, DryRun: c.Bool("dry-run"), Undo: c.String("undo"), NoUndo: c.Bool("no-undo"), Note: Noter(c)}
+// Write reads what WriteFlags say.
+func (a *Args) Write(io *IO) (change.Options, error) {
+	o := change.Options{Command: a.Command(), DryRun: a.Bool("dry-run"), Undo: a.String("undo"), NoUndo: a.Bool("no-undo"), Note: io.Tell}
 	switch {
-	case c.IsSet("undo") && o.NoUndo:
+	case a.Given("undo") && o.NoUndo:
 		return o, Usagef("--undo contradicts --no-undo")
-	case c.IsSet("undo") && o.Undo == "":
+	case a.Given("undo") && o.Undo == "":
 		return o, Usagef("--undo: no file given")
 	}
 	return o, nil
 }
 
-// Noter says on stderr what is no error; nothing with --quiet.
-func Noter(c *cli.Context) func(string) {
-	return func(text string) {
-		if !IsQuiet(c) {
-			fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", c.App.Name, OneLine(text))
-		}
-	}
-}
+// Tell is Note of a text.
+func (io *IO) Tell(text string) { io.Note("%s", text) }
 
 // UndoneBy is the command that takes back what was kept in an undo file.
 func UndoneBy(file, device string) string {

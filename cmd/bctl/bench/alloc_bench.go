@@ -4,7 +4,7 @@
 package bench
 
 import (
-	"fmt"
+	"context"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -72,70 +72,60 @@ func AllocBenchCommand() *cli.Command {
 			&cli.BoolFlag{Name: "commit", Usage: "write the prios and the journal entries for real, to an image file that is a scratch one"},
 			&cli.BoolFlag{Name: "csv", Usage: "write CSV, as --format csv"},
 		},
-		Action: allocBench,
+		Action: app.Action(allocBench),
 	}
 }
 
-func allocBench(c *cli.Context) error {
-	model, err := modelOf(c)
+func allocBench(ctx context.Context, args *app.Args, io *app.IO) error {
+	model, err := readModel(args, io)
 	if err != nil {
 		return err
 	}
-	if c.IsSet("script") {
-		return allocScript(c, model)
+	if args.Given("script") {
+		o, err := readScript(args, io, model)
+		if err != nil {
+			return err
+		}
+		return allocScript(o, io)
 	}
-	if err := app.NoMore(c, 1); err != nil {
-		return err
-	}
-	o, err := benchOptionsOf(c, model)
+	o, err := readBench(args, io, model)
 	if err != nil {
 		return err
 	}
-	if c.Bool("commit") {
-		return benchCommit(c, o)
+	if o.commitTo {
+		return benchCommit(ctx, o, io)
 	}
-	if c.Args().Present() {
-		if err := o.startFrom(c, c.Args().First()); err != nil {
+	if o.name != "" {
+		if err := o.startFrom(ctx, io); err != nil {
 			return err
 		}
 	}
-	if c.IsSet("trace") {
-		return benchTrace(c, o)
+	if len(o.traces) > 0 {
+		return benchTrace(ctx, o, io)
 	}
-	return benchWorkload(c, o)
+	return benchWorkload(ctx, o, io)
 }
 
-// modelOf is --model. Which model stands for another version is said once.
-func modelOf(c *cli.Context) (alloc.Model, error) {
-	version := c.String("model")
+// readModel is --model. Which model stands for another version is said once.
+func readModel(args *app.Args, io *app.IO) (alloc.Model, error) {
+	version := args.String("model")
 	model, err := alloc.ParseModel(version)
 	if err != nil {
 		return model, app.Usagef("--%v", err)
 	}
 	if version != model.Name {
-		fmt.Fprintf(c.App.ErrWriter, "%s: --model %s: decides as Linux %s, the model nearest to it\n", c.App.Name, version, model.Name)
+		io.Note("--model %s: decides as Linux %s, the model nearest to it", version, model.Name)
 	}
 	return model, nil
 }
 
-// refuse refuses the flags among names that are given together with the flag what, which leaves them no meaning.
-func refuse(c *cli.Context, what string, names ...string) error {
-	for _, name := range names {
-		if c.IsSet(name) {
-			return app.Usagef("--%s contradicts %s", name, what)
-		}
+// readFormat is the output format with --csv.
+func readFormat(args *app.Args, io *app.IO) (render.Format, error) {
+	if !args.Bool("csv") {
+		return io.Format, nil
 	}
-	return nil
-}
-
-// benchFormat is app.OutputFormat with --csv.
-func benchFormat(c *cli.Context) (render.Format, error) {
-	format := app.OutputFormat(c)
-	if !c.Bool("csv") {
-		return format, nil
-	}
-	if format == render.JSON || c.IsSet("format") && format != render.CSV {
-		return "", app.Usagef("--csv contradicts --format %s", format)
+	if io.Format == render.JSON || args.Given("format") && io.Format != render.CSV {
+		return "", app.Usagef("--csv contradicts --format %s", io.Format)
 	}
 	return render.CSV, nil
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/urfave/cli/v2"
-
 	"bctl/alloc/cachesim"
 	"bctl/cmd/bctl/app"
 	"bctl/inspect"
@@ -21,19 +19,8 @@ import (
 )
 
 // benchCommit is --commit: the bare loop on a device, whose prio writes are made for real.
-func benchCommit(c *cli.Context, o *benchOptions) error {
-	if err := refuse(c, "--commit", "trace", "warmup"); err != nil {
-		return err
-	}
-	name, err := app.OneDevice(c)
-	switch {
-	case err != nil:
-		return err
-	case o.kind != "alloc":
-		return app.Usagef("--commit: only with --workload alloc")
-	case len(o.policies) > 1:
-		return app.Usagef("--commit: one policy, because each one starts from the image as it is")
-	}
+func benchCommit(ctx context.Context, o *benchOptions, io *app.IO) error {
+	name := o.name
 	dev, err := blockdev.Claim(name)
 	if err != nil {
 		return err
@@ -43,28 +30,27 @@ func benchCommit(c *cli.Context, o *benchOptions) error {
 		return fmt.Errorf("%s: a block device: --commit throws its clean data away, so it takes image files only", name)
 	}
 	var found finding.Collector
-	cache, err := app.OpenCache(c, dev, &found)
+	cache, err := app.OpenCache(ctx, name, dev, io, &found)
 	if err != nil {
 		return err
 	}
 	switch n := found.Count(finding.Damage); {
 	case n > 0:
-		return fmt.Errorf("%s: damaged (%d findings), so nothing was written: see bctl fsck %s", name, n, name)
+		return app.WithHint(fmt.Errorf("%s: damaged (%d findings), so nothing was written", name, n), "see bctl fsck %s", name)
 	case cache.Journal == nil || cache.Journal.Newest == nil:
 		return fmt.Errorf("%s: never registered: it has no journal to write to", name)
 	}
 	if err := dev.Arm(); err != nil {
 		return err
 	}
-	o.name = name
-	if !c.IsSet("ops") {
+	if o.ops == 0 && o.time == 0 {
 		o.ops = uint64(cache.Geo.NBuckets)
 	}
-	row, err := o.commit(c.Context, dev, cache)
+	row, err := o.commit(ctx, dev, cache)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return o.writeBench(c, []benchRow{row})
+	return o.writeBench(io, []benchRow{row})
 }
 
 // commit runs the loop on dev, which cache was read from.

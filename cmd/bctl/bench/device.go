@@ -3,9 +3,8 @@
 package bench
 
 import (
+	"context"
 	"fmt"
-
-	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
 	"bctl/alloc/cachesim"
@@ -16,21 +15,20 @@ import (
 )
 
 // startFrom takes the model's first state from a device, which is only read.
-func (o *benchOptions) startFrom(c *cli.Context, name string) error {
-	dev, err := app.OpenDevice(c, name)
+func (o *benchOptions) startFrom(ctx context.Context, io *app.IO) error {
+	dev, err := app.OpenDevice(io, o.name)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
 	var found finding.Collector
-	cache, err := app.OpenCache(c, dev, &found)
+	cache, err := app.OpenCache(ctx, o.name, dev, io, &found)
 	if err != nil {
 		return err
 	}
 	if n := found.Count(finding.Damage); n > 0 {
-		return fmt.Errorf("%s: damaged (%d findings), so its gens and marks mean nothing: see bctl fsck %s", name, n, name)
+		return app.WithHint(fmt.Errorf("%s: damaged (%d findings), so its gens and marks mean nothing", o.name, n), "see bctl fsck %s", o.name)
 	}
-	o.name = name
 	o.takeCache(cache)
 	return nil
 }

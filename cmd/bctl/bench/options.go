@@ -10,15 +10,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"bctl/alloc"
+	"bctl/alloc/blktrace"
 	"bctl/alloc/cachesim"
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/render"
 )
 
-// benchOptions is what the flags of alloc-bench say, --script's aside.
+// benchOptions is a command line of alloc-bench, but of --script.
 type benchOptions struct {
 	format   render.Format
 	model    alloc.Model
@@ -36,39 +35,85 @@ type benchOptions struct {
 	prios  string
 	load   cachesim.WorkloadConfig
 	device *cachesim.Device // nil: an empty cache
-	name   string           // of the device
-	geo    deviceShape
+	name   string           // of the device, if one is given
+
+	commitTo  bool     // --commit: to the device
+	traces    []string // files, one behind the other
+	traceSpec blktrace.Spec
+	plot      string // a file
+	geo       deviceShape
 }
 
 // deviceShape is what a DEVICE says of itself, so that flags cannot.
 type deviceShape struct{ first, block int }
 
-func benchOptionsOf(c *cli.Context, model alloc.Model) (*benchOptions, error) {
+func readBench(args *app.Args, io *app.IO, model alloc.Model) (*benchOptions, error) {
 	o := &benchOptions{model: model, count: 1 << 16, ops: 1_000_000, warmup: -1, kind: "alloc", dirty: 0.1}
-	var err error
-	if o.format, err = benchFormat(c); err != nil {
-		return nil, err
+	err := args.AtMost(1)
+	if err == nil {
+		o.format, err = readFormat(args, io)
 	}
-	if c.IsSet("trace") {
-		o.ops = 0
-		err = refuse(c, "--trace", "workload", "prios", "write-ratio", "streams", "seconds")
-	} else {
-		err = refuse(c, "a workload, it needs --trace", "trace-format", "cache-size", "plot")
-	}
-	if err == nil && c.Args().Present() {
-		err = refuse(c, "a DEVICE, whose own is taken", "buckets", "bucket", "cache-size")
-	}
-	for _, read := range []func(*cli.Context) error{o.readCache, o.readRun, o.readWorkload} {
+	for _, read := range []func(*app.Args) error{o.readTrace, o.readDevice, o.readCache, o.readRun, o.readWorkload, o.readCommit} {
 		if err == nil {
-			err = read(c)
+			err = read(args)
 		}
 	}
 	return o, err
 }
 
+// readTrace reads what to replay, if anything.
+func (o *benchOptions) readTrace(args *app.Args) error {
+	if !args.Given("trace") {
+		return args.Refuse("a workload, it needs --trace", "trace-format", "cache-size", "plot")
+	}
+	if err := args.Refuse("--trace", "workload", "prios", "write-ratio", "streams", "seconds"); err != nil {
+		return err
+	}
+	o.traces, o.ops = args.Strings("trace"), 0
+	var err error
+	if o.traceSpec, err = blktrace.ParseSpec(args.String("trace-format")); err != nil {
+		return app.Usagef("--%v", err)
+	}
+	o.plot, err = readPlot(args)
+	return err
+}
+
+// readDevice reads what to start from, if it is no empty cache.
+func (o *benchOptions) readDevice(args *app.Args) error {
+	if len(args.Operands()) == 0 {
+		return nil
+	}
+	o.name = args.Operands()[0]
+	return args.Refuse("a DEVICE, whose own is taken", "buckets", "bucket", "cache-size")
+}
+
+// readCommit reads whether to write. The device's own buckets are run through once, if nothing else is said.
+func (o *benchOptions) readCommit(args *app.Args) error {
+	if !args.Bool("commit") {
+		return nil
+	}
+	if err := args.Refuse("--commit", "trace", "warmup"); err != nil {
+		return err
+	}
+	_, err := args.Device()
+	switch {
+	case err != nil:
+		return err
+	case o.kind != "alloc":
+		return app.Usagef("--commit: only with --workload alloc")
+	case len(o.policies) > 1:
+		return app.Usagef("--commit: one policy, because each one starts from the image as it is")
+	}
+	o.commitTo = true
+	if !args.Given("ops") {
+		o.ops = 0
+	}
+	return nil
+}
+
 // readCache reads what the cache is like.
-func (o *benchOptions) readCache(c *cli.Context) error {
-	for _, name := range listOf(c, "policy", "lru") {
+func (o *benchOptions) readCache(args *app.Args) error {
+	for _, name := range args.List("policy", "lru") {
 		if name == "all" {
 			o.policies = []alloc.Policy{alloc.LRU, alloc.FIFO, alloc.Random}
 			continue
@@ -81,63 +126,60 @@ func (o *benchOptions) readCache(c *cli.Context) error {
 			o.policies = append(o.policies, p)
 		}
 	}
-	for _, s := range listOf(c, "bucket", "512k") {
+	for _, s := range args.List("bucket", "512k") {
 		sectors, err := app.ParsePower("--bucket", s)
 		if err != nil {
 			return err
 		}
 		o.buckets = append(o.buckets, int(sectors))
 	}
-	for _, s := range listOf(c, "cache-size", "") {
+	for _, s := range args.List("cache-size", "") {
 		n, err := app.ParseSize(s)
 		if err != nil {
 			return app.Usagef("--cache-size: %v", err)
 		}
 		o.sizes = append(o.sizes, n)
 	}
-	if !c.IsSet("trace") && len(o.buckets) > 1 {
+	if !args.Given("trace") && len(o.buckets) > 1 {
 		return app.Usagef("--bucket: several sizes only with --trace")
 	}
-	if len(o.sizes) > 0 && c.IsSet("buckets") {
+	if len(o.sizes) > 0 && args.Given("buckets") {
 		return app.Usagef("--buckets contradicts --cache-size")
 	}
-	if err := wholeNumber(c, "buckets", math.MaxInt32, func(n uint64) { o.count = int(n) }); err != nil {
+	if err := args.Number("buckets", 0, math.MaxInt32, func(n uint64) { o.count = int(n) }); err != nil {
 		return err
 	}
-	if err := wholeNumber(c, "seed", math.MaxUint64, func(n uint64) { o.seed = n }); err != nil {
+	if err := args.Number("seed", 0, math.MaxUint64, func(n uint64) { o.seed = n }); err != nil {
 		return err
 	}
-	if !c.IsSet("seed") {
+	if !args.Given("seed") {
 		o.seed = 1
 	}
-	return share(c, "dirty-ratio", &o.dirty)
+	return args.Share("dirty-ratio", &o.dirty)
 }
 
 // readRun reads how long to run.
-func (o *benchOptions) readRun(c *cli.Context) error {
-	if c.IsSet("ops") && c.IsSet("seconds") {
+func (o *benchOptions) readRun(args *app.Args) error {
+	if args.Given("ops") && args.Given("seconds") {
 		return app.Usagef("--ops contradicts --seconds")
 	}
-	if c.IsSet("seconds") {
-		s, err := strconv.ParseFloat(c.String("seconds"), 64)
+	if args.Given("seconds") {
+		s, err := strconv.ParseFloat(args.String("seconds"), 64)
 		if err != nil || !(s > 0 && s <= 1e6) {
-			return app.Usagef("--seconds %q: not a number above 0, up to a million", c.String("seconds"))
+			return app.Usagef("--seconds %q: not a number above 0, up to a million", args.String("seconds"))
 		}
 		o.time, o.ops = time.Duration(s*float64(time.Second)), 0
 	}
-	if err := wholeNumber(c, "ops", math.MaxInt64, func(n uint64) { o.ops = n }); err != nil {
+	if err := args.Number("ops", 1, math.MaxInt64, func(n uint64) { o.ops = n }); err != nil {
 		return err
 	}
-	if c.IsSet("ops") && o.ops == 0 {
-		return app.Usagef("--ops 0: nothing to do")
-	}
-	return wholeNumber(c, "warmup", math.MaxInt64, func(n uint64) { o.warmup = int64(n) })
+	return args.Number("warmup", 0, math.MaxInt64, func(n uint64) { o.warmup = int64(n) })
 }
 
 // readWorkload reads what to make up.
-func (o *benchOptions) readWorkload(c *cli.Context) error {
-	kind, theta, hasTheta := strings.Cut(c.String("workload"), ":")
-	o.kind, o.prios = kind, c.String("prios")
+func (o *benchOptions) readWorkload(args *app.Args) error {
+	kind, theta, hasTheta := strings.Cut(args.String("workload"), ":")
+	o.kind, o.prios = kind, args.String("prios")
 	o.load = cachesim.WorkloadConfig{Kind: kind, Theta: 0.99, WriteRatio: 0.3, Streams: 1, Seed: o.seed}
 	if kind != "alloc" && !slices.Contains(cachesim.WorkloadKinds, kind) {
 		return app.Usagef("--workload %q: want alloc, %s", kind, strings.Join(cachesim.WorkloadKinds, ", "))
@@ -146,64 +188,24 @@ func (o *benchOptions) readWorkload(c *cli.Context) error {
 		var err error
 		o.load.Theta, err = strconv.ParseFloat(theta, 64)
 		if kind != "zipf" || err != nil || !(o.load.Theta >= 0 && o.load.Theta < 1) {
-			return app.Usagef("--workload %q: want zipf:THETA, 0 up to but not 1", c.String("workload"))
+			return app.Usagef("--workload %q: want zipf:THETA, 0 up to but not 1", args.String("workload"))
 		}
 	}
 	if !slices.Contains(cachesim.Prios, o.prios) {
 		return app.Usagef("--prios %q: want %s", o.prios, strings.Join(cachesim.Prios, ", "))
 	}
-	if kind == "alloc" && !c.IsSet("trace") {
-		if err := refuse(c, "--workload alloc, which makes no requests", "write-ratio", "dirty-ratio", "streams"); err != nil {
+	if kind == "alloc" && !args.Given("trace") {
+		if err := args.Refuse("--workload alloc, which makes no requests", "write-ratio", "dirty-ratio", "streams"); err != nil {
 			return err
 		}
 	}
-	if kind != "alloc" && c.IsSet("prios") {
+	if kind != "alloc" && args.Given("prios") {
 		return app.Usagef("--prios: only with --workload alloc")
 	}
-	if err := wholeNumber(c, "streams", 1<<16, func(n uint64) { o.load.Streams = int(n) }); err != nil {
+	if err := args.Number("streams", 1, 1<<16, func(n uint64) { o.load.Streams = int(n) }); err != nil {
 		return err
 	}
-	if o.load.Streams == 0 {
-		return app.Usagef("--streams 0: nobody makes requests")
-	}
-	return share(c, "write-ratio", &o.load.WriteRatio)
-}
-
-// listOf is the values of a flag that takes several, given again or with commas.
-func listOf(c *cli.Context, name, otherwise string) (list []string) {
-	for _, values := range c.StringSlice(name) {
-		list = append(list, strings.Split(values, ",")...)
-	}
-	if len(list) == 0 && otherwise != "" {
-		list = []string{otherwise}
-	}
-	return list
-}
-
-// wholeNumber reads a flag, if it is given.
-func wholeNumber(c *cli.Context, name string, most uint64, set func(uint64)) error {
-	if !c.IsSet(name) {
-		return nil
-	}
-	n, err := strconv.ParseUint(c.String(name), 10, 64)
-	if err != nil || n > most {
-		return app.Usagef("--%s %q: not a whole number up to %d", name, c.String(name), most)
-	}
-	set(n)
-	return nil
-}
-
-// share reads a flag between 0 and 1, if it is given.
-func share(c *cli.Context, name string, to *float64) error {
-	if !c.IsSet(name) {
-		return nil
-	}
-	v, err := strconv.ParseFloat(c.String(name), 64)
-	if err != nil || !(v >= 0 && v <= 1) {
-		return app.Usagef("--%s %q: not a number from 0 to 1", name, c.String(name))
-	}
-	*to = v
-	return nil
+	return args.Share("write-ratio", &o.load.WriteRatio)
 }
 
 // config is the cache of one row. Its blocks are a sector, so that no request of a trace is refused for its place.

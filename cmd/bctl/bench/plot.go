@@ -11,18 +11,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/chart"
 )
 
-// plotFile is --plot, if it is given.
-func plotFile(c *cli.Context) (string, error) {
-	if !c.IsSet("plot") {
+// readPlot is --plot, if it is given.
+func readPlot(args *app.Args) (string, error) {
+	if !args.Given("plot") {
 		return "", nil
 	}
-	name := c.String("plot")
+	name := args.String("plot")
 	if ext := filepath.Ext(name); ext != ".svg" && ext != ".png" {
 		return "", app.Usagef("--plot %q: want a name that ends in .svg or .png", name)
 	}

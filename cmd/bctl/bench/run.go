@@ -3,10 +3,9 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
-
-	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
 	"bctl/alloc/cachesim"
@@ -70,10 +69,10 @@ func countsOf(f *cachesim.Figures) allocCounts {
 }
 
 // benchWorkload is the benchmark: one policy after the other, so that none disturbs the other's times.
-func benchWorkload(c *cli.Context, o *benchOptions) error {
+func benchWorkload(ctx context.Context, o *benchOptions, io *app.IO) error {
 	var rows []benchRow
 	for _, p := range o.policies {
-		row, err := o.measure(c, p)
+		row, err := o.measure(ctx, p, io)
 		if errors.Is(err, alloc.ErrConfig) && o.device == nil {
 			return app.Usagef("%v", err)
 		}
@@ -82,11 +81,11 @@ func benchWorkload(c *cli.Context, o *benchOptions) error {
 		}
 		rows = append(rows, row)
 	}
-	return o.writeBench(c, rows)
+	return o.writeBench(io, rows)
 }
 
-func (o *benchOptions) writeBench(c *cli.Context, rows []benchRow) error {
-	return render.Write(c.App.Writer, o.format, render.View[benchRow]{
+func (o *benchOptions) writeBench(io *app.IO, rows []benchRow) error {
+	return render.Write(io.Out, o.format, render.View[benchRow]{
 		Head: []render.Field{
 			{Key: "device", Value: nullIfEmpty(o.name), Name: app.OptionalName("device", o.name != ""), Text: o.name},
 			{Key: "workload", Value: o.kind, Name: "workload", Text: o.workloadText()},
@@ -127,7 +126,7 @@ const (
 	mostWarmup = 1 << 26
 )
 
-func (o *benchOptions) measure(c *cli.Context, p alloc.Policy) (benchRow, error) {
+func (o *benchOptions) measure(ctx context.Context, p alloc.Policy, io *app.IO) (benchRow, error) {
 	cfg, err := o.config(p, o.count, o.buckets[0])
 	if err != nil {
 		return benchRow{}, err
@@ -137,7 +136,7 @@ func (o *benchOptions) measure(c *cli.Context, p alloc.Policy) (benchRow, error)
 	if o.time > 0 {
 		total = 0 // how many there will be nobody knows
 	}
-	counter := app.ProgressOf(c)(fmt.Sprintf("%v: operations", p), total)
+	counter := io.Progress(fmt.Sprintf("%v: operations", p), total)
 	defer counter.Done()
 	b.Tick = counter.Add
 	var m *cachesim.Measured
@@ -146,11 +145,11 @@ func (o *benchOptions) measure(c *cli.Context, p alloc.Policy) (benchRow, error)
 		if err != nil {
 			return benchRow{}, err
 		}
-		m, err = b.Loop(c.Context, l)
+		m, err = b.Loop(ctx, l)
 		if err != nil {
 			return benchRow{}, err
 		}
-	} else if m, err = o.measureRequests(c, b, cfg); err != nil {
+	} else if m, err = o.measureRequests(ctx, b, cfg); err != nil {
 		return benchRow{}, err
 	}
 	return benchRowOf(&cfg.Alloc, m), nil
@@ -171,7 +170,7 @@ func benchRowOf(a *alloc.Config, m *cachesim.Measured) benchRow {
 	return row
 }
 
-func (o *benchOptions) measureRequests(c *cli.Context, b cachesim.Bench, cfg cachesim.Config) (*cachesim.Measured, error) {
+func (o *benchOptions) measureRequests(ctx context.Context, b cachesim.Bench, cfg cachesim.Config) (*cachesim.Measured, error) {
 	load := o.load
 	load.Sectors = 4 * uint64(cfg.Alloc.NBuckets) * uint64(cfg.Alloc.BucketSize)
 	w, err := cachesim.NewWorkload(load)
@@ -182,7 +181,7 @@ func (o *benchOptions) measureRequests(c *cli.Context, b cachesim.Bench, cfg cac
 	if err != nil {
 		return nil, err
 	}
-	return b.Requests(c.Context, s, w)
+	return b.Requests(ctx, s, w)
 }
 
 // warmupOps is --warmup, or as much as fills the cache: two rounds of the bare loop, as the kernel's code was

@@ -6,33 +6,40 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/urfave/cli/v2"
-
 	"bctl/alloc"
 	"bctl/alloc/script"
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/render"
 )
 
+// scriptOptions is a command line of alloc-bench --script.
+type scriptOptions struct {
+	file  string
+	model alloc.Model
+}
+
+func readScript(args *app.Args, io *app.IO, model alloc.Model) (scriptOptions, error) {
+	o := scriptOptions{args.String("script"), model}
+	if err := args.RefuseBut("--script", "script", "model"); err != nil {
+		return o, err
+	}
+	if io.Format != render.Table {
+		return o, app.Usagef("--script prints lines of its own: it contradicts --format %s", io.Format)
+	}
+	if len(args.Operands()) > 0 {
+		return o, app.Usagef("--script starts from its own state: no DEVICE goes with it")
+	}
+	return o, nil
+}
+
 // allocScript is --script: the decisions, and nothing else.
-func allocScript(c *cli.Context, model alloc.Model) error {
-	for _, f := range c.Command.Flags {
-		if name := f.Names()[0]; name != "script" && name != "model" && c.IsSet(name) {
-			return app.Usagef("--%s contradicts --script", name)
-		}
-	}
-	if format := app.OutputFormat(c); format != render.Table {
-		return app.Usagef("--script prints lines of its own: it contradicts --format %s", format)
-	}
-	if c.NArg() > 0 {
-		return app.Usagef("--script starts from its own state: no DEVICE goes with it")
-	}
-	f, err := openPlain(c.String("script"))
+func allocScript(o scriptOptions, io *app.IO) error {
+	f, err := openPlain(o.file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	err = script.Run(f, c.App.Writer, model)
+	err = script.Run(f, io.Out, o.model)
 	var bad *script.Error
 	switch {
 	case errors.As(err, &bad):

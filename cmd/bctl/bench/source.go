@@ -9,8 +9,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"bctl/alloc/blktrace"
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/progress"
@@ -26,13 +24,9 @@ type trace struct {
 }
 
 // openTrace finds the format out before anything is set up.
-func openTrace(c *cli.Context) (*trace, error) {
-	t := &trace{names: c.StringSlice("trace")}
-	var err error
-	if t.spec, err = blktrace.ParseSpec(c.String("trace-format")); err != nil {
-		return nil, app.Usagef("--%v", err)
-	}
-	if err := t.measure(c.App.Reader); err != nil {
+func openTrace(o *benchOptions, stdin io.Reader) (*trace, error) {
+	t := &trace{names: o.traces, spec: o.traceSpec}
+	if err := t.measure(stdin); err != nil {
 		t.close()
 		return nil, err
 	}
@@ -123,7 +117,7 @@ func (t *trace) explain(err error) error {
 	var path *os.PathError
 	switch {
 	case errors.Is(err, blktrace.ErrFormat) && t.spec.Format == blktrace.Detect:
-		err = fmt.Errorf("%w; --trace-format says which it is", err)
+		err = app.WithHint(err, "--trace-format says which it is")
 	case errors.As(err, &path):
 		return err
 	}

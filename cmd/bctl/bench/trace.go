@@ -5,12 +5,8 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"runtime"
-	"sync"
-
-	"github.com/urfave/cli/v2"
 
 	"bctl/alloc"
 	"bctl/alloc/blktrace"
@@ -18,6 +14,7 @@ import (
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/progress"
 	"bctl/internal/ui/render"
+	"bctl/internal/workers"
 )
 
 // traceRow is a trace replayed through one cache.
@@ -57,21 +54,17 @@ type traceJob struct {
 }
 
 // benchTrace is --trace.
-func benchTrace(c *cli.Context, o *benchOptions) error {
-	plot, err := plotFile(c)
-	if err != nil {
-		return err
-	}
+func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
 	jobs, err := o.traceJobs()
 	if err != nil {
 		return err
 	}
-	t, err := openTrace(c)
+	t, err := openTrace(o, io.In)
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	if err := o.runJobs(c, t, jobs); err != nil {
+	if err := o.runJobs(ctx, t, jobs, io); err != nil {
 		return err
 	}
 	view := render.View[traceRow]{
@@ -92,15 +85,15 @@ func benchTrace(c *cli.Context, o *benchOptions) error {
 			}
 		},
 	}
-	if plot != "" {
-		if err := plotMisses(plot, t.name(), jobs); err != nil {
+	if o.plot != "" {
+		if err := plotMisses(o.plot, t.name(), jobs); err != nil {
 			return err
 		}
 	}
-	if err := render.Write(c.App.Writer, o.format, view); err != nil {
+	if err := render.Write(io.Out, o.format, view); err != nil {
 		return err
 	}
-	o.noteTrace(c, t, jobs)
+	noteTrace(io, t, jobs)
 	return nil
 }
 
@@ -132,12 +125,9 @@ func (o *benchOptions) traceJobs() (jobs []*traceJob, err error) {
 }
 
 // noteTrace says on stderr what the rows do not: what was skipped, and which caches never filled.
-func (o *benchOptions) noteTrace(c *cli.Context, t *trace, jobs []*traceJob) {
-	if app.IsQuiet(c) {
-		return
-	}
+func noteTrace(io *app.IO, t *trace, jobs []*traceJob) {
 	if text := blktrace.SkipText(jobs[0].skipped); text != "" {
-		fmt.Fprintf(c.App.ErrWriter, "bctl: %s: skipped %s\n", app.OneLine(t.name()), app.OneLine(text))
+		io.Note("%s: skipped %s", t.name(), text)
 	}
 	var least *traceJob
 	n := 0
@@ -150,35 +140,26 @@ func (o *benchOptions) noteTrace(c *cli.Context, t *trace, jobs []*traceJob) {
 		}
 	}
 	if least != nil {
-		fmt.Fprintf(c.App.ErrWriter, "bctl: %d of %d caches never filled, so larger ones gain nothing: the smallest, %s with %s, took %d of its %d buckets\n",
+		io.Note("%d of %d caches never filled, so larger ones gain nothing: the smallest, %s with %s, took %d of its %d buckets",
 			n, len(jobs), app.SizeText(least.row.CacheBytes), least.row.Policy, least.taken, least.row.Buckets)
 	}
 }
 
 // runJobs runs the jobs on all cores. Each reads the trace itself: so only as many caches are in memory as there are
 // cores. The first error, in the order of the jobs, stops the others.
-func (o *benchOptions) runJobs(c *cli.Context, t *trace, jobs []*traceJob) error {
-	ctx, cancel := context.WithCancel(c.Context)
-	defer cancel()
-	counter := app.ProgressOf(c)("bytes of trace", t.bytes*int64(len(jobs)))
+func (o *benchOptions) runJobs(ctx context.Context, t *trace, jobs []*traceJob, io *app.IO) error {
+	counter := io.Progress("bytes of trace", t.bytes*int64(len(jobs)))
 	defer counter.Done()
-	queue := make(chan *traceJob)
-	var workers sync.WaitGroup
-	for range min(len(jobs), runtime.GOMAXPROCS(0)) {
-		workers.Go(func() {
-			for j := range queue {
-				if j.err = o.replay(ctx, t, j, counter); j.err != nil {
-					cancel()
-				}
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	workers.Each(running, runtime.GOMAXPROCS(0), len(jobs), func() func(int) {
+		return func(i int) {
+			if jobs[i].err = o.replay(running, t, jobs[i], counter); jobs[i].err != nil {
+				cancel()
 			}
-		})
-	}
-	for _, j := range jobs {
-		queue <- j
-	}
-	close(queue)
-	workers.Wait()
-	if err := c.Context.Err(); err != nil {
+		}
+	})
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	for _, j := range jobs {

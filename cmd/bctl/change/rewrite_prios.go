@@ -5,6 +5,7 @@ package change
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -48,56 +49,71 @@ func RewritePriosCommand() *cli.Command {
 			&cli.BoolFlag{Name: "from-btree", Usage: "make the gens of damaged sets from the pointers"},
 			&cli.BoolFlag{Name: "force", Usage: "set gens even where that loses data or brings stale data back"},
 		}, app.WriteFlags()...),
-		Action: rewritePrios,
+		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+			o, err := readRewrite(args, io)
+			if err != nil {
+				return err
+			}
+			return rewritePrios(ctx, o, io)
+		}),
 	}
 }
 
-func rewritePrios(c *cli.Context) error {
-	name, err := app.OneDevice(c)
-	if err != nil {
-		return err
+// rewriteOptions is a command line of rewrite-prios.
+type rewriteOptions struct {
+	device    string
+	sets      []prioSetting
+	fromBtree bool
+	force     bool
+	write     change.Options
+}
+
+func readRewrite(args *app.Args, io *app.IO) (o rewriteOptions, err error) {
+	if o.device, err = args.Device(); err != nil {
+		return o, err
 	}
-	var sets []prioSetting
-	for _, s := range c.StringSlice("set") {
+	for _, s := range args.Strings("set") {
 		p, err := parsePrioSetting(s)
 		if err != nil {
-			return err
+			return o, err
 		}
-		sets = append(sets, p)
+		o.sets = append(o.sets, p)
 	}
-	o, err := app.WriteOptions(c)
-	if err != nil {
-		return err
-	}
-	dev, err := change.Open(name, o)
+	o.fromBtree, o.force = args.Bool("from-btree"), args.Bool("force")
+	o.write, err = args.Write(io)
+	return o, err
+}
+
+func rewritePrios(ctx context.Context, o rewriteOptions, tell *app.IO) error {
+	dev, err := change.Open(o.device, o.write)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
 	var found finding.Collector
-	cache, err := app.OpenCache(c, dev, &found)
+	cache, err := app.OpenCache(ctx, o.device, dev, tell, &found)
 	if err != nil {
 		return err
 	}
-	if err := mayRewrite(name, cache, &found, c.Bool("from-btree")); err != nil {
+	if err := mayRewrite(o.device, cache, &found, o.fromBtree); err != nil {
 		return err
 	}
-	r, p, err := planRewrite(c, name, cache, sets)
+	r, p, err := planRewrite(o, cache)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", o.device, err)
 	}
 	stage := change.Stage{Dev: dev, Plan: p, Prove: func(after io.ReaderAt) error {
-		return proveRewrite(c.Context, dev, after, c.Bool("force"), o.Note)
+		return proveRewrite(ctx, dev, after, o.force, o.write.Note)
 	}}
-	undo, err := change.Run(c.Context, o, stage)
+	undo, err := change.Run(ctx, o.write, stage)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", o.device, err)
 	}
 	if len(undo) > 0 {
 		r.UndoFile = undo[0]
 	}
-	r.DryRun = o.DryRun
-	return r.write(c)
+	r.DryRun = o.write.DryRun
+	return r.write(tell)
 }
 
 // proveRewrite has fsck check the device as it will be. Damage that it would have and does not have today is refused;
@@ -148,7 +164,7 @@ func mayRewrite(name string, cache *inspect.Cache, found *finding.Collector, fro
 		chain = chain || row.Severity == finding.Damage && row.Mend == finding.PrioChain
 	}
 	if chain && !fromBtree {
-		return fmt.Errorf("%s: the prio chain is damaged, so some gens are unknown: --from-btree makes them anew", name)
+		return app.WithHint(fmt.Errorf("%s: the prio chain is damaged, so some gens are unknown", name), "--from-btree makes them anew")
 	}
 	return nil
 }
@@ -166,21 +182,21 @@ type rewriteReport struct {
 	Rebuilt    []change.Rebuilt
 }
 
-func planRewrite(c *cli.Context, name string, cache *inspect.Cache, sets []prioSetting) (*rewriteReport, *plan.Plan, error) {
+func planRewrite(o rewriteOptions, cache *inspect.Cache) (*rewriteReport, *plan.Plan, error) {
 	tx, err := change.Begin(cache)
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &rewriteReport{Device: name, JournalSeq: tx.Seq()}
-	if c.Bool("from-btree") {
+	r := &rewriteReport{Device: o.device, JournalSeq: tx.Seq()}
+	if o.fromBtree {
 		r.Rebuilt = tx.RebuildGens()
 	}
-	for _, s := range sets {
+	for _, s := range o.sets {
 		if err := s.apply(tx, cache); err != nil {
 			return nil, nil, err
 		}
 	}
-	if len(sets) > 0 && !c.Bool("force") {
+	if len(o.sets) > 0 && !o.force {
 		risks, err := tx.Risks()
 		if err != nil {
 			return nil, nil, err
@@ -213,10 +229,10 @@ func riskError(risks []change.Risk) error {
 	if n := len(risks) - 1; n > 0 {
 		what += fmt.Sprintf(", and %d more", n)
 	}
-	return fmt.Errorf("%s (--force does it all the same)", what)
+	return app.WithHint(errors.New(what), "--force does it all the same")
 }
 
-func (r *rewriteReport) write(c *cli.Context) error {
+func (r *rewriteReport) write(io *app.IO) error {
 	undo := any(r.UndoFile)
 	if r.UndoFile == "" {
 		undo = nil
@@ -246,11 +262,11 @@ func (r *rewriteReport) write(c *cli.Context) error {
 		},
 		Columns: prioChangeColumns, Limit: shownChanges,
 	}
-	if err := render.Write(c.App.Writer, app.OutputFormat(c), view); err != nil {
+	if err := render.Write(io.Out, io.Format, view); err != nil {
 		return err
 	}
-	if n := len(r.Changed) - shownChanges; n > 0 && app.OutputFormat(c) == render.Table && !app.IsQuiet(c) {
-		fmt.Fprintf(c.App.ErrWriter, "bctl: %d more buckets change, --json lists all\n", n)
+	if n := len(r.Changed) - shownChanges; n > 0 && io.Format == render.Table {
+		io.Note("%d more buckets change, --json lists all", n)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package change
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -39,26 +40,54 @@ func UndoCommand() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "check that it can be done, and write nothing"},
 			&cli.BoolFlag{Name: "list", Usage: "list the undo files of the state directory, for DEVICE or for all, and change nothing"},
 		},
-		Action: undo,
+		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+			o, err := readUndo(args, io)
+			if err != nil {
+				return err
+			}
+			if o.list {
+				return listUndo(o, io)
+			}
+			return undo(ctx, o, io)
+		}),
 	}
 }
 
-func undo(c *cli.Context) error {
-	if c.Bool("list") {
-		return listUndo(c)
+// undoOptions is a command line of undo.
+type undoOptions struct {
+	file, device string // file is "": the newest; device is "" with list: all
+	list         bool
+	write        change.Options
+}
+
+func readUndo(args *app.Args, io *app.IO) (o undoOptions, err error) {
+	o.write = change.Options{Command: args.Command(), DryRun: args.Bool("dry-run"), Note: io.Tell}
+	o.list = args.Bool("list")
+	operands := args.Operands()
+	switch n := len(operands); {
+	case o.list:
+		err = args.AtMost(1)
+	case n < 1 || n > 2:
+		return o, args.Wrong("want an undo file and a device, or a device")
+	case n == 2 && operands[0] == "": // which would be the newest
+		return o, args.Wrong("the undo file has no name")
+	case n == 2:
+		o.file, operands = operands[0], operands[1:]
 	}
-	if c.NArg() < 1 || c.NArg() > 2 {
-		return app.Usagef("want an undo file and a device, or a device, see bctl undo --help")
+	if len(operands) > 0 {
+		o.device = operands[0]
 	}
-	name := c.Args().Get(c.NArg() - 1)
-	o := change.Options{Command: "undo", DryRun: c.Bool("dry-run"), Note: app.Noter(c)}
-	dev, err := change.Open(name, o)
+	return o, err
+}
+
+func undo(ctx context.Context, o undoOptions, io *app.IO) error {
+	dev, err := change.Open(o.device, o.write)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	file := c.Args().First()
-	if c.NArg() == 1 {
+	file := o.file
+	if file == "" {
 		if file, err = change.NewestKept(dev); err != nil {
 			return err
 		}
@@ -68,31 +97,28 @@ func undo(c *cli.Context) error {
 		return err
 	}
 	defer done() //nolint:errcheck // it was only read
-	if err := change.TakeBack(c.Context, o, u, dev); err != nil {
+	if err := change.TakeBack(ctx, o.write, u, dev); err != nil {
 		return err
 	}
 	did := "restored"
-	if o.DryRun {
+	if o.write.DryRun {
 		did = "would be restored"
 	}
-	return render.WriteFields(c.App.Writer, app.OutputFormat(c), []render.Field{
-		{Key: "device", Value: name, Name: "device"},
-		{Key: "undo_file", Value: file, Name: app.OptionalName("undo file", c.NArg() == 1)},
+	return render.WriteFields(io.Out, io.Format, []render.Field{
+		{Key: "device", Value: o.device, Name: "device"},
+		{Key: "undo_file", Value: file, Name: app.OptionalName("undo file", o.file == "")},
 		{Key: "command", Value: u.Command, Name: "undone", Text: fmt.Sprintf("%s of %s", u.Command, u.Created)},
 		{Key: "created", Value: u.Created},
 		{Key: "blocks", Value: u.Count(), Name: "blocks", Text: fmt.Sprintf("%d %s", u.Count(), did)},
-		{Key: "dry_run", Value: o.DryRun},
+		{Key: "dry_run", Value: o.write.DryRun},
 	})
 }
 
 // listUndo shows what could be taken back.
-func listUndo(c *cli.Context) error {
-	if err := app.NoMore(c, 1); err != nil {
-		return err
-	}
+func listUndo(o undoOptions, io *app.IO) error {
 	var dev plan.Device
-	if c.NArg() == 1 {
-		d, err := blockdev.Open(c.Args().First())
+	if o.device != "" {
+		d, err := blockdev.Open(o.device)
 		if err != nil {
 			return err
 		}
@@ -103,7 +129,7 @@ func listUndo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return render.Write(c.App.Writer, app.OutputFormat(c), render.View[change.Kept]{
+	return render.Write(io.Out, io.Format, render.View[change.Kept]{
 		Key: "undo_files",
 		Rows: func(yield func(change.Kept, error) bool) {
 			for _, k := range kept {

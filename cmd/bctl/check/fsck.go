@@ -4,6 +4,7 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -47,41 +48,58 @@ func FsckCommand() *cli.Command {
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "repair everything (refused: bctl cannot repair yet)"},
 			&cli.BoolFlag{Name: "verify-data", Usage: "compare clean data with the given backing devices"},
 		},
-		Action: func(c *cli.Context) error {
-			return runFsck(c, fsckRun{start: app.ProgressOf(c), verify: c.Bool("verify-data")})
-		},
+		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+			o, err := readFsck(args)
+			if err != nil {
+				return err
+			}
+			o.verify = args.Bool("verify-data")
+			o.progress = io.Progress
+			return runFsck(ctx, o, io)
+		}),
 	}
 }
 
-// fsckRun is what differs between bctl fsck and fsck.bcache.
-type fsckRun struct {
-	start  progress.Starter
-	verify bool
+// fsckOptions is a command line of bctl fsck, or of fsck.bcache.
+type fsckOptions struct {
+	devices  []string // the cache, or a backing device alone, and then backing devices
+	verify   bool     // their clean data too
+	progress progress.Starter
 }
 
-func runFsck(c *cli.Context, run fsckRun) error {
+// readFsck reads what both have.
+func readFsck(args *app.Args) (o fsckOptions, err error) {
 	for _, name := range []string{"preen", "yes"} {
-		if c.Bool(name) {
-			return app.Usagef("%s: bctl cannot repair yet, it only checks; run it without the flag", app.FlagName(name))
+		if args.Bool(name) {
+			return o, app.WithHint(app.Usagef("%s: bctl cannot repair yet, it only checks", app.FlagName(name)), "run it without the flag")
 		}
 	}
-	names := c.Args().Slice()
-	switch {
-	case len(names) == 0:
-		return app.Usagef("no device given, see --help")
-	case run.verify && len(names) < 2:
-		return app.Usagef("--verify-data needs the backing devices too: bctl fsck --verify-data DEVICE BACKING...")
+	o.devices = args.Operands()
+	for i, name := range o.devices {
+		if slices.Contains(o.devices[:i], name) {
+			return o, app.Usagef("%s is given twice", name)
+		}
 	}
-	devs, closeAll, err := openAll(c, names)
+	if len(o.devices) == 0 {
+		return o, args.Wrong("no device given")
+	}
+	return o, nil
+}
+
+func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
+	if o.verify && len(o.devices) < 2 {
+		return app.WithHint(app.Usagef("--verify-data needs the backing devices too"), "bctl fsck --verify-data DEVICE BACKING...")
+	}
+	devs, closeAll, err := openAll(io, o.devices)
 	defer closeAll()
 	if err != nil {
 		return err
 	}
-	rep, err := fsck.Run(c.Context, devs[0], devs[1:], fsck.Options{Progress: run.start, Now: time.Now().Unix(), Verify: run.verify})
+	rep, err := fsck.Run(ctx, devs[0], devs[1:], fsck.Options{Progress: o.progress, Now: time.Now().Unix(), Verify: o.verify})
 	if err != nil {
 		return err
 	}
-	if err := writeReport(c.App.Writer, app.OutputFormat(c), rep); err != nil {
+	if err := writeReport(io.Out, io.Format, rep); err != nil {
 		return err
 	}
 	if rep.Result == fsck.Damaged {
@@ -91,18 +109,15 @@ func runFsck(c *cli.Context, run fsckRun) error {
 }
 
 // openAll opens devices for reading. closeAll closes those that could be opened.
-func openAll(c *cli.Context, names []string) (devs []fsck.Device, closeAll func(), err error) {
+func openAll(io *app.IO, names []string) (devs []fsck.Device, closeAll func(), err error) {
 	var open []disk.Device
 	closeAll = func() {
 		for _, d := range open {
 			d.Close()
 		}
 	}
-	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			return nil, closeAll, app.Usagef("%s is given twice", name)
-		}
-		d, err := app.OpenDevice(c, name)
+	for _, name := range names {
+		d, err := app.OpenDevice(io, name)
 		if err != nil {
 			return nil, closeAll, err
 		}

@@ -3,6 +3,7 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -45,53 +46,66 @@ func FsckBcacheCommand() *cli.Command {
 			&cli.BoolFlag{Name: "t", Usage: "report time on stderr"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
 		},
-		Action: fsckBcache,
+		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+			o, err := readFsckBcache(args, io)
+			if err != nil {
+				return err
+			}
+			return fsckBcache(ctx, o, io)
+		}),
 	}
 }
 
-func fsckBcache(c *cli.Context) error {
-	start, done, err := fsckProgress(c)
-	if err != nil {
-		return err
+// fsckBcacheOptions is a command line of fsck.bcache.
+type fsckBcacheOptions struct {
+	fsckOptions
+	verbose, time, memory bool     // on stderr
+	lines                 *os.File // of -C; nil without
+}
+
+func readFsckBcache(args *app.Args, io *app.IO) (o fsckBcacheOptions, err error) {
+	if o.fsckOptions, err = readFsck(args); err != nil {
+		return o, err
 	}
-	defer done()
+	o.verbose, o.memory = args.Bool("v"), args.Bool("r")
+	o.time = args.Bool("t") || o.memory
+	o.progress = progress.Silent
+	if !args.Given("C") {
+		return o, nil
+	}
+	fd, err := strconv.Atoi(args.String("C"))
+	switch {
+	case err != nil || fd < 0:
+		return o, app.Usagef("-C %q: not a file descriptor", args.String("C"))
+	case fd > 0:
+		own, err := syscall.Dup(fd) // the descriptor is the caller's: no collector closes our copy early
+		if err != nil {
+			return o, app.Usagef("-C %d: %v", fd, err)
+		}
+		o.lines = os.NewFile(uintptr(own), "progress")
+		o.progress = progress.Lines(o.lines, o.devices[0])
+	case app.IsTerminal(io.Err):
+		o.progress = progress.On(io.Err)
+	}
+	return o, nil
+}
+
+func fsckBcache(ctx context.Context, o fsckBcacheOptions, io *app.IO) error {
+	if o.lines != nil {
+		defer o.lines.Close()
+	}
 	began := time.Now()
-	if c.Bool("v") {
-		fmt.Fprintf(c.App.ErrWriter, "fsck.bcache %s, read only\n", app.Version)
+	if o.verbose {
+		fmt.Fprintf(io.Err, "fsck.bcache %s, read only\n", app.Version)
 	}
-	err = runFsck(c, fsckRun{start: start})
-	if c.Bool("t") || c.Bool("r") {
-		fmt.Fprintf(c.App.ErrWriter, "%s: %.2f s\n", c.Args().First(), time.Since(began).Seconds())
+	err := runFsck(ctx, o.fsckOptions, io)
+	if o.time {
+		fmt.Fprintf(io.Err, "%s: %.2f s\n", app.OneLine(o.devices[0]), time.Since(began).Seconds())
 	}
-	if c.Bool("r") {
+	if o.memory {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		fmt.Fprintf(c.App.ErrWriter, "%s: %.1f MiB of memory\n", c.Args().First(), float64(m.Sys)/(1<<20))
+		fmt.Fprintf(io.Err, "%s: %.1f MiB of memory\n", app.OneLine(o.devices[0]), float64(m.Sys)/(1<<20))
 	}
 	return err
-}
-
-// fsckProgress is -C. done frees what it took: the descriptor is the caller's, so we write to a copy of our own, which
-// no garbage collection closes early.
-func fsckProgress(c *cli.Context) (start progress.Starter, done func(), err error) {
-	done = func() {}
-	if !c.IsSet("C") {
-		return progress.Silent, done, nil
-	}
-	fd, err := strconv.Atoi(c.String("C"))
-	if err != nil || fd < 0 {
-		return nil, nil, app.Usagef("-C %q: not a file descriptor", c.String("C"))
-	}
-	if fd == 0 {
-		if !app.IsTerminal(c.App.ErrWriter) {
-			return progress.Silent, done, nil
-		}
-		return progress.On(c.App.ErrWriter), done, nil
-	}
-	own, err := syscall.Dup(fd)
-	if err != nil {
-		return nil, nil, app.Usagef("-C %d: %v", fd, err)
-	}
-	w := os.NewFile(uintptr(own), "progress")
-	return progress.Lines(w, c.Args().First()), func() { w.Close() }, nil
 }

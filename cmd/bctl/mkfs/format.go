@@ -5,7 +5,7 @@
 package mkfs
 
 import (
-	"fmt"
+	"context"
 	"math"
 	"slices"
 
@@ -75,17 +75,17 @@ func FormatCommand() *cli.Command {
 		Usage:       "write the superblocks of new cache and backing devices",
 		Description: formatDescription,
 		Flags:       formatFlags(),
-		Action: func(c *cli.Context) error {
-			o, err := readFormat(c)
+		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+			o, err := readFormat(args, io)
 			if err == nil {
-				err = o.idle(c)
+				err = o.idle(args)
 			}
 			if err != nil {
 				return err
 			}
-			done, err := change.Format(c.Context, o.options())
-			return showFormatted(c, o, done, err)
-		},
+			done, err := change.Format(ctx, o.options())
+			return showFormatted(io, o, done, err)
+		}),
 	}
 }
 
@@ -106,32 +106,28 @@ type formatOptions struct {
 }
 
 // readFormat reads the flags and refuses what no device could make right.
-func readFormat(c *cli.Context) (o formatOptions, err error) {
+func readFormat(args *app.Args, io *app.IO) (o formatOptions, err error) {
 	o = formatOptions{
-		caches: c.StringSlice("cache"), backings: c.StringSlice("bdev"),
-		init: c.Bool("init") || c.Bool("attach"), attach: c.Bool("attach"),
-		wipeBcache: c.Bool("wipe-bcache"), force: c.Bool("force"), dryRun: c.Bool("dry-run"),
-		note: func(text string) {
-			if !app.IsQuiet(c) {
-				fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", c.App.Name, app.OneLine(text))
-			}
-		},
+		caches: args.Strings("cache"), backings: args.Strings("bdev"),
+		init: args.Bool("init") || args.Bool("attach"), attach: args.Bool("attach"),
+		wipeBcache: args.Bool("wipe-bcache"), force: args.Bool("force"), dryRun: args.Bool("dry-run"),
+		note: io.Tell,
 	}
-	o.discardDirty = c.Bool("discard-dirty")
-	if o.write, err = app.WriteOptions(c); err != nil {
+	o.discardDirty = args.Bool("discard-dirty")
+	if o.write, err = args.Write(io); err != nil {
 		return o, err
 	}
 	o.write.Command, o.write.Note = "format", o.note
-	if err := o.readDevices(c); err != nil {
+	if err := o.readDevices(args); err != nil {
 		return o, err
 	}
-	if err := o.readSizes(c); err != nil {
+	if err := o.readSizes(args); err != nil {
 		return o, err
 	}
-	if err := o.readNames(c); err != nil {
+	if err := o.readNames(args); err != nil {
 		return o, err
 	}
-	o.super.Writeback, o.super.Discard, o.super.LargeBucket = c.Bool("writeback"), c.Bool("discard"), c.Bool("large-bucket")
+	o.super.Writeback, o.super.Discard, o.super.LargeBucket = args.Bool("writeback"), args.Bool("discard"), args.Bool("large-bucket")
 	if err := o.try(); err != nil {
 		return o, err
 	}
@@ -148,7 +144,7 @@ func (o *formatOptions) options() change.FormatOptions {
 }
 
 // idle refuses flags that have no effect on what is formatted. make-bcache takes them.
-func (o *formatOptions) idle(c *cli.Context) error {
+func (o *formatOptions) idle(args *app.Args) error {
 	for _, f := range []struct {
 		name string
 		idle bool
@@ -163,77 +159,77 @@ func (o *formatOptions) idle(c *cli.Context) error {
 		{"undo", o.size > 0, "of a new file there is nothing to keep"},
 		{"no-undo", o.size > 0, "of a new file there is nothing to keep"},
 	} {
-		if c.IsSet(f.name) && f.idle {
+		if args.Given(f.name) && f.idle {
 			return app.Usagef("--%s has no effect: %s", f.name, f.why)
 		}
 	}
 	return nil
 }
 
-func (o *formatOptions) readDevices(c *cli.Context) error {
+func (o *formatOptions) readDevices(args *app.Args) error {
 	switch {
-	case c.NArg() > 0:
-		return app.Usagef("%s: say -C (cache) or -B (backing) before the device", c.Args().First())
+	case len(args.Operands()) > 0:
+		return app.WithHint(app.Usagef("%s: neither a cache nor a backing device", args.Operands()[0]), "say -C (cache) or -B (backing) before the device")
 	case len(o.caches)+len(o.backings) == 0:
-		return app.Usagef("no device given: -C DEV, -B DEV..., or both")
+		return app.WithHint(app.Usagef("no device given"), "-C DEV, -B DEV..., or both")
 	case len(o.caches) > 1:
 		return app.Usagef("%s: a set has one cache device, and %s is it", o.caches[1], o.caches[0])
 	case slices.Contains(o.caches, "") || slices.Contains(o.backings, ""):
 		return app.Usagef("a device has no name")
 	case o.init && len(o.caches) == 0:
-		return app.Usagef("--init and --attach: no cache device is given (-C DEV)")
+		return app.WithHint(app.Usagef("--init and --attach: no cache device is given"), "-C DEV")
 	case o.attach && len(o.backings) == 0:
-		return app.Usagef("--attach: no backing device is given (-B DEV...)")
-	case c.IsSet("uuid") && len(o.caches)+len(o.backings) > 1:
+		return app.WithHint(app.Usagef("--attach: no backing device is given"), "-B DEV...")
+	case args.Given("uuid") && len(o.caches)+len(o.backings) > 1:
 		return app.Usagef("--uuid: it is of one device, and %d are given", len(o.caches)+len(o.backings))
 	}
 	return nil
 }
 
-func (o *formatOptions) readSizes(c *cli.Context) (err error) {
-	if o.super.BucketSectors, err = app.ParsePower("--bucket", c.String("bucket")); err != nil {
+func (o *formatOptions) readSizes(args *app.Args) (err error) {
+	if o.super.BucketSectors, err = app.ParsePower("--bucket", args.String("bucket")); err != nil {
 		return err
 	}
-	if c.IsSet("block") {
-		if o.super.BlockSectors, err = app.ParsePower("--block", c.String("block")); err != nil {
+	if args.Given("block") {
+		if o.super.BlockSectors, err = app.ParsePower("--block", args.String("block")); err != nil {
 			return err
 		}
 	}
-	offset, err := app.ParseNumber(c.String("data-offset"))
+	offset, err := app.ParseNumber(args.String("data-offset"))
 	if err != nil {
 		return app.Usagef("--data-offset: %v of sectors", err)
 	}
 	o.super.DataOffset = ondisk.Sector(offset)
-	if c.IsSet("size") {
-		o.size, err = app.ParseSize(c.String("size"))
+	if args.Given("size") {
+		o.size, err = app.ParseSize(args.String("size"))
 		switch {
 		case err != nil:
 			return app.Usagef("--size: %v", err)
 		case o.size == 0 || o.size%ondisk.SectorBytes != 0:
-			return app.Usagef("--size: %s is not a number of whole sectors", c.String("size"))
+			return app.Usagef("--size: %s is not a number of whole sectors", args.String("size"))
 		}
 	}
 	return nil
 }
 
-func (o *formatOptions) readNames(c *cli.Context) (err error) {
-	o.super.Label = c.String("label")
-	if c.IsSet("uuid") {
-		if o.super.UUID, err = parseUUID("--uuid", c.String("uuid")); err != nil {
+func (o *formatOptions) readNames(args *app.Args) (err error) {
+	o.super.Label = args.String("label")
+	if args.Given("uuid") {
+		if o.super.UUID, err = parseUUID("--uuid", args.String("uuid")); err != nil {
 			return err
 		}
 		if o.super.UUID.IsZero() {
 			return app.Usagef("--uuid: it is zero")
 		}
 	}
-	o.super.SetUUID, o.setGiven = ondisk.UUID(uuid.New()), c.IsSet("cset-uuid")
+	o.super.SetUUID, o.setGiven = ondisk.UUID(uuid.New()), args.Given("cset-uuid")
 	if o.setGiven {
-		if o.super.SetUUID, err = parseUUID("--cset-uuid", c.String("cset-uuid")); err != nil {
+		if o.super.SetUUID, err = parseUUID("--cset-uuid", args.String("cset-uuid")); err != nil {
 			return err
 		}
 	}
 	policies := []ondisk.Replacement{ondisk.LRU, ondisk.FIFO, ondisk.Random}
-	policy := c.String("cache-replacement-policy")
+	policy := args.String("cache-replacement-policy")
 	i := slices.IndexFunc(policies, func(r ondisk.Replacement) bool { return r.String() == policy })
 	if i < 0 {
 		return app.Usagef("--cache-replacement-policy %s: not lru, fifo or random", policy)

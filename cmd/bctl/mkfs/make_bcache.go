@@ -3,32 +3,35 @@
 package mkfs
 
 import (
+	"context"
+
 	"github.com/urfave/cli/v2"
 
+	"bctl/cmd/bctl/app"
 	"bctl/internal/change"
 )
 
 // MakeBcacheCommand is what the names make-bcache and mkfs.bcache do: format's flags and checks, make-bcache's output.
 func MakeBcacheCommand() *cli.Command {
 	cmd := FormatCommand()
-	cmd.Action = func(c *cli.Context) error {
-		o, err := readFormat(c)
+	cmd.Action = app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+		o, err := readFormat(args, io)
 		if err != nil {
 			return err
 		}
 		format := o.options()
 		format.AnyOffset = true
-		done, err := change.Format(c.Context, format)
+		done, err := change.Format(ctx, format)
 		if o.dryRun && err == nil {
 			o.note("dry run: nothing was written")
 		}
 		for _, t := range done {
-			printMakeBcache(c.App.Writer, t, o)
+			printMakeBcache(io.Out, t, o)
 		}
 		if len(done) == 0 {
 			return err
 		}
 		return afterSome(done, err)
-	}
+	})
 	return cmd
 }

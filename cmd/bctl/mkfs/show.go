@@ -7,8 +7,6 @@ import (
 	"io"
 	"iter"
 
-	"github.com/urfave/cli/v2"
-
 	"bctl/cmd/bctl/app"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
@@ -76,11 +74,11 @@ func orDash[T any](p *T) string {
 }
 
 // showFormatted is the one summary, of the devices that were written before an error too.
-func showFormatted(c *cli.Context, o formatOptions, done []*change.Formatted, err error) error {
+func showFormatted(io *app.IO, o formatOptions, done []*change.Formatted, err error) error {
 	if len(done) == 0 {
 		return err
 	}
-	if o.dryRun && app.OutputFormat(c) != render.JSON {
+	if o.dryRun && io.Format != render.JSON {
 		o.note("dry run: nothing was written")
 	}
 	set := o.usedUUID(o.super.SetUUID, o.setGiven)
@@ -117,12 +115,12 @@ func showFormatted(c *cli.Context, o formatOptions, done []*change.Formatted, er
 			o.note(fmt.Sprintf("%s: %s %s", t.Path, verb, what))
 		}
 	}
-	if shown := render.Write(c.App.Writer, app.OutputFormat(c), view); err == nil {
+	if shown := render.Write(io.Out, io.Format, view); err == nil {
 		err = shown
 	}
 	for _, t := range done {
-		if t.Undo != "" && app.OutputFormat(c) == render.Table {
-			fmt.Fprintf(c.App.Writer, "to take it back: %s\n", app.UndoneBy(t.Undo, t.Path))
+		if t.Undo != "" && io.Format == render.Table {
+			fmt.Fprintf(io.Out, "to take it back: %s\n", app.UndoneBy(t.Undo, t.Path))
 		}
 	}
 	return afterSome(done, err)

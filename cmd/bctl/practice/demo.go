@@ -35,7 +35,15 @@ func DemoCommand(run Run) *cli.Command {
 		Name:        "demo",
 		Usage:       "show what bctl does, on a scratch image",
 		Description: demoDescription,
-		Action:      func(c *cli.Context) error { return demo(c, run) },
+		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+			if err := args.AtMost(0); err != nil {
+				return err
+			}
+			if io.Format != render.Table {
+				return app.Usagef("demo is for people: it has no %s", io.Format)
+			}
+			return demo(ctx, io, run)
+		}),
 	}
 }
 
@@ -53,13 +61,7 @@ var demoSteps = []string{
 }
 
 // demo runs them as if each were typed.
-func demo(c *cli.Context, run Run) error {
-	if err := app.NoMore(c, 0); err != nil {
-		return err
-	}
-	if f := app.OutputFormat(c); f != render.Table {
-		return app.Usagef("demo is for people: it has no %s", f)
-	}
+func demo(ctx context.Context, io *app.IO, run Run) error {
 	dir, err := os.MkdirTemp("", "bctl-demo-")
 	if err != nil {
 		return err
@@ -68,15 +70,15 @@ func demo(c *cli.Context, run Run) error {
 	image := filepath.Join(dir, "cache.img")
 	for i, step := range demoSteps {
 		if i > 0 {
-			fmt.Fprintln(c.App.Writer)
+			fmt.Fprintln(io.Out)
 		}
 		args := append([]string{"bctl"}, strings.Fields(strings.ReplaceAll(step, "IMAGE", image))...)
-		fmt.Fprintf(c.App.Writer, "$ %s\n", strings.Join(args, " "))
-		args = append(args, "--color", c.String("color"))
-		if app.IsQuiet(c) {
+		fmt.Fprintf(io.Out, "$ %s\n", strings.Join(args, " "))
+		args = append(args, "--color", io.Color)
+		if io.Quiet {
 			args = append(args, "--quiet")
 		}
-		if code := run(c.Context, args, c.App.Writer, c.App.ErrWriter); code != app.ExitFine {
+		if code := run(ctx, args, io.Out, io.Err); code != app.ExitFine {
 			return app.ExitWith(code)
 		}
 	}

@@ -3,11 +3,12 @@
 package show
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -45,50 +46,48 @@ func ShowBucketsCommand() *cli.Command {
 			&cli.BoolFlag{Name: "summary", Usage: "the kernel's priority_stats, and the dirty sectors of each volume"},
 			&cli.BoolFlag{Name: "map", Usage: "draw the device"},
 		},
-		Action: showBuckets,
+		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+			o, err := readBuckets(args, io)
+			if err != nil {
+				return err
+			}
+			return showBuckets(ctx, o, io)
+		}),
 	}
 }
 
-func showBuckets(c *cli.Context) error {
-	filter, err := bucketFilter(c)
-	if err != nil {
-		return err
-	}
-	format := app.OutputFormat(c)
-	if c.Bool("map") && format != render.Table {
-		return app.Usagef("--map is a picture: it contradicts --format %s", format)
-	}
-	if err := wholeOnly(c); err != nil {
-		return err
-	}
-	return app.ShowCache(c, func(name string, cache *inspect.Cache) error {
-		switch out := c.App.Writer; {
-		case c.Bool("summary"):
-			return writeBucketSummary(out, format, name, cache)
-		case c.Bool("map"):
-			return writeMap(out, cache, mapWidth(c), app.UseColor(c, out))
-		default:
-			return render.Write(out, format, bucketView(c, name, cache, filter))
-		}
-	})
+// bucketsOptions is a command line of show-buckets.
+type bucketsOptions struct {
+	device  string
+	summary bool
+	drawn   bool // --map
+	filter  inspect.Filter
 }
 
-// wholeOnly refuses flags that choose buckets together with those that show the whole device.
-func wholeOnly(c *cli.Context) error {
+func readBuckets(args *app.Args, io *app.IO) (o bucketsOptions, err error) {
+	if o.filter, err = readFilter(args); err != nil {
+		return o, err
+	}
+	o.summary, o.drawn = args.Bool("summary"), args.Bool("map")
+	if o.drawn && io.Format != render.Table {
+		return o, app.Usagef("--map is a picture: it contradicts --format %s", io.Format)
+	}
 	for _, whole := range []string{"map", "summary"} {
 		for _, other := range []string{"summary", "mark", "inode", "bucket", "gen-above", "sort", "limit"} {
-			if whole != other && c.Bool(whole) && c.IsSet(other) {
-				return app.Usagef("--%s shows the whole device: it contradicts --%s", whole, other)
+			if whole != other && args.Bool(whole) && args.Given(other) {
+				return o, app.Usagef("--%s shows the whole device: it contradicts --%s", whole, other)
 			}
 		}
 	}
-	return nil
+	o.device, err = args.Device()
+	return o, err
 }
 
-func bucketFilter(c *cli.Context) (inspect.Filter, error) {
-	f := inspect.Filter{Inode: -1, GenAbove: -1, Last: math.MaxUint64, Sort: c.String("sort")}
-	if s := c.String("mark"); c.IsSet("mark") {
-		for name := range strings.SplitSeq(s, ",") {
+// readFilter reads the flags that choose buckets.
+func readFilter(args *app.Args) (inspect.Filter, error) {
+	f := inspect.Filter{Inode: -1, GenAbove: -1, Last: math.MaxUint64, Sort: args.String("sort")}
+	if args.Given("mark") {
+		for _, name := range args.List("mark", "") {
 			i := slices.Index(inspect.Marks, name)
 			if i < 0 {
 				return f, app.Usagef("--mark %q: not one of %s", name, strings.Join(inspect.Marks, ", "))
@@ -99,55 +98,41 @@ func bucketFilter(c *cli.Context) (inspect.Filter, error) {
 	if err := inspect.CheckSort(f.Sort); err != nil {
 		return f, app.Usagef("--sort %v", err)
 	}
-	numbers := []struct {
-		flag string
-		max  uint64
-		set  func(uint64)
-	}{
-		{"inode", ondisk.MaxInode, func(n uint64) { f.Inode = int64(n) }},
-		{"gen-above", 255, func(n uint64) { f.GenAbove = int(n) }},
-		{"limit", math.MaxInt32, func(n uint64) { f.Limit = int(n) }},
-	}
-	for _, n := range numbers {
-		if !c.IsSet(n.flag) {
-			continue
-		}
-		v, err := strconv.ParseUint(c.String(n.flag), 10, 64)
-		if err != nil || v > n.max || n.flag == "limit" && v == 0 {
-			return f, app.Usagef("--%s %q: not a number up to %d", n.flag, c.String(n.flag), n.max)
-		}
-		n.set(v)
-	}
-	return f, bucketRange(c, &f)
+	return f, errors.Join(
+		args.Number("inode", 0, ondisk.MaxInode, func(n uint64) { f.Inode = int64(n) }),
+		args.Number("gen-above", 0, math.MaxUint8, func(n uint64) { f.GenAbove = int(n) }),
+		args.Number("limit", 1, math.MaxInt32, func(n uint64) { f.Limit = int(n) }),
+		args.Buckets("bucket", &f.First, &f.Last),
+	)
 }
 
-// bucketRange reads --bucket A-B.
-func bucketRange(c *cli.Context, f *inspect.Filter) error {
-	if !c.IsSet("bucket") {
-		return nil
-	}
-	s := c.String("bucket")
-	var ok bool
-	if f.First, f.Last, ok = app.ParseBuckets(s); !ok {
-		return app.Usagef("--bucket %q: not a bucket number or a range A-B", s)
-	}
-	return nil
+func showBuckets(ctx context.Context, o bucketsOptions, io *app.IO) error {
+	return app.ShowCache(ctx, o.device, io, func(cache *inspect.Cache) error {
+		switch {
+		case o.summary:
+			return writeBucketSummary(io.Out, io.Format, o.device, cache)
+		case o.drawn:
+			return writeMap(io.Out, cache, mapWidth(io), io.Colours())
+		default:
+			return render.Write(io.Out, io.Format, bucketView(o, cache, io))
+		}
+	})
 }
 
-func bucketView(c *cli.Context, name string, cache *inspect.Cache, f inspect.Filter) render.View[inspect.BucketRow] {
+func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[inspect.BucketRow] {
 	view := render.View[inspect.BucketRow]{
 		Head: []render.Field{
-			{Key: "device", Value: name},
+			{Key: "device", Value: o.device},
 			{Key: "nbuckets", Value: cache.Geo.NBuckets},
 			{Key: "bucket_sectors", Value: cache.Geo.BucketSectors},
 			{Key: "first_bucket", Value: cache.Geo.FirstBucket},
 		},
 		Key:     "buckets",
-		Rows:    cache.Rows(f),
+		Rows:    cache.Rows(o.filter),
 		Columns: bucketColumns,
-		Notes:   c.App.ErrWriter,
+		Notes:   io.Err,
 	}
-	if f.Limit > 0 {
+	if o.filter.Limit > 0 {
 		view.Limit = -1
 	}
 	return view

@@ -6,15 +6,10 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
-	"strconv"
-
-	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/app"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
-	"bctl/internal/ui/progress"
 )
 
 // A glyph is how the map shows a mark: readable without colours too.
@@ -36,11 +31,8 @@ var glyphs = []glyph{
 const mapLines = 32
 
 // mapWidth is how wide a picture may be.
-func mapWidth(c *cli.Context) int {
-	if w := progress.Width(); app.IsTerminal(c.App.Writer) && w > 20 {
-		return w - 12
-	}
-	if w, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && w > 20 {
+func mapWidth(io *app.IO) int {
+	if w := io.Width(); w > 20 {
 		return w - 12
 	}
 	return 64

@@ -3,6 +3,7 @@
 package show
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -36,20 +37,36 @@ func ShowPriosCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "raw", Usage: "the bytes of each set, beside what they mean"},
 		},
-		Action: showPrios,
+		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
+			o, err := readPrios(args, io)
+			if err != nil {
+				return err
+			}
+			return showPrios(ctx, o, io)
+		}),
 	}
 }
 
-func showPrios(c *cli.Context) error {
-	format := app.OutputFormat(c)
-	if c.Bool("raw") && format != render.Table {
-		return app.Usagef("--raw is text: it contradicts --format %s", format)
+// priosOptions is a command line of show-prios.
+type priosOptions struct {
+	device string
+	raw    bool
+}
+
+func readPrios(args *app.Args, io *app.IO) (o priosOptions, err error) {
+	if o.raw = args.Bool("raw"); o.raw && io.Format != render.Table {
+		return o, app.Usagef("--raw is text: it contradicts --format %s", io.Format)
 	}
-	return app.ShowCache(c, func(name string, cache *inspect.Cache) error {
-		if c.Bool("raw") {
-			return writeRawPrios(c.App.Writer, cache)
+	o.device, err = args.Device()
+	return o, err
+}
+
+func showPrios(ctx context.Context, o priosOptions, io *app.IO) error {
+	return app.ShowCache(ctx, o.device, io, func(cache *inspect.Cache) error {
+		if o.raw {
+			return writeRawPrios(io.Out, cache)
 		}
-		return render.Write(c.App.Writer, format, priosView(name, cache))
+		return render.Write(io.Out, io.Format, priosView(o.device, cache))
 	})
 }
 

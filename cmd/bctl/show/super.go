@@ -4,8 +4,9 @@
 package show
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -35,18 +36,18 @@ func ShowSuperCommand() *cli.Command {
 		Name: "show-super", ArgsUsage: "DEVICE",
 		Usage:       "show the superblock of a cache or a backing device",
 		Description: showSuperDescription,
-		Action: func(c *cli.Context) error {
-			path, err := app.OneDevice(c)
+		Action: app.Action(func(_ context.Context, args *app.Args, io *app.IO) error {
+			path, err := args.Device()
 			if err != nil {
 				return err
 			}
-			return showSuper(c, path)
-		},
+			return showSuper(path, io)
+		}),
 	}
 }
 
-func showSuper(c *cli.Context, path string) error {
-	dev, err := app.OpenDevice(c, path)
+func showSuper(path string, io *app.IO) error {
+	dev, err := app.OpenDevice(io, path)
 	if err != nil {
 		return err
 	}
@@ -55,20 +56,15 @@ func showSuper(c *cli.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := render.WriteFields(c.App.Writer, app.OutputFormat(c), superFields(path, s)); err != nil {
+	if err := render.WriteFields(io.Out, io.Format, superFields(path, s)); err != nil {
 		return err
 	}
-	damaged := false
-	for _, fault := range superblock.Check(s, superblock.Device{}) {
-		for _, identity := range []error{superblock.ErrChecksum, superblock.ErrMagic, superblock.ErrOffset, superblock.ErrVersion} {
-			if errors.Is(fault, identity) {
-				damaged = true
-				fmt.Fprintf(c.App.ErrWriter, "bctl: %s\n", app.OneLine(fmt.Sprintf("%s: superblock: %v", path, fault)))
-			}
-		}
+	var faults []string
+	for _, fault := range superblock.Unrecognised(s) {
+		faults = append(faults, fault.Error())
 	}
-	if damaged {
-		return app.ExitWith(app.ExitDamage)
+	if len(faults) > 0 {
+		return app.Damaged("%s: superblock: %s", path, strings.Join(faults, ", and "))
 	}
 	return nil
 }

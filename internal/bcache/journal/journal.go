@@ -15,14 +15,15 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/full"
 	"bctl/internal/finding"
+	"bctl/internal/workers"
 	"bctl/superblock"
 )
 
@@ -128,23 +129,12 @@ type ringBucket struct {
 	stops   []stop
 }
 
-func (l *Log) scanRing(workers int) []ringBucket {
+func (l *Log) scanRing(count int) []ringBucket {
 	out := make([]ringBucket, l.g.NJournal)
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range max(1, workers) {
-		wg.Go(func() {
-			var w window
-			for i := range next {
-				out[i] = l.scanBucket(i, &w)
-			}
-		})
-	}
-	for i := range out {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
+	workers.Each(context.Background(), max(1, count), len(out), func() func(int) {
+		w := new(window)
+		return func(i int) { out[i] = l.scanBucket(i, w) }
+	})
 	return out
 }
 

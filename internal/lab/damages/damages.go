@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 // Package damages is the catalogue of what can be wrong with a bcache device: each damage is a base image and a
-// function that plants it, with the codes that fsck must find. It is for tests alone: those of fsck look for exactly
-// these codes, and those of test/kernel let Linux say what it makes of the same damage.
+// function that plants it, with the codes that fsck must find. Tests of fsck look for exactly
+// these codes, and those of test/kernel let Linux say what it makes of the same damage; bctl generate and bctl demo
+// plant them for people who want to practise.
 //
 // Tried are the damages that people were seen to suffer; Proofs break each invariant of the field, one by one; Causes
 // are what one code may stand for; Legal is odd and no damage, and Boundaries are what is just legal and just not.
@@ -18,7 +19,7 @@ import (
 // A Damage is something wrong with a device, planted, and what must be found.
 type Damage struct {
 	Name  string
-	Base  string // name of the image, for Open
+	Base  string // name of the image, for scenes.Open, or of Made
 	Plant func(s *Scene)
 	Codes []finding.Code // all of them: not one more
 }

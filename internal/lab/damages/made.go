@@ -3,24 +3,22 @@
 package damages
 
 import (
-	"testing"
-
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/lab/planter"
 )
 
-// made are caches of shapes that no image at hand has.
-var made = map[string]func(t testing.TB) *planter.Cache{
+// Made are caches of shapes that no image at hand has.
+var Made = map[string]func(t planter.TB) *planter.Cache{
 	// Room for everything, and a prio chain of three sets.
-	"made-chain": func(t testing.TB) *planter.Cache {
+	"made-chain": func(t planter.TB) *planter.Cache {
 		return planter.Make(t, planter.Plan{Buckets: 50000, Bucket: 128, Block: 8})
 	},
 	// Few buckets, one level, free blocks in every node.
-	"made-small": func(t testing.TB) *planter.Cache {
+	"made-small": func(t planter.TB) *planter.Cache {
 		return planter.Make(t, planter.Plan{Buckets: 1024, Bucket: 128, Block: 8})
 	},
 	// Three levels: a root, two interior nodes, four leaves with two extents each.
-	"made-tree": func(t testing.TB) *planter.Cache {
+	"made-tree": func(t planter.TB) *planter.Cache {
 		c := planter.Make(t, planter.Plan{Buckets: 1024, Bucket: 128, Block: 4})
 		free := c.Free(10)
 		var upper []ondisk.Bkey
@@ -43,11 +41,11 @@ var made = map[string]func(t testing.TB) *planter.Cache{
 		return c
 	},
 	// Buckets of 8 KiB: no machine with large pages could use it.
-	"made-tiny-buckets": func(t testing.TB) *planter.Cache {
+	"made-tiny-buckets": func(t planter.TB) *planter.Cache {
 		return planter.Make(t, planter.Plan{Buckets: 1024, Bucket: 16, Block: 2})
 	},
 	// Small and quick to check, with two levels, dirty data and a journalled key.
-	"hostile": func(t testing.TB) *planter.Cache {
+	"hostile": func(t planter.TB) *planter.Cache {
 		c := planter.Make(t, planter.Plan{Buckets: 600, Bucket: 128, Block: 8, JournalCount: 4})
 		free := c.Free(8)
 		var keys []ondisk.Bkey
@@ -65,11 +63,11 @@ var made = map[string]func(t testing.TB) *planter.Cache{
 		return c
 	},
 	// Buckets of 4 MiB, nodes of 1 MiB.
-	"made-large-buckets": func(t testing.TB) *planter.Cache {
+	"made-large-buckets": func(t planter.TB) *planter.Cache {
 		return planter.Make(t, planter.Plan{Buckets: 1024, Bucket: 8192, Block: 8})
 	},
 	// Blocks of a sector.
-	"made-512": func(t testing.TB) *planter.Cache {
+	"made-512": func(t planter.TB) *planter.Cache {
 		return planter.Make(t, planter.Plan{Buckets: 1024, Bucket: 128, Block: 1})
 	},
 }

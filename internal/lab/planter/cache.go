@@ -3,8 +3,6 @@
 package planter
 
 import (
-	"testing"
-
 	"bctl/internal/bcache/ondisk"
 	"bctl/superblock"
 )
@@ -15,11 +13,11 @@ type Cache struct {
 	*Image
 	Geo superblock.Geometry
 
-	tb testing.TB
+	tb TB
 }
 
 // Open takes img for a sound cache device.
-func Open(tb testing.TB, img *Image) *Cache {
+func Open(tb TB, img *Image) *Cache {
 	tb.Helper()
 	c := &Cache{Image: img, tb: tb}
 	g, err := superblock.NewGeometry(c.Super())

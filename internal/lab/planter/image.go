@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package planter plants damage into copies of bcache devices, for tests alone. It knows the format: it finds the
+// Package planter plants damage into copies of bcache devices. It knows the format: it finds the
 // newest journal entry, the prio chain, the uuid slots and every btree node, changes what it is told to, and mends
 // the checksums that a real writer would have made right, so that a check gets past them to the damage itself.
 //

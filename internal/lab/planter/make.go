@@ -3,8 +3,6 @@
 package planter
 
 import (
-	"testing"
-
 	"bctl/internal/bcache/newset"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
@@ -29,7 +27,7 @@ const madeAt = 1700000000 // seconds since 1970
 
 // Make builds a cache as the kernel leaves it after the first registration, with one volume: superblock, one journal
 // entry, the prio chain, the uuid bucket, and a root without keys. All prios and gens are 0.
-func Make(tb testing.TB, p Plan) *Cache {
+func Make(tb TB, p Plan) *Cache {
 	tb.Helper()
 	size := int64(p.Buckets) * int64(p.Bucket) * ondisk.SectorBytes
 	img := NewImage(nil, size)

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package chart draws lines over a logarithmic axis into an SVG or PNG file. It owns gonum.org/v1/plot.
+// Package chart draws lines over a logarithmic axis into an SVG or PNG file: the same bytes for the same chart. It
+// draws itself, because the one plotter that there is for Go links what the GPL's version 2 does not allow. It owns
+// golang.org/x/image.
 package chart
 
 import (
 	"fmt"
 	"image/color"
 	"io"
-	"math"
-	"strconv"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 )
 
 // A Line is a series of points, in order of X. All X are above 0.
@@ -25,9 +20,10 @@ type Line struct {
 // A Point is one of a Line's.
 type Point struct{ X, Y float64 }
 
-// A Chart is what is drawn. Y begins at 0.
+// A Chart is what is drawn. Y begins at 0; the legend stands beside the lines.
 type Chart struct {
 	Title, X, Y string
+	Subtitle    string                 // a smaller line below the title, if it is not empty
 	Tick        func(x float64) string // how an X is written
 	Lines       []Line
 }
@@ -43,69 +39,55 @@ var colours = []color.RGBA{
 	{0, 0, 0, 255},
 }
 
-// Write draws c as "svg" or "png".
-func (c Chart) Write(w io.Writer, format string) error {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.Title, c.X, c.Y
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, c.ticks()
-	p.Legend.Top = true
-	p.Add(plotter.NewGrid())
-	for i, l := range c.Lines {
-		points := make(plotter.XYs, len(l.Points))
-		for k, q := range l.Points {
-			points[k] = plotter.XY{X: q.X, Y: q.Y}
-		}
-		line, marks, err := plotter.NewLinePoints(points)
-		if err != nil {
-			return fmt.Errorf("line %s: %w", l.Name, err)
-		}
-		line.Color, line.Width = colours[i%len(colours)], vg.Points(1.5)
-		marks.Color, marks.Shape = line.Color, shapes()[i%len(shapes())]
-		p.Add(line, marks)
-		p.Legend.Add(l.Name, line, marks)
-	}
-	p.Y.Min = 0
-	if p.X.Min == p.X.Max { // one cache size: the axis needs a width
-		p.X.Min, p.X.Max = p.X.Min/2, p.X.Max*2
-	}
-	p.Y.Max = math.Max(p.Y.Max*1.1, 1e-6)
-	out, err := draw.NewFormattedCanvas(width, height, format)
-	if err != nil {
-		return err
-	}
-	out.SetColor(color.White)
-	out.Fill(vg.Rectangle{Max: vg.Point{X: width, Y: height}}.Path())
-	p.Draw(draw.Crop(draw.New(out), margin, -margin, margin, -margin))
-	_, err = out.WriteTo(w)
-	return err
-}
-
-const (
-	width  = 560 * vg.Length(1)
-	height = 360 * vg.Length(1)
-	margin = 10 * vg.Length(1) // or the outermost letters are cut
+var (
+	ink   = color.RGBA{0, 0, 0, 255}
+	faint = color.RGBA{221, 221, 221, 255}
 )
 
-func shapes() []draw.GlyphDrawer {
-	return []draw.GlyphDrawer{draw.CircleGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}, draw.CrossGlyph{}}
+// An anchor says which part of a text stands at its point.
+type anchor int
+
+const (
+	start anchor = iota
+	middle
+	end
+)
+
+// A canvas is what a chart is drawn on. Its points count from the upper left corner, in units of a 96th inch.
+type canvas interface {
+	stroke(points []Point, width float64, c color.RGBA)
+	fill(points []Point, c color.RGBA)
+	text(at Point, a anchor, size float64, upwards bool, s string)
+	finish(w io.Writer) error
 }
 
-// ticks are the X that there are, no more.
-func (c Chart) ticks() plot.ConstantTicks {
-	seen := map[float64]bool{}
-	var ticks plot.ConstantTicks
+// Write draws c as "svg" or "png".
+func (c Chart) Write(w io.Writer, format string) error {
+	width := textWidth(tickSize, "0") // a legend of nothing
 	for _, l := range c.Lines {
-		for _, q := range l.Points {
-			if seen[q.X] {
-				continue
-			}
-			seen[q.X] = true
-			label := strconv.FormatFloat(q.X, 'g', -1, 64)
-			if c.Tick != nil {
-				label = c.Tick(q.X)
-			}
-			ticks = append(ticks, plot.Tick{Value: q.X, Label: label})
-		}
+		width = max(width, textWidth(tickSize, l.Name))
 	}
-	return ticks
+	p := frame{left: 64, top: 40, right: 584, bottom: 344}
+	if c.Subtitle != "" {
+		p.top += 18
+	}
+	p.bottom = max(p.bottom, p.top+legendStep*float64(len(c.Lines)))
+	p.width, p.height = p.right+40+width, p.bottom+56
+	var on canvas
+	switch format {
+	case "svg":
+		on = newSVG(p.width, p.height)
+	case "png":
+		png, err := newPNG(p.width, p.height)
+		if err != nil {
+			return err
+		}
+		on = png
+	default:
+		return fmt.Errorf("no picture of format %q", format)
+	}
+	p.scale(c.Lines)
+	p.axes(on, c)
+	p.lines(on, c.Lines)
+	return on.finish(w)
 }

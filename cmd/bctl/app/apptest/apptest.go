@@ -35,20 +35,21 @@ func Run(tool app.Tool, args ...string) Result {
 }
 
 // Probe runs bctl with one command, probe, which has those flags and does what action says.
-func Probe(action cli.ActionFunc, flags []cli.Flag, args ...string) Result {
+func Probe(action func(context.Context, *app.Args, *app.IO) error, flags []cli.Flag, args ...string) Result {
 	return Run(app.Tool{Name: "bctl", Commands: func() []*cli.Command {
-		return []*cli.Command{{Name: "probe", Action: action, Flags: flags}}
+		return []*cli.Command{{Name: "probe", Action: app.Action(action), Flags: flags}}
 	}}, append([]string{"bctl", "probe"}, args...)...)
 }
 
-// WantLine checks the code, and that stderr is one line that names what it should and stdout is empty.
+// WantLine checks the code, and that stderr is one line, and a hint if there is one, that name what they should, and
+// stdout is empty.
 func WantLine(t *testing.T, what string, got Result, code int, names ...string) {
 	t.Helper()
 	if got.Code != code {
 		t.Errorf("%s: exit %d, want %d", what, got.Code, code)
 	}
-	if strings.Count(got.Stderr, "\n") != 1 || !strings.HasSuffix(got.Stderr, "\n") {
-		t.Errorf("%s: said %q, want one line", what, got.Stderr)
+	if lines := strings.SplitAfter(got.Stderr, "\n"); len(lines) != 2 && !(len(lines) == 3 && strings.HasPrefix(lines[1], "hint: ")) || lines[len(lines)-1] != "" {
+		t.Errorf("%s: said %q, want one line and a hint", what, got.Stderr)
 	}
 	if got.Stdout != "" {
 		t.Errorf("%s: wrote %q on stdout", what, got.Stdout)

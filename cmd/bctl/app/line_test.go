@@ -71,18 +71,18 @@ func TestParseLine(t *testing.T) {
 
 func TestParseLineRefuses(t *testing.T) {
 	for _, test := range []struct{ typed, want string }{
-		{"fsk img", "unknown command fsk, did you mean fsck?"},
+		{"fsk img", "unknown command fsk; did you mean fsck?"},
 		{"xyzzy img", "unknown command xyzzy"},
 		{"-n fsck img", "unknown flag -n"},
 		{"fsck --bucket=1 img", "unknown flag --bucket"},
-		{"fsck --jsn img", "unknown flag --jsn, did you mean --json?"},
-		{"fsck -json img", "unknown flag -j, did you mean --json?"},
+		{"fsck --jsn img", "unknown flag --jsn; did you mean --json?"},
+		{"fsck -json img", "unknown flag -j; did you mean --json?"},
 		{"format -nxf img", "unknown flag -x"},
 		{"format --b", "--b is ambiguous: --bdev, --bucket"},
 		{"format --bucket", "--bucket needs a value"},
 		{"format img -b", "-b needs a value"},
 		{"format img -nb", "-b needs a value"},
-		{"format -b=1 img", "-b=1: write -b 1"},
+		{"format -b=1 img", "-b=1: the value comes without =; write -b 1"},
 		{"format --force=yes", "--force takes no value"},
 		{"format -b 1 img --bucket=2", "--bucket is given twice: 1 and 2"},
 		{"--format csv fsck img --format json", "--format is given twice: csv and json"},
@@ -92,10 +92,18 @@ func TestParseLineRefuses(t *testing.T) {
 	} {
 		_, err := parseLine(lineApp(), strings.Fields(test.typed))
 		var usage usageError
-		if !errors.As(err, &usage) || usage.msg != test.want {
+		if !errors.As(err, &usage) || said(err) != test.want {
 			t.Errorf("bctl %s: %v, want %s", test.typed, err, test.want)
 		}
 	}
+}
+
+// said is a message and its hint.
+func said(err error) string {
+	if hint := hintOf(err); hint != "" {
+		return err.Error() + "; " + hint
+	}
+	return err.Error()
 }
 
 func TestHelpCommand(t *testing.T) {

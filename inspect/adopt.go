@@ -33,7 +33,7 @@ func (t *Buckets) adopt(b ondisk.Bucket, gen uint8, freed bool) {
 		return
 	}
 	for {
-		w := atomic.LoadUint32(&t.gens[b])
+		w := atomic.LoadUint32(&t.of[b].gens)
 		disk := uint8(w >> 8)
 		ahead := gen - disk
 		if ahead == 0 || ahead >= 128 {
@@ -42,7 +42,11 @@ func (t *Buckets) adopt(b ondisk.Bucket, gen uint8, freed bool) {
 		if freed && !t.has(b, flagFreed) {
 			t.set(b, flagFreed)
 		}
-		if ahead <= uint8(w)-disk || atomic.CompareAndSwapUint32(&t.gens[b], w, w&^0xff|uint32(gen)) {
+		if ahead <= uint8(w)-disk {
+			return
+		}
+		if atomic.CompareAndSwapUint32(&t.of[b].gens, w, w&^0xff|uint32(gen)) {
+			t.raised.Store(true)
 			return
 		}
 	}
@@ -61,9 +65,9 @@ func (t *Buckets) adoptUnknown(b ondisk.Bucket, gen uint8) {
 		}
 	}
 	for {
-		w, told := atomic.LoadUint32(&t.gens[b]), atomic.LoadUint32(&t.told[b])
+		w, told := atomic.LoadUint32(&t.of[b].gens), atomic.LoadUint32(&t.told[b])
 		newest := w&^0xff | uint32(newestGen(told))
-		if (newest == w || atomic.CompareAndSwapUint32(&t.gens[b], w, newest)) && atomic.LoadUint32(&t.told[b]) == told {
+		if (newest == w || atomic.CompareAndSwapUint32(&t.of[b].gens, w, newest)) && atomic.LoadUint32(&t.told[b]) == told {
 			return
 		}
 	}

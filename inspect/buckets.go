@@ -45,12 +45,18 @@ const (
 	flagMeta  = flagFixed | flagNode
 )
 
+// bucket is what is known of one, side by side: whoever looks at one part looks at the others, and most buckets are not
+// in the processor's cache.
+type bucket struct {
+	gens    uint32 // gen, disk's gen, prio: 8, 8 and 16 bits
+	flags   uint32
+	sectors uint32 // live
+	owners  uint32 // see owners.go
+}
+
 // Buckets is the table of all buckets. Its methods may be called from several goroutines.
 type Buckets struct {
-	gens    []uint32 // gen, disk's gen, prio: 8, 8 and 16 bits
-	flags   []uint32
-	sectors []uint32 // live
-	owners  []uint32 // see owners.go
+	of []bucket
 
 	// Where the prio chain could not be read whole; see adopt.go. Both are nil where it could.
 	unknown []bool        // of each prio set: whether only pointers tell its buckets' gens
@@ -58,37 +64,41 @@ type Buckets struct {
 	perSet  ondisk.Bucket // buckets of a prio set
 
 	sets ownerSets
+
+	raised atomic.Bool // some gen was, since this was cleared
 }
 
 func newBuckets(g *superblock.Geometry) *Buckets {
 	n := g.NBuckets
 	return &Buckets{
-		gens: make([]uint32, n), flags: make([]uint32, n), sectors: make([]uint32, n), owners: make([]uint32, n),
+		of:     make([]bucket, n),
 		perSet: ondisk.Bucket(g.PriosPerBucket()),
 	}
 }
 
-func (t *Buckets) Len() ondisk.Bucket                 { return ondisk.Bucket(len(t.gens)) }
-func (t *Buckets) set(b ondisk.Bucket, f uint32)      { atomic.OrUint32(&t.flags[b], f) }
-func (t *Buckets) has(b ondisk.Bucket, f uint32) bool { return atomic.LoadUint32(&t.flags[b])&f != 0 }
+func (t *Buckets) Len() ondisk.Bucket            { return ondisk.Bucket(len(t.of)) }
+func (t *Buckets) set(b ondisk.Bucket, f uint32) { atomic.OrUint32(&t.of[b].flags, f) }
+func (t *Buckets) has(b ondisk.Bucket, f uint32) bool {
+	return atomic.LoadUint32(&t.of[b].flags)&f != 0
+}
 
 // Gen is the bucket's gen at registration: the disk's, raised by every adopted pointer.
-func (t *Buckets) Gen(b ondisk.Bucket) uint8 { return uint8(atomic.LoadUint32(&t.gens[b])) }
+func (t *Buckets) Gen(b ondisk.Bucket) uint8 { return uint8(atomic.LoadUint32(&t.of[b].gens)) }
 
 // DiskGen is the gen in the prio chain.
-func (t *Buckets) DiskGen(b ondisk.Bucket) uint8 { return uint8(t.gens[b] >> 8) }
+func (t *Buckets) DiskGen(b ondisk.Bucket) uint8 { return uint8(t.of[b].gens >> 8) }
 
 // Prio is the prio in the prio chain.
-func (t *Buckets) Prio(b ondisk.Bucket) uint16 { return uint16(t.gens[b] >> 16) }
+func (t *Buckets) Prio(b ondisk.Bucket) uint16 { return uint16(t.of[b].gens >> 16) }
 
 // GenKnown reports whether the prio chain could be read for b.
 func (t *Buckets) GenKnown(b ondisk.Bucket) bool { return t.unknown == nil || !t.unknown[b/t.perSet] }
 
 // Sectors is the sum of the bucket's live extent pieces.
-func (t *Buckets) Sectors(b ondisk.Bucket) uint32 { return atomic.LoadUint32(&t.sectors[b]) }
+func (t *Buckets) Sectors(b ondisk.Bucket) uint32 { return atomic.LoadUint32(&t.of[b].sectors) }
 
 // Lag is how far the oldest pointer to the bucket is behind its gen.
-func (t *Buckets) Lag(b ondisk.Bucket) uint8 { return uint8(t.flags[b] >> lagShift) }
+func (t *Buckets) Lag(b ondisk.Bucket) uint8 { return uint8(t.of[b].flags >> lagShift) }
 
 // RaisedByFreedNode reports whether a freed node's record raised the gen.
 func (t *Buckets) RaisedByFreedNode(b ondisk.Bucket) bool { return t.has(b, flagFreed) }
@@ -103,7 +113,7 @@ func (t *Buckets) Shared(b ondisk.Bucket) bool {
 
 // Mark is the bucket's mark.
 func (t *Buckets) Mark(b ondisk.Bucket) Mark {
-	switch f := t.flags[b]; {
+	switch f := t.of[b].flags; {
 	case f&flagMeta != 0:
 		return Metadata
 	case f&flagDirty != 0:
@@ -115,14 +125,14 @@ func (t *Buckets) Mark(b ondisk.Bucket) Mark {
 }
 
 func (t *Buckets) load(b ondisk.Bucket, e ondisk.PrioEntry) {
-	t.gens[b] = uint32(e.Gen) | uint32(e.Gen)<<8 | uint32(e.Prio)<<16
+	t.of[b].gens = uint32(e.Gen) | uint32(e.Gen)<<8 | uint32(e.Prio)<<16
 }
 
 // lag notes how far a pointer is behind.
 func (t *Buckets) lag(b ondisk.Bucket, by uint8) {
 	for {
-		w := atomic.LoadUint32(&t.flags[b])
-		if uint8(w>>lagShift) >= by || atomic.CompareAndSwapUint32(&t.flags[b], w, w&^lagMask|uint32(by)<<lagShift) {
+		w := atomic.LoadUint32(&t.of[b].flags)
+		if uint8(w>>lagShift) >= by || atomic.CompareAndSwapUint32(&t.of[b].flags, w, w&^lagMask|uint32(by)<<lagShift) {
 			return
 		}
 	}
@@ -130,11 +140,21 @@ func (t *Buckets) lag(b ondisk.Bucket, by uint8) {
 
 // claimNode marks b as a node's. It returns what b was marked before; the level is that of the first claim.
 func (t *Buckets) claimNode(b ondisk.Bucket, level int) uint32 {
-	was := atomic.LoadUint32(&t.flags[b])
+	was := atomic.LoadUint32(&t.of[b].flags)
 	if was&flagNode == 0 {
 		t.set(b, flagNode|uint32(min(level, 15))<<levelShift)
 	}
 	return was
+}
+
+// unmark forgets all that extents made of the buckets but their gens.
+func (t *Buckets) unmark() {
+	for i := range t.of {
+		b := &t.of[i]
+		b.flags &^= flagClean | flagDirty | flagShared | lagMask
+		b.sectors, b.owners = 0, 0
+	}
+	t.sets = ownerSets{}
 }
 
 // add counts a live extent of n sectors.
@@ -147,9 +167,9 @@ func (t *Buckets) add(b ondisk.Bucket, n ondisk.Sector, dirty bool, inode uint32
 		t.set(b, f)
 	}
 	for {
-		w := atomic.LoadUint32(&t.sectors[b])
+		w := atomic.LoadUint32(&t.of[b].sectors)
 		sum := uint32(min(uint64(w)+uint64(n), 1<<32-1))
-		if atomic.CompareAndSwapUint32(&t.sectors[b], w, sum) {
+		if atomic.CompareAndSwapUint32(&t.of[b].sectors, w, sum) {
 			break
 		}
 	}

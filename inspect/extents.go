@@ -3,6 +3,7 @@
 package inspect
 
 import (
+	"slices"
 	"sort"
 	"sync/atomic"
 
@@ -43,6 +44,14 @@ func (c *Cache) adoptJournal() {
 		}
 		at += n
 	}
+}
+
+// journalMeets reports whether some live journal key points to b.
+func (c *Cache) journalMeets(b ondisk.Bucket) bool {
+	keys, _ := ondisk.DecodeKeys(c.keys.keys)
+	return slices.ContainsFunc(keys, func(k ondisk.Bkey) bool {
+		return slices.ContainsFunc(k.Ptr[:k.Ptrs()], func(p ondisk.Ptr) bool { return c.Geo.BucketOf(p.Offset()) == b })
+	})
 }
 
 // readJournalKeys collects the live entries' keys, oldest first, and resolves them among themselves.
@@ -171,23 +180,28 @@ func (c *Cache) judgeLive(e *Extent) {
 	e.Live = here && e.Stale == 0
 }
 
-// mark is the second walk: it marks the buckets, counts the volumes and judges every extent.
-func (c *Cache) mark() error {
-	j := newJudge(c)
-	tallies := make([]tally, max(1, c.o.Workers))
-	err := c.Walk(func(w int, e *Extent) {
-		j.extent(e)
-		tallies[w].add(e)
-		c.lag(e)
-		if e.Live {
-			c.markLive(e)
+// mark ends what the first walk's marker began; where that cannot stand, it is taken back, and a second walk marks the
+// buckets, counts the volumes and judges every extent.
+func (c *Cache) mark(m *marker) error {
+	if !m.wasRight() {
+		c.Buckets.unmark()
+		m = newMarker(c, false)
+		err := c.parallel("extents", len(c.Tree.leaves), func() func(int) {
+			rd := btree.NewReader(c.r, &c.Geo, func(finding.Finding) {}) // the first walk reported
+			return func(i int) {
+				n := rd.Read(c.Tree.leaves[i].key(), 0)
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				m.leaf(n)
+			}
+		})
+		if err != nil {
+			return err
 		}
-	})
-	if err != nil {
-		return err
 	}
-	c.volumes(tallies)
-	return j.finish()
+	m.pieces(c.keys.keys, c.keys.pieces, true, false)
+	c.volumes([]tally{m.tally})
+	return m.judge.finish()
 }
 
 func (c *Cache) lag(e *Extent) {
@@ -207,26 +221,31 @@ func (c *Cache) markLive(e *Extent) {
 	}
 }
 
-// tally is one worker's count of the volumes.
+// tally counts the volumes.
 type tally struct {
 	vols map[uint32]*Volume
 	last *Volume
-	_    [64]byte // keeps the workers' tallies on different cache lines
+}
+
+// volume is the count of an inode.
+func (t *tally) volume(inode uint32) *Volume {
+	if t.last != nil && t.last.Inode == inode {
+		return t.last
+	}
+	if t.vols == nil {
+		t.vols = map[uint32]*Volume{}
+	}
+	v, ok := t.vols[inode]
+	if !ok {
+		v = &Volume{Inode: inode}
+		t.vols[inode] = v
+	}
+	t.last = v
+	return v
 }
 
 func (t *tally) add(e *Extent) {
-	if t.last == nil || t.last.Inode != e.Inode() {
-		if t.vols == nil {
-			t.vols = map[uint32]*Volume{}
-		}
-		v, ok := t.vols[e.Inode()]
-		if !ok {
-			v = &Volume{Inode: e.Inode()}
-			t.vols[e.Inode()] = v
-		}
-		t.last = v
-	}
-	v := t.last
+	v := t.volume(e.Inode())
 	switch {
 	case e.Live:
 		v.Extents++

@@ -124,11 +124,12 @@ func (c *Cache) read() error {
 	c.readPrios()
 	c.readUUIDs()
 	c.readJournalKeys()
-	if err := c.adopt(); err != nil {
+	m := newMarker(c, true)
+	if err := c.adopt(m); err != nil {
 		return err
 	}
 	c.raiseChain()
-	return c.mark()
+	return c.mark(m)
 }
 
 // markFixed marks the buckets of the superblock and of the journal.

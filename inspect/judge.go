@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
@@ -15,7 +14,8 @@ import (
 
 // judge checks extents one by one, and that no two claim the same sectors of the cache.
 type judge struct {
-	c *Cache
+	c    *Cache
+	sink finding.Sink
 
 	// A bit a block of the device, set by the first live extent on it; 64 to a word.
 	claimed []uint64
@@ -23,7 +23,7 @@ type judge struct {
 	// Where volumes end, as far as anybody knows.
 	ends map[uint32]end
 
-	shared atomic.Bool // some bucket has flagShared
+	shared bool // some bucket has flagShared
 }
 
 type end struct {
@@ -34,9 +34,9 @@ type end struct {
 // sharedBuckets is how many buckets with doubly claimed sectors are looked into.
 const sharedBuckets = 1024
 
-func newJudge(c *Cache) *judge {
+func newJudge(c *Cache, sink finding.Sink) *judge {
 	blocks := min(uint64(c.Geo.Size()), uint64(max(c.o.Size, 0))) / uint64(c.Geo.BlockSectors.Bytes())
-	j := &judge{c: c, claimed: make([]uint64, blocks/64+1), ends: map[uint32]end{}}
+	j := &judge{c: c, sink: sink, claimed: make([]uint64, blocks/64+1), ends: map[uint32]end{}}
 	for i := range c.UUIDs {
 		u := &c.UUIDs[i]
 		if s, ok := c.o.Ends[u.UUID]; ok {
@@ -59,7 +59,7 @@ func (c *Cache) Subject(e *Extent) finding.Extent {
 }
 
 func (j *judge) emit(e *Extent, code finding.Code, why string) {
-	j.c.o.Sink(finding.About(j.c.Subject(e), code, "%s", why))
+	j.sink(finding.About(j.c.Subject(e), code, "%s", why))
 }
 
 func (j *judge) extent(e *Extent) {
@@ -135,17 +135,18 @@ func (j *judge) claim(b ondisk.Bucket, at, n ondisk.Sector) {
 		if w == last/64 {
 			mask &= ^uint64(0) >> (63 - last%64)
 		}
-		hit = atomic.OrUint64(&j.claimed[w], mask)&mask != 0 || hit
+		hit = j.claimed[w]&mask != 0 || hit
+		j.claimed[w] |= mask
 	}
 	if hit {
 		j.c.Buckets.set(b, flagShared)
-		j.shared.Store(true)
+		j.shared = true
 	}
 }
 
 // finish names the extents that share sectors: a walk for their buckets alone.
 func (j *judge) finish() error {
-	if !j.shared.Load() {
+	if !j.shared {
 		return nil
 	}
 	looked := map[ondisk.Bucket]bool{}

@@ -31,7 +31,7 @@ type ownerSets struct {
 // own notes that b holds live data of inode.
 func (t *Buckets) own(b ondisk.Bucket, inode uint32) {
 	for {
-		w := atomic.LoadUint32(&t.owners[b])
+		w := atomic.LoadUint32(&t.of[b].owners)
 		if w == inode+1 {
 			return
 		}
@@ -39,7 +39,7 @@ func (t *Buckets) own(b ondisk.Bucket, inode uint32) {
 		if w != 0 {
 			next = t.sets.with(w, inode)
 		}
-		if next == w || atomic.CompareAndSwapUint32(&t.owners[b], w, next) {
+		if next == w || atomic.CompareAndSwapUint32(&t.of[b].owners, w, next) {
 			return
 		}
 	}
@@ -91,12 +91,12 @@ func (s *ownerSets) inodes(w uint32) []uint32 {
 func (t *Buckets) Inodes(b ondisk.Bucket) []uint32 {
 	t.sets.mu.Lock()
 	defer t.sets.mu.Unlock()
-	return slices.Clone(t.sets.inodes(t.owners[b])) // a list may still grow
+	return slices.Clone(t.sets.inodes(t.of[b].owners)) // a list may still grow
 }
 
 // Owner says what b is used for: superblock, journal, prio, uuid, btree level N, or the inodes of its data.
 func (t *Buckets) Owner(b ondisk.Bucket) string {
-	switch f := t.flags[b]; {
+	switch f := t.of[b].flags; {
 	case f&flagSuper != 0:
 		return "superblock"
 	case f&flagJournal != 0:

@@ -50,7 +50,7 @@ func (c child) pos() ondisk.Pos {
 
 // adopt walks the tree from the root down, checks every node and adopts the gens of all pointers. At the end every
 // bucket's gen is what registration makes of it.
-func (c *Cache) adopt() error {
+func (c *Cache) adopt(m *marker) error {
 	c.Tree.seqs = map[uint64]ondisk.Bucket{}
 	c.Tree.Depth = int(c.Journal.Newest.Level)
 	root := &c.Journal.Newest.BtreeRoot.Bkey
@@ -60,16 +60,23 @@ func (c *Cache) adopt() error {
 	}
 	c.Tree.Intact = true
 	level := []child{{root.High, root.Low, root.Ptr[0]}}
+	replayed := false
 	for l := c.Tree.Depth; l >= 0; l-- {
+		if l == 0 && !c.journalMeets(c.Geo.BucketOf(root.Ptr[0].Offset())) {
+			c.adoptJournal() // now, that the leaves' extents are judged by the last gens
+			replayed = true
+		}
 		var err error
-		if level, err = c.adoptLevel(l, level); err != nil {
+		if level, err = c.adoptLevel(l, level, m); err != nil {
 			return err
 		}
 	}
 	if p := root.Ptr[0]; c.Buckets.GenKnown(c.Geo.BucketOf(p.Offset())) {
 		c.judgeRootGen(p)
 	}
-	c.adoptJournal()
+	if !replayed {
+		c.adoptJournal()
+	}
 	c.Tree.settle()
 	return nil
 }
@@ -94,18 +101,20 @@ type branch struct {
 }
 
 // adoptLevel reads all nodes of a level and returns the live ones of the level below, in order.
-func (c *Cache) adoptLevel(level int, nodes []child) ([]child, error) {
+func (c *Cache) adoptLevel(level int, nodes []child, m *marker) ([]child, error) {
 	nodes, lowers := c.claimAll(level, nodes)
 	below, notes := make([]branch, len(nodes)), make([]note, len(nodes))
+	for _, n := range nodes {
+		c.Buckets.adopt(c.Geo.BucketOf(n.ptr.Offset()), n.ptr.Gen(), false)
+	}
+	c.Buckets.raised.Store(false)
 	err := c.eachNode(nodes, c.o.Sink, level, func(i int, n *btree.Node) {
 		notes[i] = note{n.Seq(), n.Whole}
 		if level == 0 {
-			below[i] = branch{fits: c.adoptLeaf(n, lowers[i]), whole: n.Whole}
+			below[i] = branch{fits: c.adoptLeaf(n, lowers[i], m), whole: n.Whole}
 		} else {
 			below[i] = c.adoptInterior(n)
 		}
-		key := nodes[i].key()
-		c.Buckets.adopt(c.Geo.BucketOf(key.Ptr[0].Offset()), key.Ptr[0].Gen(), false)
 	})
 	if err != nil {
 		return nil, err
@@ -208,38 +217,6 @@ func (c *Cache) noteNode(n child, is note) {
 		return
 	}
 	c.Tree.seqs[is.seq] = b
-}
-
-// adoptLeaf adopts from every extent that survives within its own node, and checks that they lie within it. It
-// reports whether they are extents at all.
-func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos) bool {
-	pieces := n.Extents()
-	for _, s := range n.Sets {
-		c.Tree.LeafKeys.Add(int64(s.Count))
-	}
-	c.Tree.Surviving.Add(int64(len(pieces)))
-	if len(pieces) == 0 {
-		return true
-	}
-	first, last := pieces[0], pieces[len(pieces)-1]
-	if last.Inode == ondisk.MaxInode && last.End == ondisk.MaxKeyOffset {
-		c.nodeFinding(n, finding.BTLevel, "it holds the keys of an interior node")
-		return false
-	}
-	if end := (ondisk.Pos{Inode: last.Inode, Offset: last.End}); end.Compare(n.Key.Pos()) > 0 {
-		c.nodeFinding(n, finding.BTShort, "its last extent ends at %v, the node at %v", end, n.Key.Pos())
-		c.Tree.stray(pieces, lower, n.Key.Pos())
-	}
-	if first.Inode < lower.Inode || first.Inode == lower.Inode && first.Start < lower.Offset {
-		c.nodeFinding(n, finding.BTShort, "its first extent starts at %d:%d, the node before ends at %v", first.Inode, first.Start, lower)
-		c.Tree.stray(pieces, lower, n.Key.Pos())
-	}
-	var k ondisk.Bkey
-	for _, p := range pieces {
-		n.Keys.Key(p, &k)
-		c.adoptKey(&k, false)
-	}
-	return true
 }
 
 func (c *Cache) nodeFinding(n *btree.Node, code finding.Code, format string, args ...any) {

@@ -94,7 +94,16 @@ func checkNode(t *testing.T, b []byte, level int, block uint8) {
 func checkPieces(t *testing.T, n *Node) {
 	var keys []Piece // oldest first
 	for _, s := range n.Sets {
-		keys = append(keys, n.pieces[s.lo:s.hi]...)
+		for at := s.from; at < s.to; {
+			k, size, err := ondisk.DecodeKey(n.Keys[at:s.to])
+			if err != nil {
+				break
+			}
+			if n.Level == 0 && k.Size() > 0 && k.Offset() > 0 {
+				keys = append(keys, Piece{startOf(&k), k.Offset(), k.Inode(), uint32(at)})
+			}
+			at += size
+		}
 	}
 	got := slices.Clone(n.Extents())
 	for i, p := range got {

@@ -3,6 +3,7 @@
 package btree
 
 import (
+	"encoding/binary"
 	"iter"
 
 	"bctl/internal/bcache/ondisk"
@@ -12,6 +13,10 @@ import (
 // keys walks the keys of a bset once: it checks that they parse and stand in order, and notes the extents.
 func (rd *Reader) keys(s *Set) {
 	n := &rd.node
+	if b := n.Keys[s.from:s.to]; n.Level == 0 && isPlain(b) {
+		s.Count, s.sorted, s.plain = len(b)/PlainKey, true, true
+		return
+	}
 	var w orderWatch
 	w.leaf = n.Level == 0
 	odd, zeros, atZero := 0, 0, 0
@@ -56,6 +61,61 @@ func (rd *Reader) keys(s *Set) {
 	}
 }
 
+// PlainKey is what a key with one pointer takes, in bytes.
+const PlainKey = 24
+
+// Of a plain key's high word: what it has besides inode, size and dirty.
+const (
+	plainBits  = 1<<63 | 1<<60
+	plainOther = ^uint64(1<<20 - 1 | 0xffff<<20 | 1<<36)
+	plainEnd   = 1 << 62 // far behind the end of any volume
+)
+
+// isPlain reports whether all keys of a leaf's bset are extents with one pointer and nothing odd, in order, without
+// overlaps: nearly all bsets are, and this is quick to see.
+func isPlain(b []byte) bool {
+	inode, end := uint64(0), uint64(0)
+	for ; len(b) >= PlainKey; b = b[PlainKey:] {
+		k := b[:PlainKey:PlainKey]
+		high, low := binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:])
+		if size := high >> 20 & 0xffff; high&plainOther != plainBits || size == 0 || low < size || low > plainEnd {
+			return false
+		} else if in := high & (1<<20 - 1); in == inode {
+			if low-size < end {
+				return false
+			}
+		} else if in < inode {
+			return false
+		} else {
+			inode = in
+		}
+		end = low
+	}
+	return len(b) == 0
+}
+
+// Plain returns the keys of a leaf that has one bset, whole, of extents with one pointer each of PlainKey bytes, in order
+// and without overlaps: then Extents would return each of them as it is. Of any other node it returns nil.
+func (n *Node) Plain() []byte {
+	if len(n.Sets) != 1 || !n.Sets[0].plain || !n.Whole {
+		return nil
+	}
+	return n.Keys[n.Sets[0].from:n.Sets[0].to]
+}
+
+// expand notes the extents of a plain bset.
+func (n *Node) expand(s *Set) {
+	s.lo = len(n.pieces)
+	for at := s.from; at < s.to; at += PlainKey {
+		k := n.Keys[at : at+16]
+		high, end := binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:])
+		n.pieces = append(n.pieces, Piece{
+			Start: ondisk.Sector(end - high>>20&0xffff), End: ondisk.Sector(end), Inode: uint32(high & (1<<20 - 1)), At: uint32(at),
+		})
+	}
+	s.hi, s.plain = len(n.pieces), false
+}
+
 // startOf is KEY_START, but 0 where the size is above the offset (K62).
 func startOf(k *ondisk.Bkey) ondisk.Sector {
 	if k.Size() > k.Offset() {
@@ -98,6 +158,14 @@ func (w *orderWatch) next(k *ondisk.Bkey) {
 // Extents resolves a leaf: of every position the newest key of size > 0 wins, whatever it points to. The pieces
 // are in order and do not overlap; neighbours are not merged. They are valid until the next Read.
 func (n *Node) Extents() []Piece {
+	for i := range n.Sets {
+		if s := &n.Sets[i]; s.plain {
+			n.expand(s)
+		}
+	}
+	if len(n.Sets) == 1 && n.Sets[0].sorted {
+		return n.pieces[n.Sets[0].lo:n.Sets[0].hi]
+	}
 	out, spare := n.merged[:0], n.spare[:0]
 	for i := len(n.Sets) - 1; i >= 0; i-- {
 		s := &n.Sets[i]

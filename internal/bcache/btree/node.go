@@ -57,6 +57,7 @@ type Set struct {
 	from, to int // its keys, in the node's bytes
 	lo, hi   int // its extents, in the node's pieces
 	sorted   bool
+	plain    bool // see isPlain; its extents are not among the node's pieces yet
 }
 
 // Node is one btree node, as far as it could be read. It is overwritten by the next Read.

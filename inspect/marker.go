@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package inspect
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync"
+
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
+)
+
+// marker looks at every surviving piece: it marks the buckets, counts the volumes and judges the extents. Leaves are read
+// by several workers, but it takes one at a time, under its lock: what it does to a bucket then takes no atomic
+// instruction, each of which would keep the processor from fetching the buckets of the next keys meanwhile.
+//
+// The first walk, which adopts gens, lets a marker judge by the gens there are so far. If no pointer raised one, and
+// none is unknown, that was right; else all is taken back, and a second walk judges by the gens as they are at the end.
+type marker struct {
+	c  *Cache
+	mu sync.Mutex
+
+	judge    *judge
+	tally    tally
+	left     []btree.Piece
+	adopting bool // in the first walk
+
+	// What was found while adopting, for it may have to be taken back. That it was too much is a reason to.
+	held []finding.Finding
+	over bool
+
+	// The volume of the last extent, and what is the same for all of its extents.
+	vol   *Volume
+	owner uint32
+	end   ondisk.Sector
+
+	// The geometry, as one extent after the other needs it.
+	dev                  uint64
+	first, count, bucket uint64
+	shift, block         uint
+}
+
+// heldFindings is how many findings are kept until the first walk is over.
+const heldFindings = 4096
+
+// newMarker starts a marker for the first walk, or for the second.
+func newMarker(c *Cache, adopting bool) *marker {
+	g := &c.Geo
+	m := &marker{
+		c: c, adopting: adopting, dev: uint64(g.ThisDev),
+		first: uint64(g.FirstBucket), bucket: uint64(g.BucketSectors), shift: uint(bits.TrailingZeros64(uint64(g.BucketSectors))),
+		block: uint(bits.TrailingZeros64(uint64(g.BlockSectors))),
+	}
+	if g.NBuckets > g.FirstBucket {
+		m.count = uint64(g.NBuckets - g.FirstBucket)
+	}
+	sink := c.o.Sink
+	if adopting {
+		sink = m.hold
+	}
+	m.judge = newJudge(c, sink)
+	return m
+}
+
+func (m *marker) hold(f finding.Finding) {
+	if len(m.held) == heldFindings {
+		m.over = true
+		return
+	}
+	m.held = append(m.held, f)
+}
+
+// wasRight reports, after the first walk, whether what was judged stands, and if so hands on what was found.
+func (m *marker) wasRight() bool {
+	t := m.c.Buckets
+	if t.unknown != nil || t.raised.Load() || m.over {
+		return false
+	}
+	for _, f := range m.held {
+		m.c.o.Sink(f)
+	}
+	m.held, m.adopting, m.judge.sink = nil, false, m.c.o.Sink
+	return true
+}
+
+// plain returns the keys of a leaf that need no more than one look each: see btree.Node.Plain, and nothing in the journal
+// lies over them.
+func (m *marker) plain(n *btree.Node) []byte {
+	keys := n.Plain()
+	if len(keys) == 0 || m.c.Buckets.unknown != nil {
+		return nil
+	}
+	if len(m.c.keys.pieces) > 0 {
+		first, last := plainPiece(keys), plainPiece(keys[len(keys)-btree.PlainKey:])
+		if len(m.c.newer([]btree.Piece{first, last})) > 0 {
+			return nil
+		}
+	}
+	return keys
+}
+
+func plainPiece(b []byte) btree.Piece {
+	k := plainKey(b)
+	return btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode()}
+}
+
+func plainKey(b []byte) (k ondisk.Bkey) {
+	k.High, k.Low, k.Ptr[0] = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), ondisk.Ptr(binary.LittleEndian.Uint64(b[16:]))
+	return k
+}
+
+// leaf takes the pieces of a leaf.
+func (m *marker) leaf(n *btree.Node) {
+	if keys := m.plain(n); keys != nil {
+		for ; len(keys) >= btree.PlainKey; keys = keys[btree.PlainKey:] {
+			k := keys[:btree.PlainKey:btree.PlainKey]
+			m.key(binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:]))
+		}
+		return
+	}
+	own := n.Extents()
+	left := own
+	if newer := m.c.newer(own); len(newer) > 0 {
+		m.left = btree.Under(m.left[:0], newer, own)
+		left = m.left
+	}
+	m.pieces(n.Keys, left, false, !n.Whole)
+}
+
+// pieces takes pieces of a leaf, or of the journal.
+func (m *marker) pieces(keys btree.Keys, ps []btree.Piece, fromJournal, partial bool) {
+	e := Extent{Partial: partial}
+	for i := range ps {
+		if m.c.extent(&e, keys, ps[i], fromJournal) {
+			m.extent(&e)
+		}
+	}
+}
+
+// extent takes one piece, whatever it is.
+func (m *marker) extent(e *Extent) {
+	m.judge.extent(e)
+	m.tally.add(e)
+	m.c.lag(e)
+	if e.Live {
+		m.c.markLive(e)
+	}
+}
+
+// key takes a plain key. Most are live, lie as they should in a bucket of data, and of one volume: for them this does what
+// extent does.
+func (m *marker) key(high, low, ptr uint64) {
+	size, at := high>>20&0xffff, ptr>>8&(1<<43-1)
+	b := at >> m.shift
+	in := at & (m.bucket - 1)
+	if ptr>>51&0xfff != m.dev || b-m.first >= m.count || in+size > m.bucket || (low|size|at)&(1<<m.block-1) != 0 {
+		m.odd(high, low, ptr)
+		return
+	}
+	if owner := uint32(high&(1<<20-1)) + 1; owner != m.owner {
+		m.turn(owner)
+	}
+	s := &m.c.Buckets.of[b]
+	if uint8(s.gens) != uint8(ptr) || s.flags&flagMeta != 0 || s.owners != m.owner && s.owners != 0 || low > uint64(m.end) {
+		m.odd(high, low, ptr)
+		return
+	}
+	dirty := high >> 36 & 1
+	s.flags |= flagClean << dirty
+	s.owners = m.owner
+	if sum := s.sectors + uint32(size); sum >= s.sectors {
+		s.sectors = sum
+	} else {
+		s.sectors = 1<<32 - 1
+	}
+	m.vol.Extents++
+	m.vol.LiveSectors += ondisk.Sector(size)
+	m.vol.DirtySectors += ondisk.Sector(size & -dirty)
+
+	from, n := at>>m.block, size>>m.block
+	if j := m.judge; from%64+n <= 64 && from/64 < uint64(len(j.claimed)) {
+		w := &j.claimed[from/64]
+		mask := (^uint64(0) >> (64 - n)) << (from % 64)
+		if *w&mask == 0 {
+			*w |= mask
+			return
+		}
+	}
+	m.judge.claim(ondisk.Bucket(b), ondisk.Sector(at), ondisk.Sector(size))
+}
+
+// turn turns to another volume.
+func (m *marker) turn(owner uint32) {
+	m.vol, m.owner, m.end = m.tally.volume(owner-1), owner, ondisk.MaxKeyOffset
+	if e, ok := m.judge.ends[owner-1]; ok {
+		m.end = e.sector
+	}
+}
+
+// odd takes a plain key that is not like most.
+func (m *marker) odd(high, low, ptr uint64) {
+	e := Extent{Bkey: ondisk.Bkey{High: high, Low: low}}
+	e.Ptr[0] = ondisk.Ptr(ptr)
+	if m.adopting {
+		m.c.adoptKey(&e.Bkey, false)
+	}
+	m.c.judgeLive(&e)
+	m.extent(&e)
+}

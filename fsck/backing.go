@@ -7,7 +7,6 @@ import (
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
-	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )
@@ -62,40 +61,9 @@ func (c *checker) judgeBacking() {
 		if b.super.BlockSize < c.super.BlockSize {
 			emit(finding.BDBlock, "blocks of %d sectors, the cache's have %d", b.super.BlockSize, c.super.BlockSize)
 		}
-		if c.c != nil && c.c.UUIDs != nil {
+		if c.c != nil && (c.c.UUIDs != nil || c.c.Journal == nil) { // a cache that was never registered has no slots
 			c.judgeAttached(b, emit)
 		}
-	}
-}
-
-// judgeAttached compares what the backing device says of itself with what the cache knows of it.
-func (c *checker) judgeAttached(b *backing, emit func(finding.Code, string, ...any)) {
-	state := b.super.State()
-	attached := state == ondisk.StateClean || state == ondisk.StateDirty
-	ours := b.super.SetUUID == c.super.SetUUID
-	v := c.volumeOf(b.super.UUID)
-	switch {
-	case attached && ours && v == nil:
-		emit(finding.BDNoSlot, "state %s, but uuid %v is in no slot of the cache", state, b.super.UUID)
-	case !ours && v != nil && v.DirtySectors > 0:
-		emit(finding.BDOtherSet, "its set is %v, but the cache holds %d dirty sectors of it", b.super.SetUUID, v.DirtySectors)
-	case attached && !ours:
-		emit(finding.BDStranger, "attached to set %v, the cache's is %v", b.super.SetUUID, c.super.SetUUID)
-	}
-	if v == nil {
-		if !attached && c.c.UUIDs.Count(uuids.Empty) == 0 {
-			emit(finding.BDNoRoom, "not attached, and no slot is free")
-		}
-		return
-	}
-	switch {
-	case v.DirtySectors > 0 && state != ondisk.StateDirty:
-		emit(finding.BDStateDirty, "state %s, but the cache holds %d dirty sectors of it", state, v.DirtySectors)
-	case v.DirtySectors == 0 && state == ondisk.StateDirty:
-		emit(finding.BDStateDirty, "state dirty, but the cache holds no dirty sectors of it")
-	}
-	if label := superblock.Label(b.super.Label); label != v.Label() {
-		emit(finding.BDLabel, "label %q, its slot has %q", label, v.Label())
 	}
 }
 

@@ -20,7 +20,8 @@ type Report struct {
 	Type     string // cache or backing
 	Result   string
 	Findings []finding.Finding
-	Summary  *Summary // nil for a backing device
+	Devices  []Pairing // of a cache: who belongs to its volumes
+	Summary  *Summary  // nil for a backing device
 }
 
 // Summary counts what is on a cache device after journal replay.
@@ -81,6 +82,7 @@ func (c *checker) report() *Report {
 		r.Type = "backing"
 		return r
 	}
+	r.Devices = c.pairings()
 	r.Summary = Summarize(c.c)
 	return r
 }

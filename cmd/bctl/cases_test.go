@@ -149,3 +149,85 @@ func TestCaseLargeObjects(t *testing.T) {
 		}
 	}
 }
+
+// A backing device that says none or stale drops the dirty data at the next registration, whatever the order of names.
+func TestCaseDroppedData(t *testing.T) {
+	cache := imgtest.Case(t, "cache.img")
+	back := imgtest.Case(t, "back.img")
+	for _, names := range [][]string{{cache, back}, {back, cache}} {
+		if got := bctl(append([]string{"fsck"}, names...)...); got.Code != 0 || !strings.Contains(got.Stdout, back+", 9237d2ae-3277-47a3-886c-ba4cfeef910a, state dirty, writeback: volume 0") {
+			t.Errorf("%v: exit %d, %s", names, got.Code, got.Stdout)
+		}
+	}
+	for _, state := range []string{"none", "stale"} {
+		path := imgtest.Case(t, "back-"+state+".img")
+		got := bctl("fsck", cache, path)
+		if got.Code != app.ExitDamage || !strings.Contains(got.Stdout, "BD14") || !strings.Contains(got.Stdout, "drops 288 dirty sectors of it, 288 of which it lacks") {
+			t.Errorf("%s: exit %d, %s", state, got.Code, got.Stdout)
+		}
+	}
+}
+
+// Who is given is named, a stranger too, and so is the volume whose device is not given.
+func TestCaseWhoIsWho(t *testing.T) {
+	cache := imgtest.Case(t, "cache.img")
+	other := filepath.Join(t.TempDir(), "other.img")
+	if got := bctl("format", "-B", other, "--size", "16M", "-w", "4k"); got.Code != 0 {
+		t.Fatal(got.Stderr)
+	}
+	for _, args := range [][]string{{"fsck", cache, other}, {"fsck", "--verify-data", cache, other}} {
+		got := bctl(args...)
+		if !strings.Contains(got.Stdout+got.Stderr, other) {
+			t.Errorf("%v: exit %d, %s%s", args, got.Code, got.Stdout, got.Stderr)
+		}
+	}
+	got := bctl("fsck", cache, other)
+	for _, says := range []string{"state none: no volume of this cache", "volume 0, 9237d2ae-3277-47a3-886c-ba4cfeef910a: not given, not checked"} {
+		if !strings.Contains(got.Stdout, says) {
+			t.Errorf("%q is not in\n%s", says, got.Stdout)
+		}
+	}
+	if got = bctl("fsck", "--json", cache, other); !strings.Contains(got.Stdout, `"device":null`) && !strings.Contains(got.Stdout, `"device": null`) {
+		t.Errorf("JSON names no volume without a device: %s", got.Stdout)
+	}
+}
+
+// A cache that was made anew does not know its old backing device, which then does not come up.
+func TestCaseMadeAnew(t *testing.T) {
+	back := imgtest.Case(t, "back.img")
+	for _, name := range []string{"cache-anew.img", "cache-made.img"} {
+		if got := bctl("fsck", imgtest.Case(t, name), back); got.Code != app.ExitDamage || !strings.Contains(got.Stdout, "BD04") {
+			t.Errorf("%s: exit %d, %s", name, got.Code, got.Stdout)
+		}
+	}
+	fresh := filepath.Join(t.TempDir(), "new.img")
+	if got := bctl("format", "-C", fresh, "--size", "24M", "-b", "32k"); got.Code != 0 {
+		t.Fatal(got.Stderr)
+	}
+	if got := bctl("fsck", fresh, back); got.Code != 0 || !strings.Contains(got.Stdout, "BD13") || !strings.Contains(got.Stdout, back) {
+		t.Errorf("a cache of another set: exit %d, %s", got.Code, got.Stdout)
+	}
+}
+
+// What is given must be one cache and its backing devices, each once.
+func TestCaseOperands(t *testing.T) {
+	cache, back := imgtest.Case(t, "cache.img"), imgtest.Case(t, "back.img")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(back, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{cache, back, link}, "are the same device"},
+		{[]string{cache, back, back}, "given twice"},
+		{[]string{cache, imgtest.Case(t, "cache-made.img")}, "both cache devices"},
+		{[]string{back, imgtest.Case(t, "back-none.img")}, "name their cache too"},
+	} {
+		got := bctl(append([]string{"fsck"}, test.args...)...)
+		if got.Code != app.ExitUsage || !strings.Contains(got.Stderr, test.says) {
+			t.Errorf("%v: exit %d, said %q, want %q", test.args, got.Code, got.Stderr, test.says)
+		}
+	}
+}

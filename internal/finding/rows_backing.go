@@ -30,7 +30,7 @@ var backingRows = []Row{
 	{
 		Code: BDNoSlot, Severity: Damage, Fix: Lossy, Mend: BackingSuper, Kernel: Refuses, Invariants: "K30 U14 U45",
 		Title:   "backing device's uuid is in no slot",
-		Help:    "It says it is attached, but the cache does not know it. A dirty one does not come up; a clean one gets a new slot.",
+		Help:    "Its state is dirty, but the cache does not know it: the kernel does not bring it up ('Couldn't find uuid').",
 		Depends: "UU",
 		Cost:    "the dirty data that the cache holds for it under no name",
 		Advice:  "Look for another cache device of the set, or for an inode without a slot.",
@@ -104,5 +104,21 @@ var backingRows = []Row{
 		Help:   "It is attached elsewhere, and the cache holds nothing of it that is not on it too.",
 		Cost:   "it is attached elsewhere",
 		Advice: "Check it with the cache of its own set.",
+	},
+	{
+		Code: BDDropped, Severity: Damage, Fix: Lossy, Mend: BackingSuper, Kernel: Loses, Invariants: "U68",
+		Title: "the next registration drops dirty data",
+		Help: "The backing device says that no cache holds data of it (none: its superblock was made anew), or that it was used " +
+			"without its cache (stale). The kernel invalidates its slot when it attaches it, and the volume is the bare backing device.",
+		Depends: "UU",
+		Cost:    "what was written to the backing device since, where the cache holds something else",
+		Advice:  "Keep the kernel away from both, and copy them. What the cache holds can still be read.",
+	},
+	{
+		Code: BDLeft, Severity: Note, Fix: None, Invariants: "U69",
+		Title:  "dirty data that the backing device has already",
+		Help:   "A crash while it was being detached leaves this: everything was written back, and the cache does not say so yet.",
+		Cost:   "nothing is wrong",
+		Advice: "Nothing needs to be done; attached again, it gets a new slot.",
 	},
 }

@@ -46,5 +46,5 @@ const (
 	BDSuper, BDBlock, BDDuplicate, BDNoSlot        Code = "BD01", "BD02", "BD03", "BD04"
 	BDNoRoom, BDStripes, BDOtherSet, BDState       Code = "BD05", "BD06", "BD07", "BD08"
 	BDStateDirty, BDLabel, BDSignature, BDFields   Code = "BD09", "BD10", "BD11", "BD12"
-	BDStranger                                     Code = "BD13"
+	BDStranger, BDDropped, BDLeft                  Code = "BD13", "BD14", "BD15"
 )

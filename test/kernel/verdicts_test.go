@@ -100,8 +100,8 @@ var unlikeKernel = map[string]string{
 	"":     "without its backing device nobody can know",
 	"EX05": "written back and reused is the same, and legal",
 	"SB17": "a crash of the first registration leaves the same",
-	"BD09": "stale is what a device says that was made to run without its cache, at its owner's wish",
 	"BD13": "it belongs to another cache",
+	"BD15": "it was being detached, and is whole without the cache",
 	"UU08": "nobody knows which of the two fields is wrong",
 	"UU13": "the volume may have been made smaller",
 }

@@ -16,14 +16,13 @@ import (
 	"bctl/cmd/bctl/app"
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
-	"bctl/internal/disk"
 	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
 	"bctl/internal/ui/render"
 )
 
 const fsckDescription = `Checks a cache device, or a backing device alone, and never writes to it. With the backing devices of the set
-given too, they are checked against the cache. Every finding has a code; docs/findings.md explains each.
+given too, in any order, they are checked against the cache. Every finding has a code; docs/findings.md explains each.
 
 Only damage makes the exit code 4: what the kernel refuses, crashes on, or loses data over. Warnings and notes are
 legal states worth a look.
@@ -108,25 +107,6 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 	return nil
 }
 
-// openAll opens devices for reading. closeAll closes those that could be opened.
-func openAll(io *app.IO, names []string) (devs []fsck.Device, closeAll func(), err error) {
-	var open []disk.Device
-	closeAll = func() {
-		for _, d := range open {
-			d.Close()
-		}
-	}
-	for _, name := range names {
-		d, err := app.OpenDevice(io, name)
-		if err != nil {
-			return nil, closeAll, err
-		}
-		open = append(open, d)
-		devs = append(devs, fsck.Device{Name: name, R: d, Size: d.Size(), LogicalBlock: d.LogicalBlock()})
-	}
-	return devs, closeAll, nil
-}
-
 var findingColumns = []render.Column[finding.Finding]{
 	{Name: "severity", Cell: func(f finding.Finding) string { return string(f.Severity) }},
 	{Name: "code", Cell: func(f finding.Finding) string { return string(f.Code) }},
@@ -150,6 +130,7 @@ func writeReport(w io.Writer, format render.Format, rep *fsck.Report) error {
 	view := render.View[finding.Finding]{
 		Head: []render.Field{
 			{Key: "device", Value: rep.Device}, {Key: "type", Value: rep.Type}, {Key: "result", Value: rep.Result},
+			{Key: "devices", Value: rep.Devices},
 		},
 		Key:     "findings",
 		Columns: findingColumns,
@@ -173,7 +154,7 @@ func writeReport(w io.Writer, format render.Format, rep *fsck.Report) error {
 		}
 		fmt.Fprintln(w)
 	}
-	_, err := io.WriteString(w, reportText(rep)+advice(rep))
+	_, err := io.WriteString(w, reportText(rep)+pairText(rep)+advice(rep))
 	return err
 }
 

@@ -20,6 +20,7 @@ var Legal = []Damage{
 		k.Ptr[0] = ondisk.MakePtr(7, 0x123456789, ondisk.PtrCheckDev)
 		s.AddSet(s.Root(), k)
 	}, nil},
+	{"attached, and no slot on the disk yet", "empty-registered", attaching, nil},
 	{"key without pointers", "made-small", func(s *Scene) { s.AddSet(s.Root(), ondisk.MakeKey(0, 504, 104)) }, nil},
 	{"equal ends: a key and the empty ones it replaced", "made-small", addSet(func(s *Scene) []ondisk.Bkey {
 		k := s.pair(504, 0, 504, 104)

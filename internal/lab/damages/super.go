@@ -118,7 +118,7 @@ var deviceProofs = []Proof{
 	{"U14", damaged, finding.BDState, "empty-registered", alone(func(sb *ondisk.Super) { sb.SetCacheMode(9) }), nil, ""},
 	{"U14", damaged, finding.BDState, "writeback-dirty", alone(func(sb *ondisk.Super) { sb.SetUUID = ondisk.UUID{} }), nil, ""},
 	{"U14", damaged, finding.BDNoSlot, "empty-registered", func(s *Scene) {
-		backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateClean); sb.SetUUID = s.Super().SetUUID })(s)
+		backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateDirty); sb.SetUUID = s.Super().SetUUID })(s)
 	}, nil, ""},
 	{"U14", damaged, finding.BDOtherSet, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.SetUUID[0]++ }), nil, ""},
 	{"U14", warning, finding.BDStranger, "fifo-full", backing(func(sb *ondisk.Super) { sb.SetUUID[0]++ }), nil, ""},
@@ -133,9 +133,14 @@ var deviceProofs = []Proof{
 	}, nil, ""},
 	{"U45", warning, finding.BDLabel, "two-backing-flash", backing(func(sb *ondisk.Super) { sb.Label = [32]byte{'w', 'o', 'r', 'k'} }), nil, ""},
 	{"U68", warning, finding.BDStateDirty, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateClean) }), nil, ""},
-	{"U68", warning, finding.BDStateDirty, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateStale) }), nil, ""},
+	{"U68", damaged, finding.BDDropped, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateStale) }), nil, ""},
 	{"U68", warning, finding.BDStateDirty, "fifo-full", backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateDirty) }), nil, ""},
+	{"U68", damaged, finding.BDDropped, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateNone) }), nil, ""},
 	{"U69", damaged, finding.BDOtherSet, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.SetUUID = ondisk.UUID{} }), []finding.Code{finding.BDState}, ""},
+	{"U69", note, finding.BDLeft, "writeback-dirty", func(s *Scene) {
+		backing(func(sb *ondisk.Super) { sb.SetUUID = ondisk.UUID{}; sb.SetState(ondisk.StateNone) })(s)
+		writeBack(s)
+	}, nil, ""},
 }
 
 // fillSlots gives every free slot a volume of its own.

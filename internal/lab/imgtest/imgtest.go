@@ -225,8 +225,14 @@ func Flip(t testing.TB, path string, off int64, bit uint) {
 // Case is a private copy of a file of testdata/cases, unpacked if it is packed. It returns its path.
 func Case(t testing.TB, name string) string {
 	t.Helper()
-	from := filepath.Join(Root(t), "testdata", "cases", name)
-	path := filepath.Join(t.TempDir(), name)
+	return Private(t, filepath.Join("cases", name))
+}
+
+// Private is a private copy of a file below testdata, unpacked if it is packed. It returns its path.
+func Private(t testing.TB, name string) string {
+	t.Helper()
+	from := filepath.Join(Root(t), "testdata", name)
+	path := filepath.Join(t.TempDir(), filepath.Base(name))
 	var err error
 	if _, missing := os.Stat(from); missing != nil {
 		err = unpackTo(path, from+".zst")

@@ -16,6 +16,7 @@ import (
 func extras() []*cli.Command {
 	return []*cli.Command{
 		bench.AllocBenchCommand(),
+		practice.GenerateCommand(),
 		practice.DemoCommand(run),
 	}
 }

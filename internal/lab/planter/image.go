@@ -108,6 +108,19 @@ func (m *Image) saveBase(f *os.File) error {
 	return nil
 }
 
+// Flush writes what was changed to w, which holds the original. What was cut off or broken does not show there.
+func (m *Image) Flush(w io.WriterAt) error {
+	for _, at := range slices.Sorted(maps.Keys(m.pages)) {
+		if at >= m.size {
+			break
+		}
+		if _, err := w.WriteAt(m.pages[at][:min(pageBytes, m.size-at)], at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReadAt is io.ReaderAt.
 func (m *Image) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 {

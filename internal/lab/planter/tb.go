@@ -2,7 +2,10 @@
 
 package planter
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+)
 
 // TB is what the planter needs of a testing.TB: somebody who ends it all where a device is not what it was taken for.
 type TB interface {
@@ -18,6 +21,8 @@ func Try(do func(tb TB)) (err error) {
 		case nil:
 		case failure:
 			err = r
+		case runtime.Error: // what it did not even look for is not there
+			err = failure{r.Error()}
 		default:
 			panic(r)
 		}

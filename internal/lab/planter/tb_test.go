@@ -2,7 +2,10 @@
 
 package planter
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // Outside of tests an error comes back; what is none of the planter's goes on as the panic that it is.
 func TestTry(t *testing.T) {
@@ -15,8 +18,11 @@ func TestTry(t *testing.T) {
 		Open(tb, c.Image).Free(5000)
 		done = true
 	})
-	if err == nil || done || err.Error() != "949 free buckets, want 5000" && len(err.Error()) < 10 {
+	if err == nil || done || !strings.Contains(err.Error(), "want 5000") {
 		t.Errorf("%v, %v", err, done)
+	}
+	if err := Try(func(TB) { _ = c.Levels()[c.Root().Level+1] }); err == nil {
+		t.Error("a level above the root")
 	}
 	defer func() {
 		if r := recover(); r != "other" {

@@ -35,9 +35,9 @@ func bctlTool() app.Tool {
 		Commands:    allCommands,
 		Names: []app.Name{
 			{Name: "bcache-super-show", Usage: "what bcache-tools' prints, byte for byte", Run: legacy.SuperShow},
-			{Name: "make-bcache", Usage: "bctl format, with the output of bcache-tools'", Run: app.Solo(mkfs.MakeBcacheCommand)},
-			{Name: "mkfs.bcache", Usage: "the same", Run: app.Solo(mkfs.MakeBcacheCommand)},
-			{Name: "fsck.bcache", Usage: "bctl fsck, with the flags that fsck(8) passes on", Run: app.Solo(check.FsckBcacheCommand)},
+			{Name: "mkfs.bcache", Usage: "bctl format, with the output of bcache-tools' make-bcache", Command: mkfs.MakeBcacheCommand},
+			{Name: "make-bcache", Usage: "the same", Run: app.Solo(mkfs.MakeBcacheCommand)},
+			{Name: "fsck.bcache", Usage: "bctl fsck, with the flags that fsck(8) passes on", Command: check.FsckBcacheCommand},
 		},
 	}
 }

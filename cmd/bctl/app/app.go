@@ -42,7 +42,9 @@ type Tool struct {
 type Name struct {
 	Name  string
 	Usage string // what it stands in for
-	Run   Program
+
+	Command func() *cli.Command // a program of one command, which the manual shows; or
+	Run     Program             // one that is written out
 }
 
 // A Program is what one name of the binary does; args[0] is the name. Its error becomes the message and the exit
@@ -69,6 +71,9 @@ func (t Tool) programFor(argv0 string) (string, Program) {
 	base := filepath.Base(argv0)
 	for _, n := range t.Names {
 		if n.Name == base {
+			if n.Run == nil {
+				return base, Solo(n.Command)
+			}
 			return base, n.Run
 		}
 	}

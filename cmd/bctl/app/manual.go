@@ -20,10 +20,12 @@ func (t Tool) WriteManual(w io.Writer) {
 		if cmd.Hidden {
 			continue
 		}
-		synopsis := strings.TrimSpace(app.Name + " " + cmd.Name + " [flags] " + cmd.ArgsUsage)
-		fmt.Fprintf(w, "## %s %s\n\n%s\n\n    %s\n\n", app.Name, cmd.Name, cmd.Usage, synopsis)
-		fmt.Fprintf(w, "%s\n\n", strings.TrimSpace(cmd.Description))
-		flagList(w, cmd.Flags)
+		manualSection(w, app.Name+" "+cmd.Name, cmd)
+	}
+	for _, name := range t.Names {
+		if name.Command != nil {
+			manualSection(w, name.Name, name.Command())
+		}
 	}
 	fmt.Fprint(w, "## Other names\n\nThe binary goes by its name, so links to it replace these programs:\n\n")
 	for _, name := range t.Names {
@@ -34,6 +36,14 @@ func (t Tool) WriteManual(w io.Writer) {
 		fmt.Fprintf(w, "| %d | %s |\n", e.code, cell(e.text))
 	}
 	fmt.Fprint(w, "\n## Environment\n\n- `NO_COLOR`: if set, `--color auto` means never\n")
+}
+
+// manualSection is one command, under the name that one calls it by.
+func manualSection(w io.Writer, name string, cmd *cli.Command) {
+	synopsis := strings.TrimSpace(name + " [flags] " + cmd.ArgsUsage)
+	fmt.Fprintf(w, "## %s\n\n%s\n\n    %s\n\n", name, cmd.Usage, synopsis)
+	fmt.Fprintf(w, "%s\n\n", strings.TrimSpace(cmd.Description))
+	flagList(w, cmd.Flags)
 }
 
 // flagList is a list item a flag.

@@ -4,11 +4,17 @@
 GO ?= go
 OUT ?= .
 DESTDIR ?=
-SBINDIR ?= /usr/sbin
-NAMES = bcache-super-show make-bcache mkfs.bcache fsck.bcache
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/bctl
+ARCHES ?= amd64 arm64 riscv64 s390x ppc64le
+VERSION = $(shell sed -n 's/^const Version = "\(.*\)"/\1/p' cmd/bctl/app/version.go)
+# The day of the commit, so that the same sources give the same packages.
+DATE ?= $(or $(shell git log -1 --format=%cs 2>/dev/null),1970-01-01)
 FUZZTIME ?= 30s
 
-.PHONY: build rescue check test kernel-test kernel-verdicts arm64-test fuzz docs install install-names clean
+.PHONY: build rescue check test kernel-test kernel-verdicts arm64-test fuzz docs man install install-names install-boot packages clean
 
 # Static, and the same bytes from the same sources.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
@@ -49,12 +55,39 @@ fuzz:
 docs:
 	$(GO) test -count=1 -run '^TestDocs$$' ./cmd/bctl -update
 
-install: build
-	install -D -m 755 bctl $(DESTDIR)$(SBINDIR)/bctl
+# man/ below OUT: roff from docs/. It runs here, whatever the build is for.
+man:
+	GOARCH= GOOS= $(GO) run ./packaging/man $(OUT)/man $(DATE)
 
-# The other names that bctl answers to. They belong to bcache-tools too: install them only where that is not.
+install: build man
+	install -D -m 755 $(OUT)/bctl $(DESTDIR)$(SBINDIR)/bctl
+	ln -sf bctl $(DESTDIR)$(SBINDIR)/fsck.bcache
+	ln -sf bctl $(DESTDIR)$(SBINDIR)/mkfs.bcache
+	for page in $(OUT)/man/*; do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit; done
+	install -D -m 644 packaging/bctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/bctl
+	install -D -m 644 packaging/bctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bctl
+	install -D -m 644 packaging/bctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/bctl.fish
+	install -d $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md CHANGELOG.md LICENSE THIRD_PARTY docs/*.md docs/*.svg $(DESTDIR)$(DOCDIR)
+
+# The names that belong to bcache-tools too: only where that is not.
 install-names:
-	for name in $(NAMES); do ln -s bctl $(DESTDIR)$(SBINDIR)/$$name || exit; done
+	for name in bcache-super-show make-bcache; do ln -s bctl $(DESTDIR)$(SBINDIR)/$$name || exit; done
+
+# What checks bcache devices at boot, before the kernel gets them: initramfs-tools and dracut look for it below /usr.
+install-boot: rescue
+	install -D -m 755 $(OUT)/bctl-rescue $(DESTDIR)/usr/lib/bctl/bctl-rescue
+	install -D -m 755 packaging/lib/bctl-boot $(DESTDIR)/usr/lib/bctl/bctl-boot
+	install -D -m 644 packaging/lib/68-bctl-hold.rules $(DESTDIR)/usr/lib/bctl/68-bctl-hold.rules
+	install -D -m 755 packaging/initramfs-tools/hooks/bctl $(DESTDIR)/usr/share/initramfs-tools/hooks/bctl
+	install -D -m 755 packaging/initramfs-tools/scripts/bctl $(DESTDIR)/usr/share/initramfs-tools/scripts/init-premount/bctl
+	install -D -m 755 packaging/initramfs-tools/scripts/bctl $(DESTDIR)/usr/share/initramfs-tools/scripts/local-block/bctl
+	install -D -m 755 packaging/dracut/module-setup.sh $(DESTDIR)/usr/lib/dracut/modules.d/91bctl/module-setup.sh
+	install -D -m 755 packaging/dracut/bctl-settled.sh $(DESTDIR)/usr/lib/dracut/modules.d/91bctl/bctl-settled.sh
+
+# .deb and .rpm in OUT/dist, of bctl and of bctl-initramfs, for ARCHES.
+packages:
+	OUT=$(OUT)/dist GO=$(GO) VERSION=$(VERSION) DATE=$(DATE) packaging/packages $(ARCHES)
 
 clean:
-	rm -f bctl bctl-rescue
+	rm -rf bctl bctl-rescue man dist

@@ -25,6 +25,8 @@ var docs = []struct {
 	{"docs/bctl.8.md", bctlTool().WriteManual},
 	{"docs/findings.md", writeFindings},
 	{"packaging/bctl.bash", bctlTool().WriteCompletion},
+	{"packaging/bctl.zsh", bctlTool().WriteZshCompletion},
+	{"packaging/bctl.fish", bctlTool().WriteFishCompletion},
 }
 
 func TestDocs(t *testing.T) {

@@ -59,7 +59,7 @@ var owners = map[string][]string{
 var topLevel = []string{
 	"cmd", "superblock", "prio", "alloc", "inspect", "fsck", "docs", "go.mod", "go.sum",
 	"internal", "test", "testdata", "packaging", ".ci", "Makefile", "README.md", "LICENSE", "THIRD_PARTY", "CHANGELOG.md",
-	"CONTRIBUTING.md", ".golangci.yml", ".gitattributes", ".gitignore", ".git", "bctl", "bctl-rescue",
+	"CONTRIBUTING.md", ".golangci.yml", ".gitattributes", ".gitignore", ".git", "bctl", "bctl-rescue", "dist", "man",
 }
 
 // forbidden calls, each with the reason.

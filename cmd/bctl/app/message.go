@@ -50,7 +50,7 @@ func (e jsonError) Unwrap() error { return e.error }
 
 // sameForm gives next the form of err.
 func sameForm(err, next error) error {
-	if _, ok := err.(jsonError); ok {
+	if errors.As(err, new(jsonError)) {
 		return jsonError{next}
 	}
 	return next
@@ -62,7 +62,7 @@ func say(w io.Writer, name string, code int, err error) {
 	if code == ExitInterrupted {
 		what = "interrupted"
 	}
-	if _, ok := err.(jsonError); ok {
+	if errors.As(err, new(jsonError)) {
 		b, _ := json.Marshal(map[string]errorView{"error": {codeNames[code], what, hint, code}}) // it holds what JSON can
 		fmt.Fprintf(w, "%s\n", b)
 		return

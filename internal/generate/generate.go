@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/newset"
@@ -44,6 +45,17 @@ type Spec struct {
 
 // Size is that of the device, in bytes.
 func (s *Spec) Size() int64 { return int64(s.Buckets) * s.BucketSectors.Bytes() }
+
+// name is a number that tells this cache from others: the kernel takes two with one set uuid for one set.
+func (s *Spec) name() (n uint64) {
+	for _, v := range []uint64{
+		s.Buckets, uint64(s.BucketSectors), uint64(s.BlockSectors), uint64(s.Extents), math.Float64bits(s.Dirty), math.Float64bits(s.Stale),
+		uint64(s.Volumes), uint64(s.Bsets), uint64(s.Fill), s.Seed,
+	} {
+		n = mix(n+1) ^ v
+	}
+	return n
+}
 
 // Result is what was made.
 type Result struct {
@@ -113,7 +125,7 @@ func prepare(s Spec, put func(plan.Write) error) (*maker, error) {
 	if err := s.plausible(); err != nil {
 		return nil, err
 	}
-	ids := rng(s.Seed)
+	ids := rng(s.name())
 	super, err := superblock.FormatCache(superblock.FormatOptions{
 		UUID: ids.uuid(), SetUUID: ids.uuid(), BlockSectors: s.BlockSectors, BucketSectors: s.BucketSectors,
 	}, superblock.Device{Size: s.Size()})
@@ -200,7 +212,7 @@ func (m *maker) seq() uint64 {
 }
 
 func (m *maker) volumes() (t uuids.Table) {
-	ids := rng(m.Seed ^ 0x766f6c756d6573)
+	ids := rng(m.name() ^ 0x766f6c756d6573)
 	for range m.Volumes {
 		t = append(t, ondisk.UUIDEntry{UUID: ids.uuid(), FirstReg: Now, LastReg: Now})
 	}

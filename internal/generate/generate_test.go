@@ -134,8 +134,13 @@ func TestFull(t *testing.T) {
 // The same numbers make the same bytes; another seed makes others.
 func TestDeterministic(t *testing.T) {
 	s := Spec{Buckets: 2000, BucketSectors: 32, BlockSectors: 8, Extents: 5000, Dirty: 0.2, Stale: 0.2, Volumes: 3, Bsets: 2, Seed: 42}
-	a, _ := make1(t, s)
+	a, first := make1(t, s)
 	b, _ := make1(t, s)
+	other := s
+	other.Dirty = 0.3
+	if _, r := make1(t, other); r.SetUUID == first.SetUUID {
+		t.Error("two caches of one set")
+	}
 	s.Seed++
 	c, _ := make1(t, s)
 	if a.Sum() != b.Sum() || a.Sum() == c.Sum() {

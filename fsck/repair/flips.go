@@ -11,7 +11,6 @@ import (
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
-	"bctl/superblock"
 )
 
 // mendFlips corrects what few bits are wrong with: journal entries, prio sets, bsets. Each is corrected in place, in
@@ -74,7 +73,7 @@ func (w *Work) flippedEntries(c *inspect.Cache) (did bool) {
 		if j := ondisk.JsetNumbers(good); j.Seq >= oldest {
 			w.saw("journal entry %d, sector %d: corrected", j.Seq, at.Sector)
 			did = true
-			_ = w.patch(0, at.Sector.Bytes(), good, "journal entry")
+			w.patch(0, at.Sector.Bytes(), good, "journal entry")
 		}
 	}
 	return did
@@ -139,7 +138,7 @@ func (w *Work) flippedPrios(c *inspect.Cache, b ondisk.Bucket) bool {
 			return false
 		}
 		w.saw("prio set in bucket %d: corrected", b)
-		_ = w.patch(0, at, good, "prio set")
+		w.patch(0, at, good, "prio set")
 		return true
 	}
 	return false
@@ -167,7 +166,7 @@ func (w *Work) flippedBset(c *inspect.Cache, at ondisk.Sector) bool {
 		return false
 	}
 	w.saw("btree node at bucket %d, sector %d: corrected", b, at)
-	_ = w.patch(0, at.Bytes(), good, "bset")
+	w.patch(0, at.Bytes(), good, "bset")
 	return true
 }
 
@@ -202,58 +201,4 @@ func mendBset(b []byte, seq, setMagic uint64, parent ondisk.Ptr) []byte {
 		}
 	}
 	return nil
-}
-
-// mendSuper corrects or rebuilds the superblocks.
-func mendSuper(w *Work, _ *fsck.Report) (did bool, err error) {
-	for i := range w.over {
-		dev := w.dev
-		if i > 0 {
-			dev = w.backing[i-1]
-		}
-		raw, err := readAll(dev.R, ondisk.SuperOffset, ondisk.SuperSize)
-		if err != nil {
-			continue
-		}
-		good := flippedSuper(raw)
-		if good == nil {
-			continue
-		}
-		w.saw("%s: superblock corrected", dev.Name)
-		_ = w.patch(i, ondisk.SuperOffset, good, "superblock")
-		did = true
-	}
-	return did, nil
-}
-
-// flippedSuper is a damaged superblock as it was written, or nil where it is not damaged, or by too much.
-func flippedSuper(raw []byte) []byte {
-	s, err := ondisk.DecodeSuper(raw)
-	if err != nil || s.Csum == s.Checksum() && s.Magic == ondisk.SuperMagic {
-		return nil
-	}
-	for _, keys := range lengths(uint32(s.Keys), ondisk.JournalBuckets) {
-		for _, change := range []func(*ondisk.Super){
-			func(s *ondisk.Super) {},
-			func(s *ondisk.Super) { s.Magic = ondisk.SuperMagic },
-			func(s *ondisk.Super) { s.Offset = uint64(ondisk.SuperSector) },
-		} {
-			try := *s
-			try.Keys = uint16(keys)
-			change(&try)
-			if try.Csum == try.Checksum() && try.Magic == ondisk.SuperMagic {
-				return try.Append(nil)
-			}
-		}
-	}
-	n := ondisk.SuperChecked(s)
-	good, ok := ondisk.Mend(raw[:n])
-	if !ok {
-		return nil
-	}
-	good = append(good, raw[n:]...)
-	if s, err := ondisk.DecodeSuper(good); err != nil || s.Magic != ondisk.SuperMagic || len(superblock.Check(s, superblock.Device{})) > 3 {
-		return nil
-	}
-	return good
 }

@@ -50,7 +50,7 @@ func (w *Work) onlySlot(t uuids.Table, data map[uint32]*held, devices int) (int,
 		}
 		slot = int(i)
 	}
-	if devices != 1 {
+	if devices != 1 || slot < 0 {
 		return -1, ""
 	}
 	return slot, "the only one with data and no name,"

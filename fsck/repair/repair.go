@@ -65,12 +65,14 @@ type Work struct {
 	whole   *plan.Plan      // of dev, when its metadata are made anew
 	result  Result
 
-	bad    bad                      // extents that must not stay
-	lost   map[Lost]bool            // what is given up, as far as is known
-	node   map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
-	seen   []finding.Finding        // of the state that the metadata are made from
-	ends   map[uint32]ondisk.Sector // of volumes, by inode
-	before int                      // notes that stand from before the metadata were made anew
+	bad            bad                      // extents that must not stay
+	lost           map[Lost]bool            // what is given up, as far as is known
+	node           map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
+	seen           []finding.Finding        // of the state that the metadata are made from
+	ends           map[uint32]ondisk.Sector // of volumes, by inode
+	told           *superblock.Trace        // what the metadata tell of the superblock; nil: not looked for
+	patches, under int                      // how often something was patched, in all and below whole
+	before         int                      // notes that stand from before the metadata were made anew
 }
 
 func newWork(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) *Work {
@@ -102,7 +104,8 @@ func (w *Work) saw(format string, args ...any) {
 }
 
 // patch lays data over device i, 0 the cache, as far as it differs, in whole sectors.
-func (w *Work) patch(i int, off int64, data []byte, what string) error {
+func (w *Work) patch(i int, off int64, data []byte, what string) {
+	w.patches++
 	was := make([]byte, len(data))
 	if n, err := w.over[i].ReadAt(was, off); n < len(was) && err != nil {
 		was = was[:n] // it could not be read: all of it is written
@@ -119,14 +122,13 @@ func (w *Work) patch(i int, off int64, data []byte, what string) error {
 			}
 		}
 	}
-	return nil
 }
 
 // A mender looks at what is wrong and lays what mends it over the device. It reports whether it did anything.
 type mender func(w *Work, rep *fsck.Report) (bool, error)
 
 // menders, the ones that keep the most first.
-var menders = []mender{mendSuper, mendFlips, mendWhole}
+var menders = []mender{mendSuper, mendFlips, mendWhole, mendPairs}
 
 // rounds bounds how often a mended device is looked at again: each may bring what lay below a mended node to light.
 const rounds = 16
@@ -138,7 +140,7 @@ func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options
 	rep, err := w.check()
 	w.result.Before = rep
 	for range rounds {
-		if err == nil && rep.Result == fsck.Clean {
+		if err == nil && (rep.Result == fsck.Clean || foreign(rep)) {
 			break
 		}
 		if ctx.Err() != nil {
@@ -185,6 +187,14 @@ func (w *Work) finish() {
 		w.result.Lost = append(w.result.Lost, l)
 	}
 	slices.SortFunc(w.result.Lost, func(a, b Lost) int { return cmp.Or(cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.Offset, b.Offset)) })
+}
+
+// foreign reports whether a device was written by something that knows more than bctl, or in the other byte order:
+// nothing is written to it.
+func foreign(rep *fsck.Report) bool {
+	return slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
+		return f.Code == finding.SBFeatures || f.Code == finding.SBByteOrder
+	})
 }
 
 func (w *Work) check() (*fsck.Report, error) {

@@ -3,7 +3,6 @@
 package repair
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -106,7 +105,11 @@ func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
 		}
 		i, why := w.slotOf(t, data, s, d.R)
 		if i < 0 {
-			continue
+			free, ok := t.FirstEmpty()
+			if !ok {
+				continue
+			}
+			i, why = int(free), "the first free one; it has nothing in the cache, and" // a clean one would get it at registration
 		}
 		t[i] = ondisk.UUIDEntry{UUID: s.UUID, Label: s.Label, FirstReg: max(t[i].FirstReg, s.LastMount, 1), LastReg: max(t[i].LastReg, s.LastMount, 1)}
 		w.saw("uuid slot %d: %s is %s", i, why, d.Name)
@@ -126,18 +129,10 @@ func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) {
 			continue // fsck has no quarrel with it
 		}
 		reg := max(u.FirstReg, u.LastReg, 1)
-		*u = ondisk.UUIDEntry{UUID: lostAndFound(h.c.Super.SetUUID, i), FirstReg: reg, LastReg: reg, Flags: 1, Sectors: uint64(v.end)}
+		*u = ondisk.UUIDEntry{UUID: derivedUUID(h.c.Super.SetUUID, fmt.Sprintf("lost+found %d", i)), FirstReg: reg, LastReg: reg, Flags: 1, Sectors: uint64(v.end)}
 		copy(u.Label[:], fmt.Sprintf("lost+found %d", i))
 		w.saw("volume %d: its %d dirty sectors become the flash-only volume %q", i, v.dirty, superblock.Label(u.Label))
 	}
-}
-
-// lostAndFound is a uuid that follows from the set and the inode.
-func lostAndFound(set ondisk.UUID, inode int) (u ondisk.UUID) {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%v lost+found %d", set, inode))
-	copy(u[:], sum[:])
-	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
-	return u
 }
 
 // distance counts the bits in which two uuids differ.

@@ -33,7 +33,7 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 	}
 	known := len(w.bad)
 	w.bad.add(rep.Findings)
-	if w.whole != nil && len(w.bad) == known {
+	if w.whole != nil && len(w.bad) == known && w.under == w.patches {
 		return false, nil // nothing new: another try would end the same
 	}
 	p, err := w.rebuild(s, &g)
@@ -44,7 +44,7 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	w.whole = p
+	w.whole, w.under = p, w.patches
 	w.show()
 	return true, nil
 }
@@ -53,7 +53,7 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 func (w *Work) wantsWhole(rep *fsck.Report) bool {
 	return slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
 		letters := f.Code[:2]
-		return f.Severity == finding.Damage && letters != "SB" && letters != "BD"
+		return f.Severity == finding.Damage && letters != "SB" && (letters != "BD" || f.Code == finding.BDNoSlot)
 	})
 }
 

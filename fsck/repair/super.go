@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+
+	"bctl/fsck"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
+	"bctl/superblock"
+)
+
+// mendSuper corrects or rebuilds the superblocks: a few flipped bits by the checksum, a field with a value that it
+// cannot have by the one that it must have, sizes by what the rest of the metadata prove.
+func mendSuper(w *Work, _ *fsck.Report) (did bool, err error) {
+	for i := range w.over {
+		dev := w.dev
+		if i > 0 {
+			dev = w.backing[i-1]
+		}
+		raw, err := readAll(dev.R, ondisk.SuperOffset, ondisk.SuperSize)
+		if err != nil {
+			continue
+		}
+		good, how := flippedSuper(raw), "corrected"
+		if good == nil {
+			if good, err = w.wrongSuper(i, dev, raw); err != nil {
+				return false, err
+			}
+			how = "made anew where it could not be right"
+		}
+		if good != nil {
+			w.saw("%s: superblock %s", dev.Name, how)
+			w.patch(i, ondisk.SuperOffset, good, "superblock")
+			did = true
+		}
+	}
+	return did, nil
+}
+
+// wrongSuper is a superblock whose fields cannot be, made right; nil where nothing is wrong, or nothing tells.
+func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte) ([]byte, error) {
+	s, err := ondisk.DecodeSuper(raw)
+	if err != nil {
+		return nil, err
+	}
+	limits := superblock.Device{Size: dev.Size, LogicalBlock: dev.LogicalBlock}
+	was := damages(s, limits)
+	if was == 0 {
+		return nil, nil
+	}
+	fixed := *s
+	if s.IsBacking() && s.Csum == s.Checksum() {
+		w.fixBacking(&fixed)
+	} else if i == 0 {
+		if ok, err := w.fixCache(&fixed, dev.Size); !ok || err != nil {
+			return nil, err
+		}
+	}
+	fixed.Csum = fixed.Checksum()
+	if damages(&fixed, limits) >= was {
+		return nil, nil
+	}
+	return fixed.Append(nil), nil
+}
+
+// damages counts what the kernel would refuse, or trip over.
+func damages(s *ondisk.Super, d superblock.Device) (n int) {
+	for _, f := range superblock.Check(s, d) {
+		if finding.Lookup(f.Code).Severity == finding.Damage {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *Work) fixBacking(s *ondisk.Super) {
+	s.Offset, s.Magic = uint64(ondisk.SuperSector), ondisk.SuperMagic
+	if s.UUID.IsZero() {
+		s.UUID = derivedUUID(s.SetUUID, "a backing device's uuid")
+	}
+	if s.CacheMode() > ondisk.None {
+		s.SetCacheMode(ondisk.Writethrough)
+		if s.State() == ondisk.StateDirty {
+			s.SetCacheMode(ondisk.Writeback)
+		}
+	}
+}
+
+// fixCache makes a cache's fields right. ok is false where the rest of the metadata tell nothing.
+func (w *Work) fixCache(s *ondisk.Super, size int64) (ok bool, err error) {
+	s.Offset, s.Magic = uint64(ondisk.SuperSector), ondisk.SuperMagic
+	if s.NrInSet != 1 || s.NrThisDev != 0 {
+		s.NrInSet, s.NrThisDev = 1, 0
+	}
+	if s.Replacement() > ondisk.Random {
+		s.SetReplacement(ondisk.LRU)
+	}
+	t, err := w.trace(s, size)
+	if errors.Is(err, superblock.ErrNoTrace) {
+		return true, w.ctx.Err() // what nothing tells stays
+	}
+	if err != nil {
+		return false, err
+	}
+	if s.SetUUID.IsZero() || s.SetMagic() != t.SetMagic {
+		s.SetUUID = w.setUUID(t.SetMagic)
+	}
+	if s.UUID.IsZero() {
+		s.UUID = derivedUUID(s.SetUUID, "a cache's uuid")
+	}
+	told, err := t.Super(size, s.UUID, s.SetUUID)
+	if err != nil {
+		return false, nil
+	}
+	if s.Version != ondisk.VersionCache && s.Version != ondisk.VersionCacheUUID && s.Version != ondisk.VersionCacheFeat ||
+		superblock.BucketSectors(s) != t.BucketSectors {
+		s.Version, s.BucketSize, s.FeatureIncompat = told.Version, told.BucketSize, told.FeatureIncompat
+		s.ObsoBucketSizeHi = 0
+	}
+	if s.BlockSize == 0 || s.BlockSize > ondisk.PageSectors || s.BlockSize&(s.BlockSize-1) != 0 || 2*ondisk.Sector(s.BlockSize) > t.BucketSectors {
+		s.BlockSize = told.BlockSize
+	}
+	if s.Nbuckets > told.Nbuckets || s.Nbuckets < superblock.MinBuckets {
+		s.Nbuckets = told.Nbuckets
+	}
+	w.fixJournal(s, told, t)
+	return true, nil
+}
+
+// fixJournal says where the journal is: at the first bucket, as many as the kernel made of the buckets there were.
+func (w *Work) fixJournal(s, told *ondisk.Super, t *superblock.Trace) {
+	if first := ondisk.Sector(s.FirstBucket) * t.BucketSectors; first < 2*ondisk.SuperSector || first > t.FirstEntry {
+		s.FirstBucket = told.FirstBucket
+	}
+	inOrder := s.Keys >= 2 && s.Keys <= ondisk.JournalBuckets
+	for i := range min(s.Keys, ondisk.JournalBuckets) {
+		inOrder = inOrder && s.D[i] == uint64(s.FirstBucket)+uint64(i)
+	}
+	last := ondisk.Sector(s.FirstBucket+s.Keys) * t.BucketSectors
+	if !inOrder || uint64(s.FirstBucket)+uint64(s.Keys) > s.Nbuckets || last <= t.LastEntry || !s.Sync() && s.Keys == 0 {
+		superblock.SetJournal(s)
+	}
+}
+
+// trace looks for what the rest of the metadata tell, once.
+func (w *Work) trace(s *ondisk.Super, size int64) (*superblock.Trace, error) {
+	if w.told != nil {
+		return w.told, nil
+	}
+	limit := w.o.ScanBytes
+	if limit == 0 {
+		limit = 64 << 30
+	}
+	magic := uint64(0)
+	if s.Csum == s.Checksum() {
+		magic = s.SetMagic()
+	}
+	t, err := superblock.FindTrace(w.ctx, w.dev.R, size, limit, magic)
+	if errors.Is(err, superblock.ErrNoTrace) && magic != 0 {
+		t, err = superblock.FindTrace(w.ctx, w.dev.R, size, limit, 0)
+	}
+	w.told = t
+	return t, err
+}
+
+// setUUID is the uuid of a set of which the first half is known: that of a backing device of it, if one is given.
+func (w *Work) setUUID(magic uint64) (u ondisk.UUID) {
+	for _, d := range w.backing {
+		if s, err := superblock.Read(d.R); err == nil && s.SetMagic() == magic {
+			return s.SetUUID
+		}
+	}
+	binary.LittleEndian.PutUint64(u[:], magic)
+	half := derivedUUID(u, "the second half of a set's uuid")
+	copy(u[8:], half[8:])
+	return u
+}
+
+// derivedUUID is a uuid for what lost its own. It follows from what is known, so that a repair is the same each time.
+func derivedUUID(of ondisk.UUID, what string) (u ondisk.UUID) {
+	sum := sha256.Sum256([]byte(of.String() + what))
+	copy(u[:], sum[:])
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
+	return u
+}
+
+// flippedSuper is a damaged superblock as it was written, or nil where it is not damaged, or by too much.
+func flippedSuper(raw []byte) []byte {
+	s, err := ondisk.DecodeSuper(raw)
+	if err != nil || s.Csum == s.Checksum() && s.Magic == ondisk.SuperMagic {
+		return nil
+	}
+	for _, keys := range lengths(uint32(s.Keys), ondisk.JournalBuckets) {
+		for _, change := range []func(*ondisk.Super){
+			func(s *ondisk.Super) {},
+			func(s *ondisk.Super) { s.Magic = ondisk.SuperMagic },
+			func(s *ondisk.Super) { s.Offset = uint64(ondisk.SuperSector) },
+		} {
+			try := *s
+			try.Keys = uint16(keys)
+			change(&try)
+			if try.Csum == try.Checksum() && try.Magic == ondisk.SuperMagic {
+				return try.Append(nil)
+			}
+		}
+	}
+	n := ondisk.SuperChecked(s)
+	good, ok := ondisk.Mend(raw[:n])
+	if !ok {
+		return nil
+	}
+	good = append(good, raw[n:]...)
+	if s, err := ondisk.DecodeSuper(good); err != nil || s.Magic != ondisk.SuperMagic || len(superblock.Check(s, superblock.Device{})) > 3 {
+		return nil
+	}
+	return good
+}

@@ -3,6 +3,8 @@
 package repair
 
 import (
+	"math/bits"
+
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/journal"
@@ -55,11 +57,10 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 		if j == nil {
 			continue
 		}
-		if !b.root && w.rootReads(g, j) {
+		if !b.root && w.takeRoot(g, j, header, j.Seq == top.Seq) {
 			b.root, from[0] = true, j.Seq
-			header.BtreeRoot, header.Level = j.BtreeRoot, j.Level
 		}
-		if !b.uuids && w.slotsRead(g, j) {
+		if !b.uuids && w.slotsRead(g, j, j.Seq == top.Seq) {
 			b.uuids, from[1] = true, j.Seq
 			header.UUIDBucket, header.Version = j.UUIDBucket, j.Version
 		}
@@ -70,6 +71,7 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 	}
 	for i, what := range []string{"btree root", "uuid bucket", "prio chain"} {
 		if from[i] != top.Seq {
+			w.unknown = w.unknown || i == 0
 			w.saw("%s: from journal entry %d, the newest is %d (0: none leads to one)", what, from[i], top.Seq)
 		}
 	}
@@ -77,42 +79,96 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 	return b, nil
 }
 
-// rootReads reports whether an entry leads to a node of its level.
-func (w *Work) rootReads(g *superblock.Geometry, j *ondisk.Jset) bool {
-	if journal.RootFault(g, &j.BtreeRoot.Bkey) != "" || int(j.Level) > maxDepth {
+// takeRoot takes an entry's root, if a node stands there. The newest entry's is taken if there once was one: what can be
+// read of it is newer than any other.
+func (w *Work) takeRoot(g *superblock.Geometry, j, header *ondisk.Jset, newest bool) bool {
+	root := &j.BtreeRoot.Bkey
+	if journal.RootFault(g, root) != "" {
 		return false
 	}
-	n := btree.NewReader(w.dev.R, g, func(finding.Finding) {}).Read(j.BtreeRoot.Bkey, int(j.Level))
-	return len(n.Sets) > 0 && isInterior(g, n) == (j.Level > 0)
+	level, may := int(j.Level), w.depths(g, *root)
+	switch {
+	case level <= maxDepth && may>>level&1 != 0:
+	case may != 0:
+		level = bits.Len32(may) - 1
+	case newest && level <= maxDepth && w.hasMagic(g, root):
+	default:
+		return false
+	}
+	if level != int(j.Level) {
+		w.saw("btree: %d levels below the root, journal entry %d says %d", level, j.Seq, j.Level)
+	}
+	header.BtreeRoot, header.Level = j.BtreeRoot, uint16(level)
+	return true
+}
+
+// depths are the numbers of levels that may stand below a root, a bit each; 0 where its first bset is not there.
+func (w *Work) depths(g *superblock.Geometry, root ondisk.Bkey) (set uint32) {
+	n := btree.NewReader(w.dev.R, g, func(finding.Finding) {}).Read(root, 1)
+	if len(n.Sets) == 0 {
+		return 0
+	}
+	return w.below(g, n, maxDepth)
+}
+
+// below is what the first children of n tell: where the tree is damaged they may tell different things.
+func (w *Work) below(g *superblock.Geometry, n *btree.Node, most int) (set uint32) {
+	if !w.isInterior(g, n) {
+		return 1
+	}
+	if most == 0 {
+		return 0
+	}
+	rd := btree.NewReader(w.dev.R, g, func(finding.Finding) {})
+	children := n.Children()
+	for _, k := range children[:min(len(children), 4)] {
+		if k.Ptrs() != 1 || k.IsZero() || !g.Contains(g.BucketOf(k.Ptr[0].Offset())) {
+			continue
+		}
+		if c := rd.Read(k, 1); len(c.Sets) > 0 {
+			set |= w.below(g, c, most-1) << 1
+		}
+	}
+	return set
 }
 
 // maxDepth is more levels than any device needs.
 const maxDepth = 10
 
-// isInterior tells an interior node from a leaf by its keys: whether most have a child's shape. An empty one is a leaf.
-func isInterior(g *superblock.Geometry, n *btree.Node) bool {
-	children, all := 0, 0
+// isInterior tells an interior node from a leaf: a node of this set stands where one of its keys leads that has a
+// child's shape. An extent of a whole bucket has the shape too.
+func (w *Work) isInterior(g *superblock.Geometry, n *btree.Node) bool {
+	var children []ondisk.Sector
 	n.Every(func(k *ondisk.Bkey) {
-		all++
 		if k.Ptrs() == 1 && !k.Dirty() && k.Size() == g.NodeSectors && g.Remainder(k.Ptr[0].Offset()) == 0 {
-			children++
+			children = append(children, k.Ptr[0].Offset())
 		}
 	})
-	if all == 0 || 2*children <= all {
+	for _, at := range children[:min(len(children), 8)] {
+		head, err := readAll(w.dev.R, at.Bytes(), ondisk.BsetBytes)
+		if err != nil {
+			continue
+		}
+		if h, err := ondisk.DecodeBsetHeader(head); err == nil && h.Seq != 0 && h.CheckMagic(g.SetMagic) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// hasMagic reports whether a node of this set once stood where a root's key leads, readable or not.
+func (w *Work) hasMagic(g *superblock.Geometry, root *ondisk.Bkey) bool {
+	head, err := readAll(w.dev.R, root.Ptr[0].Offset().Bytes(), ondisk.BsetBytes)
+	if err != nil {
 		return false
 	}
-	// An extent of a whole bucket has the shape too; only a parent ends where its last child does.
-	last := ondisk.Pos{}
-	n.Every(func(k *ondisk.Bkey) {
-		if k.Pos().Compare(last) > 0 {
-			last = k.Pos()
-		}
-	})
-	return last == n.Key.Pos() || 2*g.NodeSectors.Bytes() < g.BucketSectors.Bytes()
+	h, err := ondisk.DecodeBsetHeader(head)
+	return err == nil && h.Seq != 0 && h.CheckMagic(g.SetMagic) == nil
 }
 
 // slotsRead reports whether an entry leads to a bucket that may hold uuid slots: it has no magic and no checksum.
-func (w *Work) slotsRead(g *superblock.Geometry, j *ondisk.Jset) bool {
+// An older one without any volume is not worth taking.
+func (w *Work) slotsRead(g *superblock.Geometry, j *ondisk.Jset, newest bool) bool {
 	if journal.UUIDFault(g, &j.UUIDBucket.Bkey) != "" {
 		return false
 	}
@@ -130,7 +186,7 @@ func (w *Work) slotsRead(g *superblock.Geometry, j *ondisk.Jset) bool {
 			odd++
 		}
 	}
-	return 2*odd <= used || used == 1
+	return 2*odd <= used && (used > 0 || newest) || used == 1 && newest
 }
 
 // chainReads reports whether an entry leads to a whole prio chain of one write.

@@ -55,7 +55,7 @@ func (h *harvest) orphans() (out []btree.Piece, err error) {
 			continue
 		}
 		n := h.orphan(rd, b, first)
-		if n == nil || isInterior(g, n) {
+		if n == nil || h.w.isInterior(g, n) {
 			continue
 		}
 		h.w.node[b] = true

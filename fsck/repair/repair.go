@@ -52,6 +52,7 @@ type Result struct {
 	Before, After *fsck.Report // Before is nil where not even a superblock could be read
 	Plans         []*plan.Plan // of the cache, then of each backing device; nil: nothing to write
 	Lost          []Lost
+	Unknown       bool     // keys may be gone of which nothing is known any more: those of unreadable nodes and entries
 	Evidence      []string // what was taken for what, in the order it was done
 }
 
@@ -65,14 +66,16 @@ type Work struct {
 	whole   *plan.Plan      // of dev, when its metadata are made anew
 	result  Result
 
-	bad            bad                      // extents that must not stay
-	lost           map[Lost]bool            // what is given up, as far as is known
-	node           map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
-	seen           []finding.Finding        // of the state that the metadata are made from
-	ends           map[uint32]ondisk.Sector // of volumes, by inode
-	told           *superblock.Trace        // what the metadata tell of the superblock; nil: not looked for
-	patches, under int                      // how often something was patched, in all and below whole
-	before         int                      // notes that stand from before the metadata were made anew
+	bad     bad                      // extents that must not stay
+	lost    map[Lost]bool            // what is given up, as far as is known
+	node    map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
+	seen    []finding.Finding        // of the state that the metadata are made from
+	ends    map[uint32]ondisk.Sector // of volumes, by inode
+	told    *superblock.Trace        // what the metadata tell of the superblock; nil: not looked for
+	unknown bool                     // keys may be gone of which nothing is known any more
+
+	patches, under int // how often something was patched, in all and below whole
+	before         int // notes that stand from before the metadata were made anew
 }
 
 func newWork(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) *Work {
@@ -183,6 +186,7 @@ func (w *Work) finish() {
 		}
 		w.result.Plans = append(w.result.Plans, p)
 	}
+	w.result.Unknown = w.whole != nil && w.unknown
 	for l := range w.lost {
 		w.result.Lost = append(w.result.Lost, l)
 	}

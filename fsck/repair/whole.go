@@ -36,7 +36,7 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 	if w.whole != nil && len(w.bad) == known && w.under == w.patches {
 		return false, nil // nothing new: another try would end the same
 	}
-	p, err := w.rebuild(s, &g)
+	p, err := w.rebuild(s, &g, rep)
 	switch {
 	case errors.Is(err, change.ErrNoSpace):
 		w.saw("not made anew: %v", err)
@@ -58,10 +58,10 @@ func (w *Work) wantsWhole(rep *fsck.Report) bool {
 }
 
 // rebuild plans it.
-func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry) (*plan.Plan, error) {
+func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) (*plan.Plan, error) {
 	w.hide()
 	w.lost, w.node = map[Lost]bool{}, map[ondisk.Bucket]bool{}
-	w.result.Evidence = w.result.Evidence[:w.before]
+	w.result.Evidence, w.unknown = w.result.Evidence[:w.before], false
 	b, err := w.chooseBase(g)
 	if err != nil {
 		return nil, err
@@ -75,6 +75,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry) (*plan.Plan, err
 	w.seen = found.Findings()
 	w.bad.add(w.seen)
 	w.ends = w.volumeEnds(c.UUIDs)
+	w.unknown = w.unknown || slices.ContainsFunc(append(rep.Findings, w.seen...), losesKeys)
 	h, err := w.reap(c, w.lostNodes(c, b))
 	if err != nil {
 		return nil, err
@@ -104,6 +105,17 @@ func (w *Work) lostNodes(c *inspect.Cache, b *base) bool {
 	return !b.root || !c.Tree.Intact || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
 		return f.Severity == finding.Damage && f.Code[:2] == "BT"
 	})
+}
+
+// losesKeys reports whether a finding means that keys are gone without a trace.
+func losesKeys(f finding.Finding) bool {
+	switch f.Code {
+	case finding.JRNone, finding.JRDamaged, finding.JRGap, finding.JRKeys, finding.JRUnread,
+		finding.BTHeader, finding.BTVersion, finding.BTMagic, finding.BTChecksum, finding.BTEmpty, finding.BTCorrupted, finding.BTOverrun,
+		finding.BTUnread, finding.BTChild, finding.BTNoChild, finding.BTDuplicate, finding.BTTwice, finding.BTTiling, finding.BTLevel, finding.BTReserved:
+		return true
+	}
+	return false
 }
 
 // place is where the new entry goes, and what of the ring must go for the kernel to find it: the start of the bucket

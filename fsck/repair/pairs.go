@@ -10,8 +10,8 @@ import (
 	"bctl/superblock"
 )
 
-// mendPairs makes backing devices say what the cache knows of them: the set that holds their data, that they are dirty
-// where it holds data that they lack, and blocks that fit.
+// mendPairs makes backing devices say what the cache knows of them: the set that holds their data, and that they are
+// dirty where it holds data that they lack.
 func mendPairs(w *Work, rep *fsck.Report) (did bool, err error) {
 	if rep == nil || rep.Type != "cache" || len(w.backing) == 0 {
 		return false, nil
@@ -33,7 +33,7 @@ func mendPairs(w *Work, rep *fsck.Report) (did bool, err error) {
 		pair(&fixed, c)
 		fixed.Csum = fixed.Checksum()
 		if fixed != *b {
-			w.saw("%s: superblock: set %v, state %s, blocks of %d sectors", d.Name, fixed.SetUUID, fixed.State(), fixed.BlockSize)
+			w.saw("%s: superblock: set %v, state %s", d.Name, fixed.SetUUID, fixed.State())
 			w.patch(i+1, ondisk.SuperOffset, fixed.Append(nil), "backing superblock")
 			did = true
 		}
@@ -57,8 +57,5 @@ func pair(b *ondisk.Super, c *inspect.Cache) {
 	}
 	if dirty && !attached {
 		b.SetState(ondisk.StateDirty) // or the next registration gives its slot up, and the data
-	}
-	if b.SetUUID == c.Super.SetUUID && b.BlockSize < c.Super.BlockSize {
-		b.BlockSize = c.Super.BlockSize
 	}
 }

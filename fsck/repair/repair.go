@@ -188,6 +188,11 @@ func (w *Work) finish() {
 	}
 	w.result.Unknown = w.whole != nil && w.unknown
 	for l := range w.lost {
+		for _, v := range w.result.volumes() {
+			if v.Inode == l.Inode && v.UUID != nil {
+				l.Device, l.Label = *v.UUID, v.Label
+			}
+		}
 		w.result.Lost = append(w.result.Lost, l)
 	}
 	slices.SortFunc(w.result.Lost, func(a, b Lost) int { return cmp.Or(cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.Offset, b.Offset)) })
@@ -199,6 +204,16 @@ func foreign(rep *fsck.Report) bool {
 	return slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
 		return f.Code == finding.SBFeatures || f.Code == finding.SBByteOrder
 	})
+}
+
+// volumes are those of the report that knows them.
+func (r *Result) volumes() []fsck.VolumeCounts {
+	for _, rep := range []*fsck.Report{r.After, r.Before} {
+		if rep != nil && rep.Summary != nil && len(rep.Summary.Volumes) > 0 {
+			return rep.Summary.Volumes
+		}
+	}
+	return nil
 }
 
 func (w *Work) check() (*fsck.Report, error) {

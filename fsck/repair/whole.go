@@ -72,10 +72,10 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if err != nil {
 		return nil, err
 	}
-	w.seen = found.Findings()
+	w.seen = append(found.Findings(), rep.Findings...)
 	w.bad.add(w.seen)
 	w.ends = w.volumeEnds(c.UUIDs)
-	w.unknown = w.unknown || slices.ContainsFunc(append(rep.Findings, w.seen...), losesKeys)
+	w.unknown = w.unknown || slices.ContainsFunc(w.seen, losesKeys)
 	h, err := w.reap(c, w.lostNodes(c, b))
 	if err != nil {
 		return nil, err
@@ -129,8 +129,25 @@ func (w *Work) place(g *superblock.Geometry, b *base) (at ondisk.Sector, erase [
 	for _, x := range journal.Broken(w.dev.R, g) {
 		erase = append(erase, x.Sector)
 	}
+	erase = append(erase, w.unreadable(g)...)
 	slices.Sort(erase)
 	return at, slices.Compact(erase)
+}
+
+// unreadable are the blocks of the ring that cannot be read: written anew, they can, or the medium says so.
+func (w *Work) unreadable(g *superblock.Geometry) (out []ondisk.Sector) {
+	for _, f := range w.seen {
+		if f.Code != finding.JRUnread || f.Bucket == nil {
+			continue
+		}
+		start := g.Start(ondisk.Bucket(*f.Bucket))
+		for at := start; at < start+g.BucketSectors; at += g.BlockSectors {
+			if _, err := readAll(w.dev.R, at.Bytes(), int(g.BlockSectors.Bytes())); err != nil {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
 }
 
 func prioSeq(c *inspect.Cache) uint64 {

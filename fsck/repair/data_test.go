@@ -13,6 +13,7 @@ import (
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
+	"bctl/internal/lab/scenes"
 	"bctl/superblock"
 )
 
@@ -66,7 +67,7 @@ func live(t *testing.T, d fsck.Device) map[sector]where {
 func TestDataStay(t *testing.T) {
 	before := map[string]map[sector]where{}
 	for _, d := range slices.Concat(damages.Tried, damages.Proved()) {
-		s := damages.Open(t, d.Base)
+		s := scenes.Open(t, d.Base)
 		if before[d.Base] == nil {
 			before[d.Base] = live(t, devices(s)[0])
 		}

@@ -24,6 +24,14 @@ func damaged(r *fsck.Report) (n int) {
 	return n
 }
 
+// Findings are those of before the repair.
+func (r *Result) Findings() []finding.Finding {
+	if r.Before == nil {
+		return nil
+	}
+	return r.Before.Findings
+}
+
 // Repaired counts the findings that are gone, by code.
 func (r *Result) Repaired() map[finding.Code]int {
 	out := map[finding.Code]int{}

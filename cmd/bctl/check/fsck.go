@@ -5,6 +5,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -19,13 +20,19 @@ import (
 	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
 	"bctl/internal/ui/render"
+	"bctl/superblock"
 )
 
-const fsckDescription = `Checks a cache device, or a backing device alone, and never writes to it. With the backing devices of the set
-given too, in any order, they are checked against the cache. Every finding has a code; docs/findings.md explains each.
+const fsckDescription = `Checks a cache device, or a backing device alone. With the backing devices of the set given too, in any order, they
+are checked against the cache. Every finding has a code; docs/findings.md explains each.
 
 Only damage makes the exit code 4: what the kernel refuses, crashes on, or loses data over. Warnings and notes are
-legal states worth a look.
+legal states worth a look, and no flag touches them unless --only names them.
+
+Nothing is written unless -p or -y says so, or somebody at a terminal says yes. A repair is planned beside the device,
+checked as if it had been carried out, and written only if no damage is left; an undo file takes it back. -p gives up
+nothing that the user wrote; -y lists each dirty extent that it must give up. Losing clean extents is always allowed:
+the backing device has them. docs/repair.md says what each repair takes for evidence.
 
 Examples:
 
@@ -33,6 +40,8 @@ Examples:
     bctl fsck --json cache.img
     bctl fsck /dev/nvme0n1p3 /dev/sda1 /dev/sdb1
     bctl fsck --verify-data cache.img back.img
+    bctl fsck -p /dev/nvme0n1p3
+    bctl fsck -y --lost lost.json /dev/nvme0n1p3 /dev/sda1
 `
 
 func FsckCommand() *cli.Command {
@@ -41,12 +50,9 @@ func FsckCommand() *cli.Command {
 		Usage:       "check a cache device, or a backing device",
 		ArgsUsage:   "DEVICE [BACKING...]",
 		Description: fsckDescription,
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "no-action", Aliases: []string{"n"}, Usage: "check only: the default"},
-			&cli.BoolFlag{Name: "preen", Aliases: []string{"p"}, Usage: "repair what is safe (refused: bctl cannot repair yet)"},
-			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "repair everything (refused: bctl cannot repair yet)"},
+		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "verify-data", Usage: "compare clean data with the given backing devices"},
-		},
+		}, repairFlags()...),
 		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
 			o, err := readFsck(args)
 			if err != nil {
@@ -54,6 +60,9 @@ func FsckCommand() *cli.Command {
 			}
 			o.verify = args.Bool("verify-data")
 			o.progress = io.Progress
+			if o.repair, err = readRepair(args, io); err != nil {
+				return err
+			}
 			return runFsck(ctx, o, io)
 		}),
 	}
@@ -64,15 +73,11 @@ type fsckOptions struct {
 	devices  []string // the cache, or a backing device alone, and then backing devices
 	verify   bool     // their clean data too
 	progress progress.Starter
+	repair   repairOptions
 }
 
 // readFsck reads what both have.
 func readFsck(args *app.Args) (o fsckOptions, err error) {
-	for _, name := range []string{"preen", "yes"} {
-		if args.Bool(name) {
-			return o, app.WithHint(app.Usagef("%s: bctl cannot repair yet, it only checks", app.FlagName(name)), "run it without the flag")
-		}
-	}
 	o.devices = args.Operands()
 	for i, name := range o.devices {
 		if slices.Contains(o.devices[:i], name) {
@@ -89,22 +94,71 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 	if o.verify && len(o.devices) < 2 {
 		return app.WithHint(app.Usagef("--verify-data needs the backing devices too"), "bctl fsck --verify-data DEVICE BACKING...")
 	}
-	devs, closeAll, err := openAll(io, o.devices)
+	run := fsck.Options{Progress: o.progress, Now: time.Now().Unix(), Verify: o.verify}
+	rep, err := checkAll(ctx, o.devices, run, io)
+	mend := err == nil && rep.Result == fsck.Damaged && o.repair.wants(rep)
+	if errors.Is(err, superblock.ErrNotBcache) && o.repair.policy.Mode >= finding.Preen {
+		mend = true // a superblock that is lost may be found
+	} else if err != nil {
+		return err
+	}
+	if !mend {
+		if err := writeReport(io.Out, io.Format, rep); err != nil {
+			return err
+		}
+		return verdict(rep)
+	}
+	return runRepair(ctx, o, rep, run, io)
+}
+
+// checkAll checks the devices, opened for reading.
+func checkAll(ctx context.Context, names []string, run fsck.Options, io *app.IO) (*fsck.Report, error) {
+	devs, closeAll, err := openAll(io, names)
 	defer closeAll()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	rep, err := fsck.Run(ctx, devs[0], devs[1:], fsck.Options{Progress: o.progress, Now: time.Now().Unix(), Verify: o.verify})
-	if err != nil {
-		return err
-	}
-	if err := writeReport(io.Out, io.Format, rep); err != nil {
-		return err
-	}
+	return fsck.Run(ctx, devs[0], devs[1:], run)
+}
+
+func verdict(rep *fsck.Report) error {
 	if rep.Result == fsck.Damaged {
 		return app.ExitWith(app.ExitDamage)
 	}
 	return nil
+}
+
+// runRepair repairs what rep, nil where not even a superblock was found, says is damaged.
+func runRepair(ctx context.Context, o fsckOptions, rep *fsck.Report, run fsck.Options, io *app.IO) error {
+	if io.Format == render.Table && rep != nil {
+		if err := writeReport(io.Out, io.Format, rep); err != nil {
+			return err
+		}
+		fmt.Fprintln(io.Out)
+	}
+	run.Verify = false // it is about data, which no repair changes
+	done, err := o.repair.mend(ctx, o.devices, run, io)
+	if err != nil {
+		return err
+	}
+	after := done.result.After
+	if !done.written && rep != nil {
+		after = rep
+	}
+	if io.Format != render.Table {
+		err = writeReport(io.Out, io.Format, after, done.view()...)
+	} else {
+		fmt.Fprint(io.Out, done.text())
+	}
+	switch {
+	case err != nil:
+		return err
+	case !done.written:
+		return app.ExitWith(app.ExitDamage)
+	case after.Result == fsck.Damaged:
+		return app.ExitWith(app.ExitRepaired | app.ExitDamage)
+	}
+	return app.ExitWith(app.ExitRepaired)
 }
 
 var findingColumns = []render.Column[finding.Finding]{
@@ -126,7 +180,8 @@ func optional(n *uint64) string {
 	return fmt.Sprint(*n)
 }
 
-func writeReport(w io.Writer, format render.Format, rep *fsck.Report) error {
+// writeReport writes a report, and in JSON more fields behind it.
+func writeReport(w io.Writer, format render.Format, rep *fsck.Report, more ...render.Field) error {
 	view := render.View[finding.Finding]{
 		Head: []render.Field{
 			{Key: "device", Value: rep.Device}, {Key: "type", Value: rep.Type}, {Key: "result", Value: rep.Result},
@@ -142,7 +197,9 @@ func writeReport(w io.Writer, format render.Format, rep *fsck.Report) error {
 			}
 		},
 		Limit: -1,
-		Tail:  func() []render.Field { return []render.Field{{Key: "summary", Value: rep.Summary}} },
+		Tail: func() []render.Field {
+			return append([]render.Field{{Key: "summary", Value: rep.Summary}}, more...)
+		},
 	}
 	if format != render.Table {
 		return render.Write(w, format, view)
@@ -169,8 +226,8 @@ func advice(rep *fsck.Report) string {
 	}
 	switch {
 	case other:
-		return "\nbctl cannot repair this yet. Keep the kernel away from the device, and copy it before anything else;\n" +
-			"docs/findings.md says what each code means for the data.\n"
+		return "\nbctl fsck -p repairs what it can without giving up anything you wrote; bctl fsck -y repairs everything it can.\n" +
+			"Keep the kernel away from the device until then, and copy it first if you can.\n"
 	case chain:
 		return fmt.Sprintf("\nOnly the prio chain is damaged: bctl rewrite-prios --from-btree %s makes it anew, and can be undone.\n", rep.Device)
 	}

@@ -14,11 +14,12 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/app"
+	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
 )
 
 const fsckBcacheDescription = `What fsck(8) runs for a device of type bcache: bctl fsck, with the flags that fsck passes on. A backing device is
-checked for what it has, and is fine if that is sane. Nothing is ever written.
+checked for what it has, and is fine if that is sane. -a and -p repair what loses nothing, -y everything; nobody is asked.
 
 Examples:
 
@@ -26,8 +27,7 @@ Examples:
     fsck.bcache -a -C0 /dev/sda1
 `
 
-// FsckBcacheCommand takes fsck(8)'s flags. -a is what boot scripts pass: check, and repair what is safe; as nothing is
-// repaired yet it checks, and the exit code tells. Whoever asks for repair by name, with -p or -y, is told the truth.
+// FsckBcacheCommand takes fsck(8)'s flags. -a is what boot scripts pass: check, and repair what loses nothing.
 func FsckBcacheCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "fsck.bcache",
@@ -35,10 +35,10 @@ func FsckBcacheCommand() *cli.Command {
 		ArgsUsage:   "DEVICE [BACKING...]",
 		Description: fsckBcacheDescription,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "a", Usage: "check at boot: as without flags, since bctl cannot repair yet"},
-			&cli.BoolFlag{Name: "n", Usage: "check only: the default"},
-			&cli.BoolFlag{Name: "preen", Aliases: []string{"p"}, Usage: "repair what is safe (refused: bctl cannot repair yet)"},
-			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "repair everything (refused: bctl cannot repair yet)"},
+			&cli.BoolFlag{Name: "a", Usage: "repair at boot: as -p"},
+			&cli.BoolFlag{Name: "no-action", Aliases: []string{"n"}, Usage: "check only: the default"},
+			&cli.BoolFlag{Name: "preen", Aliases: []string{"p"}, Usage: "make every repair that can lose no data the user wrote"},
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "make every repair"},
 			&cli.BoolFlag{Name: "f", Usage: "check even if it looks clean: always done"},
 			&cli.BoolFlag{Name: "v", Usage: "say how the check is done on stderr"},
 			&cli.StringFlag{Name: "C", Usage: "progress: a bar if `FD` is 0, else lines \"pass done of device\" to that descriptor"},
@@ -66,6 +66,15 @@ type fsckBcacheOptions struct {
 func readFsckBcache(args *app.Args, io *app.IO) (o fsckBcacheOptions, err error) {
 	if o.fsckOptions, err = readFsck(args); err != nil {
 		return o, err
+	}
+	if o.repair, err = readRepair(args, io); err != nil {
+		return o, err
+	}
+	if args.Bool("a") && o.repair.policy.Mode <= finding.Ask {
+		o.repair.policy.Mode = finding.Preen
+	}
+	if o.repair.answer = nil; o.repair.policy.Mode == finding.Ask {
+		o.repair.policy.Mode = finding.Check
 	}
 	o.verbose, o.memory = args.Bool("v"), args.Bool("r")
 	o.time = args.Bool("t") || o.memory
@@ -96,7 +105,7 @@ func fsckBcache(ctx context.Context, o fsckBcacheOptions, io *app.IO) error {
 	}
 	began := time.Now()
 	if o.verbose {
-		fmt.Fprintf(io.Err, "fsck.bcache %s, read only\n", app.Version)
+		fmt.Fprintf(io.Err, "fsck.bcache %s\n", app.Version)
 	}
 	err := runFsck(ctx, o.fsckOptions, io)
 	if o.time {

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package check
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"bctl/cmd/bctl/app"
+	"bctl/fsck"
+	"bctl/fsck/repair"
+	"bctl/internal/change"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/finding"
+	"bctl/internal/ui/render"
+)
+
+// repairFlags are fsck's own; fsck.bcache has fsck(8)'s.
+func repairFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "no-action", Aliases: []string{"n"}, Usage: "check only; without a flag, fsck asks on a terminal before it repairs"},
+		&cli.BoolFlag{Name: "preen", Aliases: []string{"p"}, Usage: "make every repair that can lose no data the user wrote"},
+		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "make every repair, after listing each dirty extent that must be given up"},
+		&cli.StringSliceFlag{Name: "only", Usage: "repair findings of `CODE` alone, several with commas; warnings too, if they are named"},
+		&cli.StringSliceFlag{Name: "skip", Usage: "leave findings of `CODE` as they are, several with commas"},
+		&cli.BoolFlag{Name: "keep-partial", Usage: "write a repair that leaves some damage, if it leaves less"},
+		&cli.BoolFlag{Name: "force", Usage: "repair although something cannot be read: what stood there counts as unknown"},
+		&cli.StringFlag{Name: "lost", Usage: "write what is given up to `FILE`, a line of JSON each, before the repair"},
+		&cli.StringFlag{Name: "undo", Usage: "keep what stood there before in `FILE`; by default a new one in the state directory"},
+		&cli.BoolFlag{Name: "no-undo", Usage: "keep nothing"},
+	}
+}
+
+// repairOptions is what the flags say of repair.
+type repairOptions struct {
+	policy      finding.Policy
+	keepPartial bool
+	force       bool // although something cannot be read
+	lost        string
+	write       change.Options
+	answer      func(question string) bool // nil where nobody can be asked
+}
+
+// readRepair reads them. mode is what fsck.bcache's letters say; Check where they say nothing.
+func readRepair(args *app.Args, io *app.IO) (o repairOptions, err error) {
+	set := 0
+	for name, mode := range map[string]finding.Mode{"no-action": finding.Check, "preen": finding.Preen, "yes": finding.Yes} {
+		if args.Bool(name) {
+			o.policy.Mode = mode
+			set++
+		}
+	}
+	switch {
+	case set > 1:
+		return o, app.Usagef("-n, -p and -y contradict one another")
+	case set == 0 && app.IsTerminal(io.Out) && io.Format == render.Table && isTerminalFile(io.In):
+		o.policy.Mode, o.answer = finding.Ask, ask(io.In, io.Err)
+	}
+	if o.policy.Only, err = codeList(args, "only"); err != nil {
+		return o, err
+	}
+	if o.policy.Skip, err = codeList(args, "skip"); err != nil {
+		return o, err
+	}
+	if o.policy.Mode == finding.Check {
+		for _, name := range []string{"only", "skip", "keep-partial", "force", "lost", "undo", "no-undo"} {
+			if args.Given(name) {
+				return o, app.WithHint(app.Usagef("--%s is about repair", name), "give -p or -y too")
+			}
+		}
+	}
+	o.keepPartial, o.lost, o.force = args.Bool("keep-partial"), args.String("lost"), args.Bool("force")
+	o.write, err = args.Write(io)
+	o.write.Command = "fsck"
+	return o, err
+}
+
+func isTerminalFile(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	return ok && app.IsTerminal(f)
+}
+
+// codeList reads codes that a flag names, given again or with commas.
+func codeList(args *app.Args, name string) (codes []finding.Code, err error) {
+	for _, word := range args.List(name, "") {
+		code := finding.Code(strings.ToUpper(strings.TrimSpace(word)))
+		if _, ok := finding.Find(code); !ok {
+			return nil, app.WithHint(app.Usagef("--%s %s: no such code", name, word), "bctl explain lists them")
+		}
+		codes = append(codes, code)
+	}
+	return codes, nil
+}
+
+// ask puts a question on a terminal; anything but y is no.
+func ask(in io.Reader, out io.Writer) func(string) bool {
+	r := bufio.NewReader(in)
+	return func(question string) bool {
+		fmt.Fprintf(out, "%s [y/N] ", question)
+		line, _ := r.ReadString('\n')
+		return strings.EqualFold(strings.TrimSpace(line), "y")
+	}
+}
+
+// wants reports whether anything of rep is to be repaired. Where somebody can be asked, he is, once a family. Preening
+// tries whatever can be mended: what a repair gives up is known only once it is planned.
+func (o *repairOptions) wants(rep *fsck.Report) bool {
+	policy := o.policy
+	if policy.Mode == finding.Preen {
+		policy.Mode = finding.Yes
+	}
+	families, order := map[string]int{}, []string{}
+	mend := false
+	for _, f := range rep.Findings {
+		switch policy.Decide(f.Code) {
+		case finding.Mend:
+			mend = true
+		case finding.Question:
+			name := string(finding.Lookup(f.Code).Mend)
+			if families[name] == 0 {
+				order = append(order, name)
+			}
+			families[name]++
+		}
+	}
+	if len(order) == 0 || o.answer == nil {
+		return mend
+	}
+	for _, name := range order {
+		if !o.answer(fmt.Sprintf("%s: %s about the %s. Repair?", app.OneLine(rep.Device), app.Plural(families[name], "finding"), name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// A repaired is what fsck tells of a repair besides the report.
+type repaired struct {
+	devices []string // the cache first
+	result  *repair.Result
+	undo    []string
+	written bool
+	why     string // nothing was written
+}
+
+// mend repairs the devices, claimed alone.
+func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Options, io *app.IO) (out repaired, err error) {
+	devs, open, err := claimAll(names, o.write)
+	defer func() {
+		for _, d := range open {
+			d.Close()
+		}
+	}()
+	if err != nil {
+		return out, err
+	}
+	for _, d := range devs {
+		out.devices = append(out.devices, d.Name)
+	}
+	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{Options: run})
+	if err != nil {
+		return out, err
+	}
+	if out.why = o.refuses(out.result); out.why != "" {
+		return out, nil
+	}
+	for _, l := range out.result.Lost {
+		if l.Dirty && io.Format == render.Table {
+			fmt.Fprintf(io.Err, "given up: %s\n", app.OneLine(l.String()))
+		}
+	}
+	if o.lost != "" {
+		if err := writeLost(o.lost, out.result.Lost); err != nil {
+			return out, fmt.Errorf("--lost: %w", err)
+		}
+		io.Note("%s says what is given up; debugfs icheck, xfs_db or filefrag turn offsets into file names", o.lost)
+	}
+	var stages []change.Stage
+	for i, p := range out.result.Plans {
+		if p != nil {
+			stages = append(stages, change.Stage{Dev: open[i], Plan: p})
+		}
+	}
+	if len(stages) == 0 {
+		return out, nil
+	}
+	out.undo, err = change.Run(ctx, o.write, stages...)
+	out.written = err == nil
+	return out, err
+}
+
+// refuses says why a plan must not be carried out, or nothing.
+func (o *repairOptions) refuses(r *repair.Result) string {
+	dirty := false
+	for _, l := range r.Lost {
+		dirty = dirty || l.Dirty
+	}
+	unread := slices.ContainsFunc(r.Findings(), func(f finding.Finding) bool { return slices.Contains(unreadable, f.Code) })
+	switch before, after := r.Damages(); {
+	case unread && !o.force:
+		return "something cannot be read: copy the device first (ddrescue), and repair the copy, or --force"
+	case after >= before:
+		return "nothing of it can be repaired: bctl explain CODE says why"
+	case after > 0 && !o.keepPartial:
+		return fmt.Sprintf("%d of %d findings would be left: --keep-partial repairs the others", after, before)
+	case o.policy.Mode == finding.Preen && dirty:
+		return "dirty data would have to be given up: -y lists them, and does it"
+	case o.policy.Mode == finding.Preen && r.Unknown:
+		return "keys are gone, so dirty data may be: -y repairs what is left"
+	}
+	return ""
+}
+
+// unreadable are the codes that say that the medium gave an error.
+var unreadable = []finding.Code{finding.JRUnread, finding.PRUnread, finding.UUUnread, finding.BTUnread}
+
+// claimAll claims all devices, the cache first whatever their order. Those that are open are returned with an error too.
+func claimAll(names []string, o change.Options) (devs []fsck.Device, open []*blockdev.Device, err error) {
+	by := map[string]*blockdev.Device{}
+	for _, name := range names {
+		d, err := change.Open(name, o, open...)
+		if err != nil {
+			return nil, open, err
+		}
+		open = append(open, d)
+		by[name] = d
+		devs = append(devs, fsck.Device{Name: name, R: d, Size: d.Size(), LogicalBlock: d.LogicalBlock()})
+	}
+	if err := sortDevices(devs); err != nil {
+		return nil, open, err
+	}
+	for i, d := range devs {
+		open[i] = by[d.Name]
+	}
+	return devs, open, nil
+}
+
+// writeLost writes a line of JSON for each extent, and has it on the medium.
+func writeLost(name string, lost []repair.Lost) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(f)
+	for _, l := range lost {
+		err = errors.Join(err, enc.Encode(l))
+	}
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// view is what JSON has of a repair.
+func (r repaired) view() []render.Field {
+	type count struct {
+		Code  finding.Code `json:"code"`
+		Count int          `json:"count"`
+	}
+	counts := []count{}
+	for code, n := range r.result.Repaired() {
+		counts = append(counts, count{code, n})
+	}
+	slices.SortFunc(counts, func(a, b count) int { return cmp.Compare(a.Code, b.Code) })
+	if !r.written {
+		counts = []count{}
+	}
+	return []render.Field{
+		{Key: "repaired", Value: counts}, {Key: "lost", Value: append([]repair.Lost{}, r.result.Lost...)},
+		{Key: "unknown_lost", Value: r.result.Unknown}, {Key: "evidence", Value: append([]string{}, r.result.Evidence...)},
+		{Key: "undo_files", Value: append([]string{}, r.undo...)}, {Key: "not_repaired_because", Value: r.why},
+	}
+}
+
+// text is what people see of it.
+func (r repaired) text() string {
+	var b strings.Builder
+	for _, line := range r.result.Evidence {
+		fmt.Fprintf(&b, "  %s\n", app.OneLine(line))
+	}
+	if r.why != "" {
+		fmt.Fprintf(&b, "not repaired: %s\n", r.why)
+		return b.String()
+	}
+	before, after := r.result.Damages()
+	fmt.Fprintf(&b, "repaired: %d of %d findings of damage", before-after, before)
+	dirty, clean := 0, 0
+	for _, l := range r.result.Lost {
+		if l.Dirty {
+			dirty += int(l.Count)
+		} else {
+			clean += int(l.Count)
+		}
+	}
+	if dirty+clean > 0 {
+		fmt.Fprintf(&b, "; %s of dirty and %s of clean data given up", app.Human(uint64(dirty)), app.Human(uint64(clean)))
+	}
+	if r.result.Unknown {
+		fmt.Fprintf(&b, "; keys were gone of which nothing is known")
+	}
+	fmt.Fprintln(&b)
+	for i, name := range r.undo {
+		fmt.Fprintf(&b, "to take it back: %s\n", app.UndoneBy(name, r.device(i)))
+	}
+	return b.String()
+}
+
+// device is the device that undo file i is of: those that were written to, in their order.
+func (r repaired) device(i int) string {
+	for k, p := range r.result.Plans {
+		if p == nil {
+			continue
+		}
+		if i == 0 {
+			return r.devices[k]
+		}
+		i--
+	}
+	return "DEVICE"
+}

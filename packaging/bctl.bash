@@ -7,7 +7,7 @@ _bctl() {
 		format) words= flags+=" --cache --bdev --bucket --block --data-offset --data_offset --cset-uuid --uuid --label --writeback --discard --cache-replacement-policy --cache_replacement_policy --large-bucket --wipe-bcache --discard-dirty --force --init --attach --size --dry-run --undo --no-undo"; break ;;
 		show-buckets) words= flags+=" --mark --inode --bucket --gen-above --sort --limit --summary --map"; break ;;
 		show-prios) words= flags+=" --raw"; break ;;
-		fsck) words= flags+=" --no-action --preen --yes --verify-data"; break ;;
+		fsck) words= flags+=" --verify-data --no-action --preen --yes --only --skip --keep-partial --force --lost --undo --no-undo"; break ;;
 		rewrite-prios) words= flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) words= flags+=" --dry-run --list"; break ;;
 		alloc-bench) words= flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --dirty-ratio --streams --plot --commit --csv"; break ;;

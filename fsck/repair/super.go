@@ -92,6 +92,7 @@ func (w *Work) fixBacking(s *ondisk.Super) {
 
 // fixCache makes a cache's fields right. ok is false where the rest of the metadata tell nothing.
 func (w *Work) fixCache(s *ondisk.Super, size int64) (ok bool, err error) {
+	lost := s.Csum != s.Checksum() // no field of it can be believed
 	s.Offset, s.Magic = uint64(ondisk.SuperSector), ondisk.SuperMagic
 	if s.NrInSet != 1 || s.NrThisDev != 0 {
 		s.NrInSet, s.NrThisDev = 1, 0
@@ -109,12 +110,16 @@ func (w *Work) fixCache(s *ondisk.Super, size int64) (ok bool, err error) {
 	if s.SetUUID.IsZero() || s.SetMagic() != t.SetMagic {
 		s.SetUUID = w.setUUID(t.SetMagic)
 	}
-	if s.UUID.IsZero() {
+	if s.UUID.IsZero() || lost {
 		s.UUID = derivedUUID(s.SetUUID, "a cache's uuid")
 	}
 	told, err := t.Super(size, s.UUID, s.SetUUID)
 	if err != nil {
 		return false, nil
+	}
+	if lost {
+		*s = *told
+		return true, nil
 	}
 	if s.Version != ondisk.VersionCache && s.Version != ondisk.VersionCacheUUID && s.Version != ondisk.VersionCacheFeat ||
 		superblock.BucketSectors(s) != t.BucketSectors {

@@ -52,7 +52,15 @@ type bucket struct {
 	flags   uint32
 	sectors uint32 // live
 	owners  uint32 // see owners.go
+
+	cells [cellWords]uint64 // that live extents claim; see judge.claim
 }
+
+// A bucket's sectors are claimed in so many cells.
+const (
+	cellWords = 2
+	cells     = 64 * cellWords
+)
 
 // Buckets is the table of all buckets. Its methods may be called from several goroutines.
 type Buckets struct {
@@ -71,7 +79,7 @@ type Buckets struct {
 func newBuckets(g *superblock.Geometry) *Buckets {
 	n := g.NBuckets
 	return &Buckets{
-		of:     make([]bucket, n),
+		of:     inHugePages(make([]bucket, n)),
 		perSet: ondisk.Bucket(g.PriosPerBucket()),
 	}
 }
@@ -152,7 +160,7 @@ func (t *Buckets) unmark() {
 	for i := range t.of {
 		b := &t.of[i]
 		b.flags &^= flagClean | flagDirty | flagShared | lagMask
-		b.sectors, b.owners = 0, 0
+		b.sectors, b.owners, b.cells = 0, 0, [cellWords]uint64{}
 	}
 	t.sets = ownerSets{}
 }

@@ -190,9 +190,10 @@ func (c *Cache) mark(m *marker) error {
 			rd := btree.NewReader(c.r, &c.Geo, func(finding.Finding) {}) // the first walk reported
 			return func(i int) {
 				n := rd.Read(c.Tree.leaves[i].key(), 0)
+				runs := m.plain(n)
 				m.mu.Lock()
 				defer m.mu.Unlock()
-				m.leaf(n)
+				m.leaf(n, runs)
 			}
 		})
 		if err != nil {

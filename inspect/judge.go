@@ -17,8 +17,13 @@ type judge struct {
 	c    *Cache
 	sink finding.Sink
 
-	// A bit a block of the device, set by the first live extent on it; 64 to a word.
-	claimed []uint64
+	// What is claimed of the cache, exactly, in one of two ways. Where a bucket has no more blocks than cells, a cell is
+	// a block, and a bit in the bucket says that it is claimed. Where it has more, a cell is several blocks, and edges
+	// has a bit a block of each cell that was claimed in part: no more than two an extent. Where that would take more
+	// than a bit for each block of the device, blocks has those instead.
+	cell   ondisk.Sector
+	edges  map[uint64]uint64
+	blocks []uint64
 
 	// Where volumes end, as far as anybody knows.
 	ends map[uint32]end
@@ -31,12 +36,24 @@ type end struct {
 	code   finding.Code
 }
 
+// blocksAtMost is how much memory a bit for each block may take, in bytes. Beyond it edges are kept instead: few in
+// practice, where what is written is of whole pages.
+const blocksAtMost = 128 << 20
+
 // sharedBuckets is how many buckets with doubly claimed sectors are looked into.
 const sharedBuckets = 1024
 
 func newJudge(c *Cache, sink finding.Sink) *judge {
-	blocks := min(uint64(c.Geo.Size()), uint64(max(c.o.Size, 0))) / uint64(c.Geo.BlockSectors.Bytes())
-	j := &judge{c: c, sink: sink, claimed: make([]uint64, blocks/64+1), ends: map[uint32]end{}}
+	g := &c.Geo
+	j := &judge{c: c, sink: sink, ends: map[uint32]end{}, cell: max(g.BlockSectors, g.BucketSectors/cells)}
+	blocks := min(uint64(g.Size()), uint64(max(c.o.Size, 0))) / uint64(g.BlockSectors.Bytes())
+	switch {
+	case j.cell == g.BlockSectors: // no edges
+	case blocks/8 <= blocksAtMost || j.cell/g.BlockSectors > 64:
+		j.blocks = inHugePages(make([]uint64, blocks/64+1))
+	default:
+		j.edges = map[uint64]uint64{}
+	}
 	for i := range c.UUIDs {
 		u := &c.UUIDs[i]
 		if s, ok := c.o.Ends[u.UUID]; ok {
@@ -122,12 +139,23 @@ func (j *judge) pointer(e *Extent, p ondisk.Ptr) {
 	j.claim(b, p.Offset(), e.Size())
 }
 
-// claim sets the bits of the extent's blocks; a block that had its bit makes the bucket suspect.
+// claim claims the extent's sectors; where some were claimed before, the bucket is suspect.
 func (j *judge) claim(b ondisk.Bucket, at, n ondisk.Sector) {
-	first := uint64(at / j.c.Geo.BlockSectors)
-	last := uint64((at + n - 1) / j.c.Geo.BlockSectors)
 	hit := false
-	for w := first / 64; w <= last/64 && w < uint64(len(j.claimed)); w++ {
+	if j.blocks != nil {
+		hit = claimBits(j.blocks, uint64(at/j.c.Geo.BlockSectors), uint64((at+n-1)/j.c.Geo.BlockSectors))
+	} else {
+		hit = j.claimCells(b, j.c.Geo.Remainder(at), n)
+	}
+	if hit {
+		j.c.Buckets.set(b, flagShared)
+		j.shared = true
+	}
+}
+
+// claimBits sets the bits from first to last, and reports whether one was set.
+func claimBits(bits []uint64, first, last uint64) (hit bool) {
+	for w := first / 64; w <= last/64 && w < uint64(len(bits)); w++ {
 		mask := ^uint64(0)
 		if w == first/64 {
 			mask &= ^uint64(0) << (first % 64)
@@ -135,13 +163,35 @@ func (j *judge) claim(b ondisk.Bucket, at, n ondisk.Sector) {
 		if w == last/64 {
 			mask &= ^uint64(0) >> (63 - last%64)
 		}
-		hit = j.claimed[w]&mask != 0 || hit
-		j.claimed[w] |= mask
+		hit = bits[w]&mask != 0 || hit
+		bits[w] |= mask
 	}
-	if hit {
-		j.c.Buckets.set(b, flagShared)
-		j.shared = true
+	return hit
+}
+
+// claimCells claims the sectors from from on in b, cell by cell where it claims cells in part. Of a suspect bucket it
+// keeps no account.
+func (j *judge) claimCells(b ondisk.Bucket, from, n ondisk.Sector) (hit bool) {
+	bits, block, last := j.c.Buckets.of[b].cells[:], j.c.Geo.BlockSectors, (from+n-1)/j.cell
+	if j.edges == nil || from%j.cell == 0 && (from+n)%j.cell == 0 {
+		return claimBits(bits, uint64(from/j.cell), uint64(last))
 	}
+	for cell := from / j.cell; cell <= last; cell++ {
+		lo, hi := max(from, cell*j.cell)%j.cell/block, (min(from+n, (cell+1)*j.cell)-1)%j.cell/block
+		part := ^uint64(0) << lo & (^uint64(0) >> (63 - hi))
+		claimed := claimBits(bits, uint64(cell), uint64(cell))
+		id := uint64(b)*cells + uint64(cell)
+		if hi-lo+1 == j.cell/block {
+			hit = hit || claimed
+			continue
+		}
+		had, inPart := j.edges[id]
+		hit = hit || claimed && !inPart || had&part != 0
+		if !claimed || inPart {
+			j.edges[id] = had | part
+		}
+	}
+	return hit
 }
 
 // finish names the extents that share sectors: a walk for their buckets alone.

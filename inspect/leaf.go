@@ -16,15 +16,13 @@ func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos, m *marker) bool {
 		count += s.Count
 	}
 	c.Tree.LeafKeys.Add(int64(count))
-	var pieces []btree.Piece
-	keys := m.plain(n)
-	if keys != nil {
-		pieces = []btree.Piece{plainPiece(keys), plainPiece(keys[len(keys)-btree.PlainKey:])}
-		c.Tree.Surviving.Add(int64(count))
-	} else {
+	runs := m.plain(n)
+	pieces, surviving := ends(runs), count
+	if runs == nil {
 		pieces = n.Extents()
-		c.Tree.Surviving.Add(int64(len(pieces)))
+		surviving = len(pieces)
 	}
+	c.Tree.Surviving.Add(int64(surviving))
 	if len(pieces) == 0 {
 		return true
 	}
@@ -33,16 +31,7 @@ func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos, m *marker) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if keys == nil {
-		var k ondisk.Bkey
-		for _, p := range pieces {
-			n.Keys.Key(p, &k)
-			c.adoptKey(&k, false)
-		}
-	}
-	if c.Buckets.unknown == nil { // else only the second walk can judge
-		m.leaf(n)
-	}
+	m.leaf(n, runs)
 	return true
 }
 

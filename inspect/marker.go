@@ -39,7 +39,9 @@ type marker struct {
 	// The geometry, as one extent after the other needs it.
 	dev                  uint64
 	first, count, bucket uint64
-	shift, block         uint
+	shift, block, cell   uint
+
+	fetched uint32 // means nothing, but without it the compiler would fetch nothing
 }
 
 // heldFindings is how many findings are kept until the first walk is over.
@@ -61,6 +63,7 @@ func newMarker(c *Cache, adopting bool) *marker {
 		sink = m.hold
 	}
 	m.judge = newJudge(c, sink)
+	m.cell = uint(bits.TrailingZeros64(uint64(m.judge.cell)))
 	return m
 }
 
@@ -87,46 +90,115 @@ func (m *marker) wasRight() bool {
 
 // plain returns the keys of a leaf that need no more than one look each: see btree.Node.Plain, and nothing in the journal
 // lies over them.
-func (m *marker) plain(n *btree.Node) []byte {
-	keys := n.Plain()
-	if len(keys) == 0 || m.c.Buckets.unknown != nil {
+func (m *marker) plain(n *btree.Node) [][]byte {
+	runs := n.Plain()
+	if m.adopting && m.c.Buckets.unknown != nil || len(runs) > 0 && len(m.c.keys.pieces) > 0 && len(m.c.newer(ends(runs))) > 0 {
 		return nil
 	}
-	if len(m.c.keys.pieces) > 0 {
-		first, last := plainPiece(keys), plainPiece(keys[len(keys)-btree.PlainKey:])
-		if len(m.c.newer([]btree.Piece{first, last})) > 0 {
-			return nil
+	return runs
+}
+
+// ends are the first and the last piece of plain keys; nil if there are none.
+func ends(runs [][]byte) []btree.Piece {
+	var first, last btree.Piece
+	some := false
+	for _, keys := range runs {
+		if len(keys) == 0 {
+			continue
 		}
+		a, z := plainPiece(keys), plainPiece(keys[len(keys)-btree.PlainKey:])
+		if !some || a.Before(&first) {
+			first = a
+		}
+		if !some || last.Before(&z) {
+			last = z
+		}
+		some = true
 	}
-	return keys
+	if !some {
+		return nil
+	}
+	return []btree.Piece{first, last}
 }
 
 func plainPiece(b []byte) btree.Piece {
-	k := plainKey(b)
+	k := ondisk.Bkey{High: binary.LittleEndian.Uint64(b), Low: binary.LittleEndian.Uint64(b[8:])}
 	return btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode()}
 }
 
-func plainKey(b []byte) (k ondisk.Bkey) {
-	k.High, k.Low, k.Ptr[0] = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), ondisk.Ptr(binary.LittleEndian.Uint64(b[16:]))
-	return k
-}
-
-// leaf takes the pieces of a leaf.
-func (m *marker) leaf(n *btree.Node) {
-	if keys := m.plain(n); keys != nil {
-		for ; len(keys) >= btree.PlainKey; keys = keys[btree.PlainKey:] {
-			k := keys[:btree.PlainKey:btree.PlainKey]
-			m.key(binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:]))
+// leaf takes the pieces of a leaf. runs are its plain keys, or nil.
+func (m *marker) leaf(n *btree.Node, runs [][]byte) {
+	if runs != nil {
+		for _, keys := range runs {
+			m.keys(keys)
 		}
 		return
 	}
 	own := n.Extents()
 	left := own
 	if newer := m.c.newer(own); len(newer) > 0 {
+		m.adopt(n.Keys, own)
 		m.left = btree.Under(m.left[:0], newer, own)
 		left = m.left
 	}
-	m.pieces(n.Keys, left, false, !n.Whole)
+	if m.c.Buckets.unknown != nil && m.adopting {
+		m.adopt(n.Keys, own)
+		return // only the second walk can judge
+	}
+	for i := range left {
+		p := &left[i]
+		if n.Keys.IsPlain(p) {
+			k := n.Keys[p.At:][:btree.PlainKey:btree.PlainKey]
+			m.key(binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:]))
+			continue
+		}
+		m.adopt(n.Keys, left[i:i+1])
+		m.pieces(n.Keys, left[i:i+1], false, !n.Whole)
+	}
+}
+
+// adopt adopts the gens of pieces, in the first walk.
+func (m *marker) adopt(keys btree.Keys, ps []btree.Piece) {
+	if !m.adopting {
+		return
+	}
+	var k ondisk.Bkey
+	for i := range ps {
+		keys.Key(ps[i], &k)
+		m.c.adoptKey(&k, false)
+	}
+}
+
+// keys takes plain keys.
+func (m *marker) keys(keys []byte) {
+	for len(keys) > 0 {
+		some := keys[:min(len(keys), fetchKeys*btree.PlainKey)]
+		m.fetch(some)
+		for b := some; len(b) >= btree.PlainKey; b = b[btree.PlainKey:] {
+			k := b[:btree.PlainKey:btree.PlainKey]
+			m.key(binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:]))
+		}
+		keys = keys[len(some):]
+	}
+}
+
+// fetchKeys is how many keys' buckets are fetched before the first is looked at. They fit the nearest cache.
+const fetchKeys = 96
+
+// fetch has the processor fetch what key is about to look at. In a loop as short as this it does so for many keys at a
+// time, instead of one after the other.
+func (m *marker) fetch(keys []byte) {
+	of, blocks, shift, block, seen := m.c.Buckets.of, m.judge.blocks, m.shift, m.block, uint32(0)
+	for ; len(keys) >= btree.PlainKey; keys = keys[btree.PlainKey:] {
+		at := binary.LittleEndian.Uint64(keys[16:]) >> 8 & (1<<43 - 1)
+		if b := at >> shift; b < uint64(len(of)) {
+			seen |= of[b].gens
+		}
+		if w := at >> block / 64; w < uint64(len(blocks)) {
+			seen |= uint32(blocks[w])
+		}
+	}
+	m.fetched = seen
 }
 
 // pieces takes pieces of a leaf, or of the journal.
@@ -179,11 +251,10 @@ func (m *marker) key(high, low, ptr uint64) {
 	m.vol.LiveSectors += ondisk.Sector(size)
 	m.vol.DirtySectors += ondisk.Sector(size & -dirty)
 
-	from, n := at>>m.block, size>>m.block
-	if j := m.judge; from%64+n <= 64 && from/64 < uint64(len(j.claimed)) {
-		w := &j.claimed[from/64]
+	from, n := in>>m.cell, size>>m.cell
+	if m.judge.blocks == nil && (in|size)&(1<<m.cell-1) == 0 && from%64+n <= 64 {
 		mask := (^uint64(0) >> (64 - n)) << (from % 64)
-		if *w&mask == 0 {
+		if w := &s.cells[from/64%cellWords]; *w&mask == 0 {
 			*w |= mask
 			return
 		}

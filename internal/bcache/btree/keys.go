@@ -3,7 +3,6 @@
 package btree
 
 import (
-	"encoding/binary"
 	"iter"
 
 	"bctl/internal/bcache/ondisk"
@@ -59,61 +58,6 @@ func (rd *Reader) keys(s *Set) {
 	if w.overlaps > 0 {
 		rd.emit(finding.BTOverlap, s.Sector, "%d keys overlap the one before, first %s", w.overlaps, w.firstOverlap)
 	}
-}
-
-// PlainKey is what a key with one pointer takes, in bytes.
-const PlainKey = 24
-
-// Of a plain key's high word: what it has besides inode, size and dirty.
-const (
-	plainBits  = 1<<63 | 1<<60
-	plainOther = ^uint64(1<<20 - 1 | 0xffff<<20 | 1<<36)
-	plainEnd   = 1 << 62 // far behind the end of any volume
-)
-
-// isPlain reports whether all keys of a leaf's bset are extents with one pointer and nothing odd, in order, without
-// overlaps: nearly all bsets are, and this is quick to see.
-func isPlain(b []byte) bool {
-	inode, end := uint64(0), uint64(0)
-	for ; len(b) >= PlainKey; b = b[PlainKey:] {
-		k := b[:PlainKey:PlainKey]
-		high, low := binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:])
-		if size := high >> 20 & 0xffff; high&plainOther != plainBits || size == 0 || low < size || low > plainEnd {
-			return false
-		} else if in := high & (1<<20 - 1); in == inode {
-			if low-size < end {
-				return false
-			}
-		} else if in < inode {
-			return false
-		} else {
-			inode = in
-		}
-		end = low
-	}
-	return len(b) == 0
-}
-
-// Plain returns the keys of a leaf that has one bset, whole, of extents with one pointer each of PlainKey bytes, in order
-// and without overlaps: then Extents would return each of them as it is. Of any other node it returns nil.
-func (n *Node) Plain() []byte {
-	if len(n.Sets) != 1 || !n.Sets[0].plain || !n.Whole {
-		return nil
-	}
-	return n.Keys[n.Sets[0].from:n.Sets[0].to]
-}
-
-// expand notes the extents of a plain bset.
-func (n *Node) expand(s *Set) {
-	s.lo = len(n.pieces)
-	for at := s.from; at < s.to; at += PlainKey {
-		k := n.Keys[at : at+16]
-		high, end := binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:])
-		n.pieces = append(n.pieces, Piece{
-			Start: ondisk.Sector(end - high>>20&0xffff), End: ondisk.Sector(end), Inode: uint32(high & (1<<20 - 1)), At: uint32(at),
-		})
-	}
-	s.hi, s.plain = len(n.pieces), false
 }
 
 // startOf is KEY_START, but 0 where the size is above the offset (K62).

@@ -69,6 +69,7 @@ type Node struct {
 	Keys  Keys
 
 	pieces, merged, spare []Piece
+	runs                  [][]byte // see Plain
 }
 
 // Place is where the node stands.
@@ -102,7 +103,7 @@ func NewReader(r io.ReaderAt, g *superblock.Geometry, sink finding.Sink) *Reader
 // Read reads the node that key points to. The node is valid until the next Read.
 func (rd *Reader) Read(key ondisk.Bkey, level int) *Node {
 	n := &rd.node
-	*n = Node{Key: key, Level: level, Sets: n.Sets[:0], pieces: n.pieces[:0], merged: n.merged, spare: n.spare}
+	*n = Node{Key: key, Level: level, Sets: n.Sets[:0], pieces: n.pieces[:0], merged: n.merged, spare: n.spare, runs: n.runs}
 	size := min(key.Size(), rd.g.NodeSectors).Bytes()
 	if int64(cap(rd.buf)) < size {
 		rd.buf = make([]byte, size)

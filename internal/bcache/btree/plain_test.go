@@ -56,6 +56,48 @@ func TestIsPlain(t *testing.T) {
 	}
 }
 
+// Bsets of which no key overlaps another's are told from those of which one does.
+func TestDisjoint(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(11, 12))
+	apart := 0
+	for range 20000 {
+		runs, all := make([][]byte, 1+rnd.IntN(4)), []Piece{}
+		ends := make([]ondisk.Sector, len(runs))
+		at, inode := ondisk.Sector(0), uint32(0)
+		for range rnd.IntN(12) {
+			i, size := rnd.IntN(len(runs)), ondisk.Sector(1+rnd.IntN(9))
+			if rnd.IntN(20) == 0 {
+				inode, at = inode+1, 0
+				clear(ends)
+			}
+			at += size
+			if rnd.IntN(12) == 0 && at > size+4 && at-size-4 >= ends[i] { // some sectors back
+				at -= 4
+			}
+			k := ondisk.MakeKey(inode, at, size)
+			k.SetPtrs(1)
+			runs[i], ends[i] = k.Append(runs[i]), at
+			all = append(all, Piece{Start: at - size, End: at, Inode: inode})
+		}
+		want := true
+		for i := range all {
+			for j := range i {
+				a, b := all[i], all[j]
+				want = want && (a.Inode != b.Inode || a.End <= b.Start || b.End <= a.Start)
+			}
+		}
+		if got := disjoint(runs); got != want {
+			t.Fatalf("%v: %v, want %v", all, got, want)
+		}
+		if want {
+			apart++
+		}
+	}
+	if apart < 1000 || apart > 19000 {
+		t.Errorf("%d of 20000 apart", apart)
+	}
+}
+
 // slowPlain goes by what keys finds, key by key.
 func slowPlain(b []byte) bool {
 	w := orderWatch{leaf: true}

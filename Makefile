@@ -14,7 +14,7 @@ VERSION = $(shell sed -n 's/^const Version = "\(.*\)"/\1/p' cmd/bctl/app/version
 DATE ?= $(or $(shell git log -1 --format=%cs 2>/dev/null),1970-01-01)
 FUZZTIME ?= 30s
 
-.PHONY: build rescue check test kernel-test kernel-verdicts arm64-test fuzz docs man install install-names install-boot packages clean
+.PHONY: build rescue check test kernel-test kernel-verdicts boot-test arm64-test fuzz docs man install install-names install-boot packages clean
 
 # Static, and the same bytes from the same sources.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
@@ -37,6 +37,12 @@ kernel-test:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 busybox-static xz-utils >/dev/null
 	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 25m ./test/kernel/
+
+# A machine whose root is a bcache volume boots with a damaged cache: Debian's initramfs with bctl in it, under QEMU. As
+# root; minutes.
+boot-test:
+	command -v qemu-system-x86_64 >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null; }
+	packaging/boot-test
 
 # What is written for arm64 alone, the checksum's assembly, under emulation. As root, for apt-get alone.
 arm64-test:

@@ -16,8 +16,8 @@ FUZZTIME ?= 30s
 
 .PHONY: build rescue check test kernel-test kernel-verdicts boot-test arm64-test fuzz docs man install install-names install-boot packages clean
 
-# Static, and the same bytes from the same sources.
-BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
+# Static, and the same bytes from the same sources, with the commit if they lie in a repository.
+BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags "-s -w"
 
 build:
 	$(BUILD) -tags urfave_cli_no_docs -o $(OUT)/bctl ./cmd/bctl

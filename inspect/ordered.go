@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"iter"
 	"sort"
-	"sync"
 
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
+	"bctl/internal/workers"
 )
 
 // ErrChanged says that a leaf that was read once cannot be read again.
@@ -109,14 +109,14 @@ func (c *Cache) eachLeaf(first, last int, do func(*leaf) bool) error {
 		done chan struct{}
 	}
 	turns := make([]turn, min(readAhead, max(last-first, 0)))
-	var wg sync.WaitGroup
-	defer wg.Wait()
+	var crew workers.Group
+	defer crew.Wait()
 	start := func(i int) {
 		t := &turns[(i-first)%len(turns)]
-		t.done = make(chan struct{})
-		wg.Go(func() {
+		t.leaf, t.done = nil, make(chan struct{})
+		crew.Go(func() {
+			defer close(t.done)
 			t.leaf, t.err = t.rd.again(i)
-			close(t.done)
 		})
 	}
 	for i := range turns {

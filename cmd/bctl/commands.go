@@ -33,12 +33,22 @@ func bctlTool() app.Tool {
 		Usage:       "offline tools for bcache devices",
 		Description: description,
 		Commands:    allCommands,
+		Meant:       meant(),
 		Names: []app.Name{
 			{Name: "bcache-super-show", Usage: "what bcache-tools' prints, byte for byte", Run: legacy.SuperShow},
 			{Name: "mkfs.bcache", Usage: "bctl format, with the output of bcache-tools' make-bcache", Command: mkfs.MakeBcacheCommand},
 			{Name: "make-bcache", Usage: "the same", Run: app.Solo(mkfs.MakeBcacheCommand)},
 			{Name: "fsck.bcache", Usage: "bctl fsck, with the flags that fsck(8) passes on", Command: check.FsckBcacheCommand},
 		},
+	}
+}
+
+// meant leads those who type what other tools call it to the command.
+func meant() map[string]string {
+	return map[string]string{
+		"check":  "bctl fsck DEVICE checks",
+		"repair": "bctl fsck DEVICE checks, and with --preen or --yes repairs",
+		"ls":     "bctl show-super DEVICE shows what a device is",
 	}
 }
 

@@ -24,8 +24,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 )
@@ -36,6 +38,7 @@ type Tool struct {
 
 	Commands func() []*cli.Command // in the order of the help; made anew each time, because cli changes them
 	Names    []Name
+	Meant    map[string]string // what to hint at when somebody types a command that is none
 }
 
 // A Name is another name of the binary.
@@ -52,7 +55,13 @@ type Name struct {
 type Program func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
 // Run is the program without the process: it returns the exit code. args[0] chooses which program.
-func (t Tool) Run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+func (t Tool) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	code, _ := t.run(ctx, args, stdout, stderr)
+	return code
+}
+
+// run is Run, and says whether nobody reads stdout any more.
+func (t Tool) run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int, closed bool) {
 	if len(args) == 0 {
 		args = []string{t.Name}
 	}
@@ -63,7 +72,8 @@ func (t Tool) Run(ctx context.Context, args []string, stdout, stderr io.Writer) 
 			code = reportPanic(stderr, name, p)
 		}
 	}()
-	return report(stderr, name, program(ctx, args, out, stderr), out.err)
+	code = report(stderr, name, program(ctx, args, out, stderr), out.err)
+	return code, errors.Is(out.err, syscall.EPIPE)
 }
 
 // programFor finds the program for argv[0], and the name its messages begin with.
@@ -93,7 +103,16 @@ func (t Tool) app() *cli.App {
 		Commands:    t.Commands(),
 		Before:      checkGlobals,
 		Action:      noCommand,
+		Metadata:    map[string]any{meantKey: t.Meant},
 	}
+}
+
+// meantKey is where cli's App keeps Tool.Meant.
+const meantKey = "meant"
+
+func meantOf(app *cli.App) map[string]string {
+	meant, _ := app.Metadata[meantKey].(map[string]string)
+	return meant
 }
 
 // Solo is a program of one command: no command name, no global flags but --help and --version.

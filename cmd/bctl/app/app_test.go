@@ -7,12 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -139,25 +137,5 @@ func TestUseColor(t *testing.T) {
 			}
 			return nil
 		}, "probe", "--color", test.when)
-	}
-}
-
-// The first signal ends the work and gives 32.
-func TestSignal(t *testing.T) {
-	if code := waitForSignal(io.Discard); code != ExitInterrupted {
-		t.Errorf("exit %d, want %d", code, ExitInterrupted)
-	}
-}
-
-// waitForSignal is withSignals over a program that waits for one and sends it to itself.
-func waitForSignal(stderr io.Writer) int {
-	ctx, stop := signalContext()
-	defer stop()
-	go func() { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) }()
-	select {
-	case <-ctx.Done():
-		return report(stderr, "bctl", ctx.Err(), nil)
-	case <-time.After(10 * time.Second):
-		return ExitCannot
 	}
 }

@@ -4,7 +4,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -32,8 +31,7 @@ func runApp(ctx context.Context, app *cli.App, args []string, stdout, stderr io.
 	case line.given("help"):
 		return writeHelp(stdout, app, line.cmd)
 	case line.given("version"):
-		fmt.Fprintf(stdout, "%s %s\n", app.Name, Version)
-		return nil
+		return writeVersion(stdout, app.Name)
 	}
 	return app.RunContext(ctx, line.argv(app.Name))
 }

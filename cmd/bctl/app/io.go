@@ -26,6 +26,8 @@ type IO struct {
 	Quiet    bool             // --quiet
 	Color    string           // --color: auto, always or never
 	Progress progress.Starter // a bar where one belongs; defer Done() on what it starts
+
+	watch *progress.Watch // nil: nobody asks
 }
 
 func newIO(c *cli.Context) *IO {
@@ -40,8 +42,13 @@ func newIO(c *cli.Context) *IO {
 	if !io.Quiet && io.Format == render.Table && IsTerminal(io.Err) {
 		io.Progress = progress.On(io.Err)
 	}
+	io.watch = watchOf(c.Context)
+	io.Progress = io.Watched(io.Progress)
 	return io
 }
+
+// Watched is a Starter of a command's own that answers SIGUSR1 too. Progress does already.
+func (io *IO) Watched(s progress.Starter) progress.Starter { return io.watch.Over(s) }
 
 // Note says something that is no error, unless it should be quiet.
 func (io *IO) Note(format string, a ...any) {

@@ -128,19 +128,16 @@ func (l *line) operand(arg string) error {
 	return nil
 }
 
-// command enters a command, whose flags are known from here on. "help" is none: it asks for --help of the next.
+// command enters a command, whose flags are known from here on. "help" is none: it asks for --help of the next. Nor is
+// "version".
 func (l *line) command(name string) error {
-	if name == "help" {
-		l.seen[l.find("help")[0]] = []string{""}
+	if name == "help" || name == "version" {
+		l.seen[l.find(name)[0]] = []string{""}
 		return nil
 	}
 	l.cmd = l.app.Command(name)
 	if l.cmd == nil {
-		var names []string
-		for _, c := range l.app.VisibleCommands() {
-			names = append(names, c.Name)
-		}
-		return WithHint(Usagef("unknown command %s", name), "%s", didYouMean(name, names))
+		return WithHint(Usagef("unknown command %s", name), "%s", l.meant(name))
 	}
 	var own []*option
 	for _, f := range l.cmd.Flags {
@@ -148,6 +145,18 @@ func (l *line) command(name string) error {
 	}
 	l.options = append(own, l.options...)
 	return nil
+}
+
+// meant is what somebody meant who typed the name of no command.
+func (l *line) meant(name string) string {
+	if hint := meantOf(l.app)[name]; hint != "" {
+		return hint
+	}
+	var names []string
+	for _, c := range l.app.VisibleCommands() {
+		names = append(names, c.Name)
+	}
+	return didYouMean(name, names)
 }
 
 // long reads --name, --name=value, or --name and the value in rest.

@@ -78,7 +78,7 @@ func readFsckBcache(args *app.Args, io *app.IO) (o fsckBcacheOptions, err error)
 	}
 	o.verbose, o.memory = args.Bool("v"), args.Bool("r")
 	o.time = args.Bool("t") || o.memory
-	o.progress = progress.Silent
+	o.progress = io.Watched(progress.Silent)
 	if !args.Given("C") {
 		return o, nil
 	}
@@ -92,9 +92,9 @@ func readFsckBcache(args *app.Args, io *app.IO) (o fsckBcacheOptions, err error)
 			return o, app.Usagef("-C %d: %v", fd, err)
 		}
 		o.lines = os.NewFile(uintptr(own), "progress")
-		o.progress = progress.Lines(o.lines, o.devices[0])
+		o.progress = io.Watched(progress.Lines(o.lines, o.devices[0]))
 	case app.IsTerminal(io.Err):
-		o.progress = progress.On(io.Err)
+		o.progress = io.Watched(progress.On(io.Err))
 	}
 	return o, nil
 }

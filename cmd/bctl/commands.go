@@ -62,7 +62,7 @@ func allCommands() []*cli.Command {
 		check.FsckCommand(),
 		change.RewritePriosCommand(),
 		change.UndoCommand(),
-	}, extras()...)
+	}, append(extras(), app.CompletionCommand(bctlTool))...)
 }
 
 // run is bctl in this process.

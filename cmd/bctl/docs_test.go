@@ -24,9 +24,13 @@ var docs = []struct {
 }{
 	{"docs/bctl.8.md", bctlTool().WriteManual},
 	{"docs/findings.md", writeFindings},
-	{"packaging/bctl.bash", bctlTool().WriteCompletion},
-	{"packaging/bctl.zsh", bctlTool().WriteZshCompletion},
-	{"packaging/bctl.fish", bctlTool().WriteFishCompletion},
+	{"packaging/bctl.bash", completion("bash")},
+	{"packaging/bctl.fish", completion("fish")},
+	{"packaging/bctl.zsh", completion("zsh")},
+}
+
+func completion(shell string) func(io.Writer) {
+	return func(w io.Writer) { _ = bctlTool().WriteCompletion(w, shell) } // a buffer takes everything
 }
 
 func TestDocs(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 // globalFlags are the flags that every command takes, before and after its name.
 func globalFlags() []cli.Flag {
 	return withHelp([]cli.Flag{
-		&cli.StringFlag{Name: "format", Usage: "write `FORMAT`: table, json or csv", Value: string(render.Table)},
+		Choice(&cli.StringFlag{Name: "format", Usage: "write `FORMAT`: table, json or csv", Value: string(render.Table)}, "table", "json", "csv"),
 		&cli.BoolFlag{Name: "json", Aliases: []string{"J"}, Usage: "write JSON, as --format json, and errors too"},
-		&cli.StringFlag{Name: "color", Usage: "colours, `WHEN` is auto, always or never", Value: "auto"},
+		Choice(&cli.StringFlag{Name: "color", Usage: "colours, `WHEN` is auto, always or never", Value: "auto"}, colours...),
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress and no notes on stderr, only errors"},
 	})
 }
@@ -41,6 +41,9 @@ func withHelp(flags []cli.Flag) []cli.Flag {
 	return flags
 }
 
+// colours are what --color takes.
+var colours = []string{"auto", "always", "never"}
+
 // checkGlobals refuses global flags that mean nothing or two things, whatever the command.
 func checkGlobals(c *cli.Context) error {
 	format := c.String("format")
@@ -50,7 +53,7 @@ func checkGlobals(c *cli.Context) error {
 	if c.Bool("json") && c.IsSet("format") && format != string(render.JSON) {
 		return Usagef("--json contradicts --format %s", format)
 	}
-	if color := c.String("color"); !slices.Contains([]string{"auto", "always", "never"}, color) {
+	if color := c.String("color"); !slices.Contains(colours, color) {
 		return Usagef("--color %s: not auto, always or never", color)
 	}
 	return nil

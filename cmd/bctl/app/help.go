@@ -15,19 +15,24 @@ import (
 // writeHelp writes the help of cmd, or of the app if it is nil. docs.go writes the manual from the same parts.
 func writeHelp(w io.Writer, app *cli.App, cmd *cli.Command) error {
 	var b bytes.Buffer
+	width := widthOf(w)
+	if width == 0 {
+		width = helpWidth
+	}
+	width = min(max(width, leastWidth), widestWidth)
 	name, usage, args, text, flags := app.Name, app.Usage, app.ArgsUsage, app.Description, app.Flags
 	if cmd != nil {
 		name, usage, text, flags = app.Name+" "+cmd.Name, cmd.Usage, cmd.Description, cmd.Flags
 		args = strings.TrimSpace("[flags] " + cmd.ArgsUsage)
 	}
-	fmt.Fprintf(&b, "%s - %s\n\nUsage: %s %s\n\n%s\n", name, usage, name, args, strings.TrimSpace(text))
+	fmt.Fprintf(&b, "%s - %s\n\nUsage: %s %s\n\n%s", name, fill(strings.Fields(usage), width, len(name)+3, 4), name, args, reflow(text, width))
 	if cmd == nil && len(app.Commands) > 0 {
 		fmt.Fprint(&b, "\nCommands:\n")
-		columns(&b, commandLines(app))
+		columns(&b, commandLines(app), width)
 	}
 	if len(flags) > 0 {
 		fmt.Fprint(&b, "\nFlags:\n")
-		columns(&b, flagLines(flags))
+		columns(&b, flagLines(flags), width)
 	}
 	if cmd != nil {
 		title := "Flags of all commands"
@@ -35,10 +40,10 @@ func writeHelp(w io.Writer, app *cli.App, cmd *cli.Command) error {
 			title = "Flags"
 		}
 		fmt.Fprintf(&b, "\n%s:\n", title)
-		columns(&b, flagLines(app.Flags))
+		columns(&b, flagLines(app.Flags), width)
 	}
 	fmt.Fprint(&b, "\nExit codes, as fsck(8)'s:\n")
-	columns(&b, exitLines())
+	columns(&b, exitLines(), width)
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -111,17 +116,17 @@ func unquoteUsage(doc cli.DocGenerationFlag) (usage, arg string) {
 	return usage, ""
 }
 
-// columns writes pairs in two columns; what is too wide for the first gets a line of its own.
-func columns(w io.Writer, lines [][2]string) {
+// columns writes pairs in two columns, within total; what is too wide for the first gets a line of its own.
+func columns(w io.Writer, lines [][2]string, total int) {
 	width := 0
 	for _, l := range lines {
-		width = max(width, min(len(l[0]), 28))
+		width = max(width, min(len(l[0]), 28, total/3))
 	}
 	for _, l := range lines {
 		if len(l[0]) > width {
 			fmt.Fprintf(w, "  %s\n", l[0])
 			l[0] = ""
 		}
-		fmt.Fprintf(w, "  %-*s  %s\n", width, l[0], l[1])
+		fmt.Fprintf(w, "  %-*s  %s\n", width, l[0], fill(strings.Fields(l[1]), total, width+4, width+4))
 	}
 }

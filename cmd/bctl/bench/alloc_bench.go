@@ -11,6 +11,7 @@ import (
 
 	"bctl/alloc"
 	"bctl/alloc/blktrace"
+	"bctl/alloc/cachesim"
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/render"
 )
@@ -53,9 +54,9 @@ func AllocBenchCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "script", Usage: "print the decisions on `FILE`, an allocator script"},
 			&cli.StringSliceFlag{Name: "trace", Usage: "replay the block trace in `FILE`, compressed or not; - is standard input; several, one behind the other", KeepSpace: true},
-			&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(blktrace.FormatNames(), ", ") + "; csv:KEY=VALUE,... says which column is what", Value: "auto"},
-			&cli.StringFlag{Name: "model", Usage: "decide as Linux `VERSION`: " + strings.Join(models, ", ") + ", or the nearest of them", Value: alloc.DefaultModel().Name},
-			&cli.StringSliceFlag{Name: "policy", Usage: "replace by `POLICY`: lru, fifo, random, several with commas, or all (default: lru); clock is proposed, in no kernel"},
+			app.Choice(&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(blktrace.FormatNames(), ", ") + "; csv:KEY=VALUE,... says which column is what", Value: "auto"}, blktrace.FormatNames()...),
+			app.Choice(&cli.StringFlag{Name: "model", Usage: "decide as Linux `VERSION`: " + strings.Join(models, ", ") + ", or the nearest of them", Value: alloc.DefaultModel().Name}, models...),
+			app.Choices(&cli.StringSliceFlag{Name: "policy", Usage: "replace by `POLICY`: lru, fifo, random, several with commas, or all (default: lru); clock is proposed, in no kernel"}, "lru", "fifo", "random", "all", "clock"),
 			&cli.StringFlag{Name: "buckets", Usage: "a cache of `N` buckets (default: 65536)"},
 			&cli.StringSliceFlag{Name: "bucket", Usage: "buckets of `SIZE`; with --trace several with commas (default: 512k)"},
 			&cli.StringSliceFlag{Name: "cache-size", Usage: "with --trace: a cache of `SIZE`, several with commas, instead of --buckets"},
@@ -63,8 +64,8 @@ func AllocBenchCommand() *cli.Command {
 			&cli.StringFlag{Name: "seconds", Usage: "count for `S` seconds instead"},
 			&cli.StringFlag{Name: "warmup", Usage: "leave the first `N` operations uncounted (default: until the cache is full; of a trace 0)"},
 			&cli.StringFlag{Name: "seed", Usage: "of whatever is random, `N`", Value: "1"},
-			&cli.StringFlag{Name: "workload", Usage: "`KIND`: alloc, sequential, uniform, zipf[:THETA] or mixed", Value: "alloc"},
-			&cli.StringFlag{Name: "prios", Usage: "with --workload alloc: `WHICH` prios buckets have, ties, random, or rescale each time", Value: "ties"},
+			app.Choice(&cli.StringFlag{Name: "workload", Usage: "`KIND`: alloc, sequential, uniform, zipf[:THETA] or mixed", Value: "alloc"}, append([]string{"alloc"}, cachesim.WorkloadKinds...)...),
+			app.Choice(&cli.StringFlag{Name: "prios", Usage: "with --workload alloc: `WHICH` prios buckets have, ties, random, or rescale each time", Value: "ties"}, cachesim.Prios...),
 			&cli.StringFlag{Name: "write-ratio", Usage: "share of a workload's requests that write, `R` (default: 0.3)"},
 			&cli.StringFlag{Name: "dirty-ratio", Usage: "share of the cache that may be dirty, `R`; 0 is writethrough (default: 0.1, the kernel's writeback_percent)"},
 			&cli.StringFlag{Name: "streams", Usage: "a workload of `N` volumes, each with a task of its own (default: 1)"},

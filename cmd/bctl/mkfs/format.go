@@ -58,7 +58,7 @@ func formatFlags() []cli.Flag {
 		&cli.StringFlag{Name: "label", Aliases: []string{"l"}, Usage: "`LABEL` of the devices, up to 32 bytes"},
 		&cli.BoolFlag{Name: "writeback", Usage: "backing devices: writeback instead of writethrough"},
 		&cli.BoolFlag{Name: "discard", Usage: "cache device: discard buckets before they are reused"},
-		&cli.StringFlag{Name: "cache-replacement-policy", Aliases: []string{"cache_replacement_policy"}, Usage: "cache device: `POLICY` is lru, fifo or random", Value: "lru"},
+		app.Choice(&cli.StringFlag{Name: "cache-replacement-policy", Aliases: []string{"cache_replacement_policy"}, Usage: "cache device: `POLICY` is lru, fifo or random", Value: "lru"}, "lru", "fifo", "random"),
 		&cli.BoolFlag{Name: "large-bucket", Usage: "cache device: version 5 of the superblock, which buckets above 16M always take and Linux reads from 5.11 on"},
 		&cli.BoolFlag{Name: "wipe-bcache", Usage: "overwrite what is bcache's"},
 		&cli.BoolFlag{Name: "discard-dirty", Usage: "with --wipe-bcache: overwrite dirty data too, which stand nowhere else"},

@@ -37,11 +37,11 @@ func ShowBucketsCommand() *cli.Command {
 		ArgsUsage:   "DEVICE",
 		Description: showBucketsDescription,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "mark", Usage: "only buckets with `MARK`: free, clean, dirty, metadata; several with commas"},
+			app.Choice(&cli.StringFlag{Name: "mark", Usage: "only buckets with `MARK`: free, clean, dirty, metadata; several with commas"}, inspect.Marks...),
 			&cli.StringFlag{Name: "inode", Usage: "only buckets with live data of volume `N`"},
 			&cli.StringFlag{Name: "bucket", Usage: "only buckets `A-B`, or one"},
 			&cli.StringFlag{Name: "gen-above", Usage: "only buckets with a gen above `N`"},
-			&cli.StringFlag{Name: "sort", Usage: "by `COLUMN`: " + strings.Join(inspect.SortKeys, ", ") + "; -COLUMN for the largest first"},
+			app.Choice(&cli.StringFlag{Name: "sort", Usage: "by `COLUMN`: " + strings.Join(inspect.SortKeys, ", ") + "; -COLUMN for the largest first"}, inspect.SortKeys...),
 			&cli.StringFlag{Name: "limit", Usage: "at most `N` buckets"},
 			&cli.BoolFlag{Name: "summary", Usage: "the kernel's priority_stats, and the dirty sectors of each volume"},
 			&cli.BoolFlag{Name: "map", Usage: "draw the device"},

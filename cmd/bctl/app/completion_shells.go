@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package app
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// writeBash evaluates nothing of what is typed. Where it has no answer bash proposes files.
+func writeBash(w io.Writer, g *grammar) {
+	var names []string
+	for _, c := range g.commands {
+		names = append(names, c.name)
+	}
+	fmt.Fprintf(w, `# bash completion of %[1]s, written by %[1]s completion bash
+_%[1]s_devices() {
+	local d
+	for d in /sys/class/block/*; do
+		[[ -e $d ]] && printf '/dev/%%s\n' "${d##*/}"
+	done
+}
+_%[1]s() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
+	local words=%[2]q flags=%[3]q devices= values=
+	if [[ $cur == = ]]; then
+		cur=
+	elif [[ $prev == = ]]; then
+		prev=${COMP_WORDS[COMP_CWORD-2]}
+	fi
+	for ((at = 1; at < COMP_CWORD; at++)); do
+		word=${COMP_WORDS[at]}
+		case $word in
+`, g.name, strings.Join(names, " "), strings.Join(spelled(g.global, false), " "))
+	for _, c := range g.commands {
+		devices := ""
+		if c.devices {
+			devices = "devices=1 "
+		}
+		fmt.Fprintf(w, "\t\t%s) cmd=$word words=%q %sflags+=%q; break ;;\n", c.name, strings.Join(c.operands, " "), devices, strings.Join(append([]string{""}, spelled(c.flags, false)...), " "))
+	}
+	fmt.Fprint(w, "\t\tesac\n\tdone\n\tcase $cmd:$prev in\n")
+	bashValues(w, "*", g.global)
+	for _, c := range g.commands {
+		bashValues(w, c.name, c.flags)
+	}
+	fmt.Fprintf(w, `	esac
+	COMPREPLY=()
+	case $values:$cur in
+	files:*) return ;;
+	devices:*) words= devices=1 ;;
+	?*:*) words=$values devices= ;;
+	:-*) words=$flags devices= ;;
+	esac
+	[[ -n $words ]] && COMPREPLY=($(compgen -W "$words" -- "$cur"))
+	if [[ -n $devices ]]; then
+		case $cur in
+		"" | /dev/*) COMPREPLY+=($(compgen -W "$(_%[1]s_devices)" -- "$cur")) ;;
+		esac
+	fi
+}
+complete -o bashdefault -o default -F _%[1]s %[1]s
+`, g.name)
+}
+
+// bashValues says what stands behind the flags of a command.
+func bashValues(w io.Writer, command string, flags []word) {
+	for _, f := range flags {
+		values := strings.Join(f.values, " ")
+		switch {
+		case f.arg == "":
+			continue
+		case f.device:
+			values = "devices"
+		case values == "":
+			values = "files" // or what nobody can propose
+		}
+		var patterns []string
+		for _, name := range spelled([]word{f}, true) {
+			patterns = append(patterns, command+":"+name)
+		}
+		fmt.Fprintf(w, "\t%s) values=%q ;;\n", strings.Join(patterns, " | "), values)
+	}
+}
+
+func writeFish(w io.Writer, g *grammar) {
+	fmt.Fprintf(w, `# fish completion of %[1]s, written by %[1]s completion fish
+function __%[1]s_devices
+	for d in /sys/class/block/*
+		echo /dev/(string split -r -m1 / $d)[2]
+	end
+end
+`, g.name)
+	flag := func(condition string, f word) {
+		line := "complete -c " + g.name + condition
+		for _, name := range f.letters {
+			line += " -s " + name
+		}
+		for _, name := range f.longs {
+			line += " -l " + name
+		}
+		switch {
+		case f.arg == "":
+		case f.device:
+			line += " -r -a '(__" + g.name + "_devices)'"
+		case len(f.values) > 0:
+			line += " -x -a " + quoteFish(strings.Join(f.values, " "))
+		default:
+			line += " -r"
+		}
+		fmt.Fprintf(w, "%s -d %s\n", line, quoteFish(f.usage))
+	}
+	for _, f := range g.global {
+		flag("", f)
+	}
+	for _, c := range g.commands {
+		fmt.Fprintf(w, "complete -c %s -n __fish_use_subcommand -f -a %s -d %s\n", g.name, c.name, quoteFish(c.usage))
+		condition := " -n '__fish_seen_subcommand_from " + c.name + "'"
+		if c.devices {
+			fmt.Fprintf(w, "complete -c %s%s -a '(__%s_devices)'\n", g.name, condition, g.name)
+		}
+		if len(c.operands) > 0 {
+			fmt.Fprintf(w, "complete -c %s%s -f -a %s\n", g.name, condition, quoteFish(strings.Join(c.operands, " ")))
+		}
+		for _, f := range c.flags {
+			flag(condition, f)
+		}
+	}
+}
+
+func quoteFish(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
+}
+
+func writeZsh(w io.Writer, g *grammar) {
+	fmt.Fprintf(w, `#compdef %[1]s
+# zsh completion of %[1]s, written by %[1]s completion zsh
+_%[1]s_devices() {
+	local -a devices
+	devices=(/sys/class/block/*(N:t))
+	_alternative 'devices:block device:compadd -p /dev/ -a devices' 'files:file:_files'
+}
+_%[1]s() {
+	local -a global commands own
+	local at=2 cmd=
+	global=(
+`, g.name)
+	zshFlags(w, "\t\t", g.name, g.global)
+	fmt.Fprint(w, "\t)\n\tcommands=(\n")
+	for _, c := range g.commands {
+		fmt.Fprintf(w, "\t\t%s\n", quoteZsh(c.name+":"+strings.ReplaceAll(c.usage, ":", `\:`)))
+	}
+	fmt.Fprint(w, `	)
+	while (( at < CURRENT )) && [[ $words[at] == -* ]]; do (( at++ )); done
+	(( at < CURRENT )) && cmd=$words[at]
+	case $cmd in
+`)
+	for _, c := range g.commands {
+		fmt.Fprintf(w, "\t%s)\n\t\town=(\n", c.name)
+		zshFlags(w, "\t\t\t", g.name, c.flags)
+		switch {
+		case c.devices:
+			fmt.Fprintf(w, "\t\t\t'*:device:_%s_devices'\n", g.name)
+		case len(c.operands) > 0:
+			fmt.Fprintf(w, "\t\t\t'1:operand:(%s)'\n", strings.Join(c.operands, " "))
+		}
+		fmt.Fprint(w, "\t\t) ;;\n")
+	}
+	fmt.Fprintf(w, `	*)
+		_arguments $global
+		_describe command commands
+		return ;;
+	esac
+	words=("${(@)words[at,-1]}")
+	(( CURRENT -= at - 1 ))
+	_arguments -S $global $own
+}
+_%s "$@"
+`, g.name)
+}
+
+// zshFlags writes what _arguments takes: '(-J --json)'{-J,--json}'[usage]:value:action'.
+func zshFlags(w io.Writer, indent, program string, flags []word) {
+	for _, f := range flags {
+		message := strings.ReplaceAll(f.arg, ":", `\:`)
+		names := spelled([]word{f}, true)
+		text := "[" + strings.NewReplacer("[", `\[`, "]", `\]`).Replace(f.usage) + "]"
+		switch {
+		case f.arg == "":
+		case f.device:
+			text += ":" + message + ":_" + program + "_devices"
+		case len(f.values) > 0:
+			text += ":" + message + ":(" + strings.Join(f.values, " ") + ")"
+		default:
+			text += ":" + message + ":_files"
+		}
+		for _, name := range names {
+			if f.arg != "" && strings.HasPrefix(name, "--") {
+				name += "="
+			} else if f.arg != "" {
+				name += "+"
+			}
+			fmt.Fprintf(w, "%s%s\n", indent, quoteZsh("("+strings.Join(names, " ")+")"+name+text))
+		}
+	}
+}
+
+func quoteZsh(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

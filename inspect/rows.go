@@ -21,15 +21,28 @@ type BucketRow struct {
 	Mark    string        `json:"mark"`
 	Sectors uint32        `json:"sectors"` // live
 	Owner   string        `json:"owner"`
-	Inodes  []uint32      `json:"inodes"` // of its live data
+	Inodes  []uint32      `json:"inodes"` // of its live data; not to be written to
 }
 
 // Row returns one bucket.
-func (c *Cache) Row(b ondisk.Bucket) BucketRow {
-	t := c.Buckets
+func (c *Cache) Row(b ondisk.Bucket) BucketRow { return new(ownerMemo).row(c.Buckets, b) }
+
+// ownerMemo keeps what the last row said of its owner: the next bucket's is mostly the same.
+type ownerMemo struct {
+	known         bool
+	flags, owners uint32
+	owner         string
+	inodes        []uint32
+}
+
+func (m *ownerMemo) row(t *Buckets, b ondisk.Bucket) BucketRow {
+	is := &t.of[b]
+	if flags := is.flags & (flagMeta | levelMask); !m.known || flags != m.flags || is.owners != m.owners {
+		*m = ownerMemo{true, flags, is.owners, t.Owner(b), append([]uint32{}, t.Inodes(b)...)}
+	}
 	return BucketRow{
 		Bucket: b, Gen: t.Gen(b), DiskGen: t.DiskGen(b), Prio: t.Prio(b), Mark: t.Mark(b).String(),
-		Sectors: t.Sectors(b), Owner: t.Owner(b), Inodes: append([]uint32{}, t.Inodes(b)...),
+		Sectors: t.Sectors(b), Owner: m.owner, Inodes: m.inodes,
 	}
 }
 
@@ -70,8 +83,9 @@ func CheckSort(key string) error {
 func (c *Cache) Rows(f Filter) iter.Seq2[BucketRow, error] {
 	return func(yield func(BucketRow, error) bool) {
 		n := 0
+		var memo ownerMemo
 		for b := range c.numbers(f) {
-			if f.Limit > 0 && n == f.Limit || !yield(c.Row(b), nil) {
+			if f.Limit > 0 && n == f.Limit || !yield(memo.row(c.Buckets, b), nil) {
 				return
 			}
 			n++

@@ -139,12 +139,12 @@ func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[
 }
 
 var bucketColumns = []render.Column[inspect.BucketRow]{
-	{Name: "bucket", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.Bucket) }},
-	{Name: "gen", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.Gen) }},
-	{Name: "disk_gen", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.DiskGen) }},
-	{Name: "prio", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.Prio) }},
+	{Name: "bucket", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Bucket) }},
+	{Name: "gen", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Gen) }},
+	{Name: "disk_gen", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.DiskGen) }},
+	{Name: "prio", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Prio) }},
 	{Name: "mark", Cell: func(r inspect.BucketRow) string { return r.Mark }},
-	{Name: "sectors", Num: true, Cell: func(r inspect.BucketRow) string { return fmt.Sprint(r.Sectors) }},
+	{Name: "sectors", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Sectors) }},
 	{Name: "owner", Cell: func(r inspect.BucketRow) string { return r.Owner }},
 }
 

@@ -82,7 +82,7 @@ type layout struct {
 func newLayout[T any](columns []Column[T]) *layout {
 	l := &layout{}
 	for _, c := range columns {
-		if c.Cell == nil {
+		if c.Cell == nil && c.Int == nil {
 			continue
 		}
 		align := tw.AlignLeft
@@ -109,8 +109,8 @@ func (l *layout) add(cells []string) {
 func cells[T any](columns []Column[T], row T) []string {
 	var texts []string
 	for _, c := range columns {
-		if c.Cell != nil {
-			texts = append(texts, printable(c.Cell(row)))
+		if c.Cell != nil || c.Int != nil {
+			texts = append(texts, c.text(row))
 		}
 	}
 	return texts

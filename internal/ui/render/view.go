@@ -17,8 +17,9 @@ import (
 type Column[T any] struct {
 	Name string
 	Num  bool           // right-aligned
-	Cell func(T) string // nil only where Raw is set: a column of CSV alone
+	Cell func(T) string // nil only where Raw is set, a column of CSV alone, or Int
 	Raw  func(T) string // what CSV gets, where it is not Cell
+	Int  func(T) uint64 // instead of both: a plain number
 }
 
 // A Field is one fact that is not in the rows.
@@ -87,6 +88,14 @@ func (c Column[T]) raw(row T) string {
 	if c.Raw != nil {
 		return printable(c.Raw(row))
 	}
+	return c.text(row)
+}
+
+// text is the cell as people read it.
+func (c Column[T]) text(row T) string {
+	if c.Int != nil {
+		return strconv.FormatUint(c.Int(row), 10)
+	}
 	return printable(c.Cell(row))
 }
 
@@ -101,6 +110,13 @@ func (f Field) text() string {
 // printable escapes whatever is not: labels and paths are bytes that anyone may have written.
 func printable(s string) string {
 	clean := true
+	for i := 0; i < len(s) && clean; i++ {
+		clean = s[i] >= ' ' && s[i] <= '~'
+	}
+	if clean { // as nearly all is
+		return s
+	}
+	clean = true
 	for _, r := range s {
 		clean = clean && unicode.IsPrint(r) && r != utf8.RuneError
 	}

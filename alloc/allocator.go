@@ -13,6 +13,7 @@ const (
 	StateWaitGC                  // found too little to invalidate
 	StateWaitPrio                // prio_blocked: btree nodes are being rewritten
 	StateWaitBucket              // 4.6: its own prio write waits for a bucket
+	StateWaitIO                  // with SlowPrios: its prio write is under way
 	StateExited                  // saw CACHE_SET_IO_DISABLE
 	stateNR
 )
@@ -25,7 +26,7 @@ const (
 	atPush
 	atInvalidate // retry_invalidate
 	atPrioBlocked
-	atPrioWrite // 4.6: in the middle of bch_prio_write()
+	atPrioWrite // 4.6, or with SlowPrios: in the middle of bch_prio_write()
 )
 
 // State returns what the allocator thread does, and the bucket in its hand, or
@@ -99,8 +100,13 @@ func (c *Cache) allocatorStep() State {
 		c.at = c.afterInvalidate()
 
 	case atPrioWrite:
-		if c.ownWrite.Run(c) == Asleep {
+		switch st := c.ownWrite.Run(c); {
+		case st == Asleep && c.ownWrite.writing:
+			return StateWaitIO
+		case st == Asleep:
 			return StateWaitBucket
+		case st == Failed:
+			c.prioWriteFailed()
 		}
 		c.at = atPop
 	}
@@ -150,17 +156,33 @@ func (c *Cache) afterInvalidate() place {
 	if !c.freeInc.full() {
 		return atInvalidate // not worth a prio write: nothing moves
 	}
-	if c.cfg.Model.PrioWriteWaits {
-		c.ownWrite = PrioWrite{Wait: true}
+	if c.cfg.Model.PrioWriteWaits || c.cfg.SlowPrios {
+		c.ownWrite = PrioWrite{Wait: c.cfg.Model.PrioWriteWaits, slow: c.cfg.SlowPrios}
 		return atPrioWrite
 	}
 	w := PrioWrite{}
 	if w.Run(c) == Failed {
-		// The buckets move all the same, their gens unwritten.
-		c.invalidateNeedsGC = true
-		c.wakeGC()
+		c.prioWriteFailed()
 	}
 	return atPop
+}
+
+// prioWriteFailed asks for gc. The buckets move all the same, their gens
+// unwritten.
+func (c *Cache) prioWriteFailed() {
+	c.invalidateNeedsGC = true
+	c.wakeGC()
+}
+
+// WritingPrios reports whether a prio write waits for PriosWritten.
+func (c *Cache) WritingPrios() bool { return c.state == StateWaitIO && c.ownWrite.writing }
+
+// PriosWritten ends the allocator's prio write, of a device with SlowPrios.
+func (c *Cache) PriosWritten() {
+	if c.WritingPrios() {
+		c.ownWrite.slow, c.ownWrite.writing = false, false
+		c.wakeAllocator()
+	}
 }
 
 // push is bch_allocator_push(): prios and gens first, they are what lets

@@ -33,6 +33,10 @@ type Config struct {
 	Sync        bool   // CACHE_SYNC: gens reach the disk before a bucket is used
 	Seed        uint64 // of the random policy
 
+	// SlowPrios: a prio write of the allocator thread takes its buckets at once,
+	// and ends when PriosWritten is called.
+	SlowPrios bool
+
 	// Prios stores the prio sets; nil counts the writes and stores nothing.
 	Prios PrioWriter
 	// Trace is told every decision; nil costs nothing.

@@ -36,11 +36,13 @@ func (p *PrioCounter) Journal(uint64, []uint32) error { p.Sets++; return nil }
 
 // PrioWrite is a call of bch_prio_write().
 type PrioWrite struct {
-	Wait   bool
-	begun  bool
-	packed bool // slot's image is taken
-	slot   int
-	alloc  BucketAlloc
+	Wait    bool
+	slow    bool // ends only when somebody says so
+	writing bool // all is taken, and slow
+	begun   bool
+	packed  bool // slot's image is taken
+	slot    int
+	alloc   BucketAlloc
 }
 
 // Run is described at Op.
@@ -58,6 +60,10 @@ func (p *PrioWrite) Run(c *Cache) Status {
 			return st
 		}
 		p.slot--
+	}
+	if p.slow {
+		p.writing = true
+		return Asleep
 	}
 	c.finishPrioWrite()
 	return Done

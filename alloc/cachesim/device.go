@@ -39,7 +39,7 @@ func NewFrom(cfg Config, d *Device) (*Sim, error) {
 		switch b := d.Buckets[i]; b.Mark {
 		case alloc.MarkDirty:
 			s.dirty[i] = uint32(b.Used)
-			s.dirtySectors += uint64(b.Used)
+			s.dirtySectors += uint64(b.Used) // of volumes that no request is of: nobody writes it back
 			fallthrough
 		case alloc.MarkReclaimable:
 			s.live[i] = uint32(b.Used)
@@ -53,7 +53,7 @@ func NewFrom(cfg Config, d *Device) (*Sim, error) {
 	if err := s.c.StartExisting(); err != nil {
 		return nil, err
 	}
-	s.c.Run()
+	s.begin()
 	return s, s.c.Err()
 }
 

@@ -13,11 +13,15 @@ type Figures struct {
 	ReadMissSectors          uint64
 	WriteMissSectors         uint64
 	Bypassed                 uint64 // requests that went past the cache, trims included
-	NoRoom                   uint64 // allocations given up: every bucket is dirty, metadata or held
+	BypassedSectors          uint64
+	BypassReads              uint64 // of reads
+	BypassReadMisses         uint64 // and of these not all cached
+	NoRoom                   uint64 // insertions cut short: no bucket was ready
 	Filled                   uint64 // sectors added by read misses
 	Overwritten              uint64 // sectors that became garbage
 	DataSectors              uint64 // sectors of data written to the cache
 	WrittenBack              uint64 // sectors
+	Moved                    uint64 // sectors, by moving gc
 	ThrownAway               uint64 // live sectors in buckets that were invalidated
 	GCs                      uint64
 	JournalSectors           uint64
@@ -42,6 +46,21 @@ func (s *Sim) Figures() Figures {
 func (s *Sim) ResetFigures() {
 	s.f = Figures{Alloc: s.c.Stats(), JournalSectors: s.meta.journalSectors, BtreeSectors: s.meta.btreeSectors}
 }
+
+// CacheHits is the kernel's cache_hits: reads that found all there, and did not go past the cache.
+func (f *Figures) CacheHits() uint64 { return f.Reads - f.BypassReads - f.CacheMisses() }
+
+// CacheMisses is the kernel's cache_misses: other reads that did not go past it.
+func (f *Figures) CacheMisses() uint64 { return f.ReadMisses - f.BypassReadMisses }
+
+// BypassHits is the kernel's cache_bypass_hits.
+func (f *Figures) BypassHits() uint64 { return f.BypassReads - f.BypassReadMisses }
+
+// WrittenSectors is the kernel's cache0/written: what was allocated for data.
+func (f *Figures) WrittenSectors() uint64 { return f.Alloc.SectorsWritten }
+
+// MetadataWritten is the kernel's cache0/metadata_written: prios and journal.
+func (f *Figures) MetadataWritten() uint64 { return f.JournalSectors + f.PrioSectors }
 
 // Requests is how many there were.
 func (f *Figures) Requests() uint64 { return f.Reads + f.Writes + f.Trims }

@@ -79,14 +79,20 @@ func (s *Sim) lookupParts(w piece, base, at, to uint64, miss func(from, to uint6
 // alive reports whether nothing has invalidated the bucket since p was written.
 func (s *Sim) alive(p piece) bool { return s.era[p.sector()>>s.shift] == p.era() }
 
+// clean takes sectors from what their bucket has dirty, of the volume at hand.
+func (s *Sim) clean(b, n uint64) {
+	s.dirty[b] -= uint32(n)
+	s.dirtySectors -= n
+	s.vol.dirtySectors -= int64(n)
+}
+
 // forget takes sectors from what their bucket has live.
 func (s *Sim) forget(p piece, n uint64) {
 	b := p.sector() >> s.shift
 	s.live[b] -= uint32(n)
 	s.liveSectors -= n
-	if p.dirty() && uint32(p.sector()&(1<<s.shift-1)) >= s.cleaned[b] {
-		s.dirty[b] -= uint32(n)
-		s.dirtySectors -= n
+	if p.dirty() {
+		s.clean(b, n)
 	}
 }
 
@@ -130,6 +136,9 @@ func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered u
 		}
 		number, stop := pageOf(at)
 		p := s.m.add(key(volume, number))
+		if dirty {
+			s.vol.dirtyPages.set(number)
+		}
 		for stop = min(end, stop); at < stop; {
 			a := at & (chunkSize - 1)
 			b := min(chunkSize, a+stop-at)

@@ -9,14 +9,12 @@ import (
 )
 
 const (
-	keyBytes      = 24       // struct bkey with one pointer
-	jsetBytes     = 240      // struct jset up to its keys, rounded up
-	journalDelay  = 100_000  // us: journal_delay_ms
-	journalBytes  = 32 << 10 // the largest entry: PAGE_SIZE << JSET_BITS
-	sectorBytes   = ondisk.SectorBytes
-	nodeFill      = 2.0 / 3 // of a leaf, on average, between splits in half
-	journalBlock  = 8       // sectors: what one entry is rounded up to
-	leastOfLeaves = 1
+	keyBytes     = 24       // struct bkey with one pointer
+	jsetBytes    = 240      // struct jset up to its keys, rounded up
+	journalDelay = 100_000  // us: journal_delay_ms
+	journalBytes = 32 << 10 // the largest entry: PAGE_SIZE << JSET_BITS
+	sectorBytes  = ondisk.SectorBytes
+	journalBlock = 8 // sectors: what one entry is rounded up to
 )
 
 // metadata counts what bcache writes besides data, from below:
@@ -50,6 +48,20 @@ func (m *metadata) size(g superblock.Geometry) {
 	m.nodeSectors, m.prioSectors = int(g.NodeSectors), uint64(g.MetaSectors)
 }
 
+// leaves is how many nodes the keys of so many live sectors fill: one is split when it would be four fifths full, and
+// gc merges what fits into two thirds.
+func (m *metadata) leaves(live uint64) int {
+	if m.keys == 0 {
+		return 1
+	}
+	size := uint64(m.nodeSectors) * sectorBytes
+	bytes := live / max(1, m.keyed/m.keys) * keyBytes
+	if bytes <= size*4/5 {
+		return 1
+	}
+	return int((bytes + size*2/3 - 1) / (size * 2 / 3))
+}
+
 // keyAdded is a key of n sectors that goes into a leaf.
 func (m *metadata) keyAdded(s *Sim, n uint64) {
 	m.keys++
@@ -66,9 +78,7 @@ func (s *Sim) split() {
 	m.btreeSectors += 2 * m.unsplit / sectorBytes
 	m.unsplit = 0
 	s.addNode()
-	perKey := max(1, m.keyed/m.keys)
-	leaves := int(float64(s.liveSectors/perKey*keyBytes)/(float64(m.nodeSectors*sectorBytes)*nodeFill)) + leastOfLeaves
-	for len(m.nodes) > leaves+1 { // and the root
+	for leaves := m.leaves(s.liveSectors); len(m.nodes) > leaves+1; { // and the root
 		b := m.nodes[0]
 		m.nodes = m.nodes[1:]
 		s.node[b] = false
@@ -80,7 +90,9 @@ func (s *Sim) split() {
 func (s *Sim) addNode() {
 	b, ok := s.c.Alloc(alloc.ReserveBtree)
 	if !ok {
-		s.settle()
+		if at := min(s.priosDone, s.gcDone); at != never {
+			s.finish(at)
+		}
 		if b, ok = s.c.Alloc(alloc.ReserveBtree); !ok {
 			return // counted with the reserves' failures; the old node goes on
 		}
@@ -88,7 +100,6 @@ func (s *Sim) addNode() {
 	s.c.Put(b)
 	s.node[b] = true
 	s.meta.nodes = append(s.meta.nodes, uint32(b))
-	s.settle()
 }
 
 // journalled puts the keys added since the last call into the journal. Those of read misses, which are not

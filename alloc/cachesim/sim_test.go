@@ -5,6 +5,7 @@ package cachesim
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"bctl/alloc"
 	"bctl/alloc/blktrace"
@@ -13,7 +14,9 @@ import (
 func config(policy alloc.Policy, buckets, sectors int) Config {
 	cfg := alloc.DefaultConfig()
 	cfg.Policy, cfg.NBuckets, cfg.BucketSize, cfg.BlockSize = policy, buckets, sectors, 1
-	return Config{Alloc: cfg, DirtyRatio: 0.1}
+	c := DefaultConfig()
+	c.Alloc, c.Mode, c.SequentialCutoff, c.Rate = cfg, Writeback, 0, 1000
+	return c
 }
 
 func newSim(t testing.TB, cfg Config) *Sim {
@@ -54,7 +57,7 @@ func check(t *testing.T, s *Sim, footprint uint64, volumes uint32) {
 				places[place] = true
 				b := place >> s.shift
 				live[b]++
-				if x.dirty() && uint32(place&(1<<s.shift-1)) >= s.cleaned[b] {
+				if x.dirty() {
 					dirty[b]++
 				}
 			}
@@ -83,9 +86,9 @@ func check(t *testing.T, s *Sim, footprint uint64, volumes uint32) {
 func TestMapAndCounts(t *testing.T) {
 	const footprint, volumes = 20_000, 2
 	for _, policy := range []alloc.Policy{alloc.LRU, alloc.FIFO, alloc.Random} {
-		for _, ratio := range []float64{0, 0.3} {
+		for _, mode := range []Mode{Writethrough, Writeback} {
 			cfg := config(policy, 600, 16)
-			cfg.DirtyRatio = ratio
+			cfg.Mode, cfg.MovingGC = mode, policy == alloc.FIFO
 			s := newSim(t, cfg)
 			r := rand.New(rand.NewPCG(1, uint64(policy)))
 			for step := range 40 {
@@ -114,8 +117,8 @@ func TestMapAndCounts(t *testing.T) {
 			if f.Alloc.Invalidated == 0 || f.GCs == 0 || f.ReadMisses == 0 || f.Reads == f.ReadMisses || f.Overwritten == 0 {
 				t.Errorf("%v: nothing much happened: %+v", policy, f)
 			}
-			if ratio == 0 && f.WrittenBack > 0 || ratio > 0 && f.WrittenBack == 0 {
-				t.Errorf("%v, dirty ratio %v: %d sectors written back", policy, ratio, f.WrittenBack)
+			if (mode == Writeback) != (f.WrittenBack > 0) || cfg.MovingGC != (f.Moved > 0) {
+				t.Errorf("%v, %v: %d sectors written back, %d moved", policy, mode, f.WrittenBack, f.Moved)
 			}
 		}
 	}
@@ -129,7 +132,9 @@ func FuzzSim(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		const footprint = 1 << 12
 		cfg := config(alloc.Policy(len(ops)%3), 513, 4)
-		cfg.DirtyRatio = float64(len(ops)%5) / 4
+		cfg.Mode = Mode(len(ops) % 3)
+		cfg.PrioWrite = time.Duration(len(ops)%5) * time.Millisecond
+		cfg.MovingGC = len(ops)%7 == 0
 		s := newSim(t, cfg)
 		for ; len(ops) >= 4; ops = ops[4:] {
 			q := blktrace.Request{

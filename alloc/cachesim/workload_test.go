@@ -155,8 +155,8 @@ func TestStuck(t *testing.T) {
 // What cannot be modelled is refused before memory is asked for it.
 func TestConfigErrors(t *testing.T) {
 	for _, change := range []func(*Config){
-		func(c *Config) { c.DirtyRatio = math.NaN() },
-		func(c *Config) { c.DirtyRatio = 1.5 },
+		func(c *Config) { c.WritebackPercent = 41 },
+		func(c *Config) { c.PrioWrite = -1 },
 		func(c *Config) { c.Alloc.NBuckets = 5 },
 		func(c *Config) { c.Alloc.NBuckets, c.Alloc.BucketSize = 1<<28, 1<<20 },
 		func(c *Config) { c.Alloc.BucketSize = 3 },

@@ -56,7 +56,7 @@ func asJSON(t *testing.T, x any) string {
 func TestBenchRepeats(t *testing.T) {
 	small := []string{"--buckets", "1024", "--bucket", "16k", "--ops", "20000", "--policy", "all"}
 	for _, load := range []string{
-		"alloc", "alloc --prios random", "alloc --prios rescale", "sequential --streams 3", "uniform", "zipf:0.8", "mixed --dirty-ratio 0.5",
+		"alloc", "alloc --prios random", "alloc --prios rescale", "sequential --streams 3", "uniform", "zipf:0.8", "mixed --cache-mode writeback",
 	} {
 		args := append(append([]string{"--workload"}, strings.Fields(load)...), small...)
 		first := benchResults(t, args...)
@@ -114,7 +114,12 @@ func TestBenchBadFlags(t *testing.T) {
 		{"--workload uniform --write-ratio 1.5", "--write-ratio"},
 		{"--write-ratio 0.5", "--workload alloc"},
 		{"--workload mixed --streams 0", "--streams"},
-		{"--workload mixed --dirty-ratio NaN", "--dirty-ratio"},
+		{"--workload mixed --cache-mode writeback --writeback-percent 41", "--writeback-percent"},
+		{"--workload mixed --writeback-percent 5", "--cache-mode writeback"},
+		{"--workload mixed --cache-mode fast", "fast"},
+		{"--workload mixed --sequential-cutoff 4G", "--sequential-cutoff"},
+		{"--workload mixed --tasks two", "two"},
+		{"--sequential-cutoff 4M", "--workload alloc"},
 		{"--plot x.svg", "--trace"},
 		{"--cache-size 1G", "--trace"},
 		{"--model newest", "newest"},

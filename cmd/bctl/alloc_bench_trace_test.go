@@ -65,7 +65,7 @@ a read 0 16384
 a trim 0 4096
 a read 0 4096
 `)
-	r := benchResults(t, "--trace", path, "--buckets", "600", "--bucket", "16k", "--dirty-ratio", "0")[0]
+	r := benchResults(t, "--trace", path, "--buckets", "600", "--bucket", "16k", "--prio-write-ms", "0")[0]
 	for key, want := range map[string]float64{
 		"requests": 7, "reads": 4, "writes": 2, "trims": 1, "bypassed": 1,
 		"read_miss_ratio":  3.0 / 4,  // the first, the one of 16 KiB, the one behind the trim

@@ -51,7 +51,7 @@ func AllocBenchCommand() *cli.Command {
 		Usage:       "run the bucket allocator on a script, a workload or a trace",
 		ArgsUsage:   "[DEVICE]",
 		Description: allocBenchDescription,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "script", Usage: "print the decisions on `FILE`, an allocator script"},
 			&cli.StringSliceFlag{Name: "trace", Usage: "replay the block trace in `FILE`, compressed or not; - is standard input; several, one behind the other", KeepSpace: true},
 			app.Choice(&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(blktrace.FormatNames(), ", ") + "; csv:KEY=VALUE,... says which column is what", Value: "auto"}, blktrace.FormatNames()...),
@@ -67,12 +67,11 @@ func AllocBenchCommand() *cli.Command {
 			app.Choice(&cli.StringFlag{Name: "workload", Usage: "`KIND`: alloc, sequential, uniform, zipf[:THETA] or mixed", Value: "alloc"}, append([]string{"alloc"}, cachesim.WorkloadKinds...)...),
 			app.Choice(&cli.StringFlag{Name: "prios", Usage: "with --workload alloc: `WHICH` prios buckets have, ties, random, or rescale each time", Value: "ties"}, cachesim.Prios...),
 			&cli.StringFlag{Name: "write-ratio", Usage: "share of a workload's requests that write, `R` (default: 0.3)"},
-			&cli.StringFlag{Name: "dirty-ratio", Usage: "share of the cache that may be dirty, `R`; 0 is writethrough (default: 0.1, the kernel's writeback_percent)"},
 			&cli.StringFlag{Name: "streams", Usage: "a workload of `N` volumes, each with a task of its own (default: 1)"},
 			&cli.StringFlag{Name: "plot", Usage: "with --trace: draw the miss ratio over the cache size, a line a policy, to `FILE`.svg or .png"},
 			&cli.BoolFlag{Name: "commit", Usage: "write the prios and the journal entries for real, to an image file that is a scratch one"},
 			&cli.BoolFlag{Name: "csv", Usage: "write CSV, as --format csv"},
-		},
+		}, pathFlagList()...),
 		Action: app.Action(allocBench),
 	}
 }

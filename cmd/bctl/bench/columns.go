@@ -113,6 +113,15 @@ func traceColumns() []render.Column[traceRow] {
 		quotient("miss_ratio", func(r traceRow) *float64 { return r.MissRatio }),
 		quotient("byte_miss_ratio", func(r traceRow) *float64 { return r.ByteMissRatio }),
 		onlyRaw(count("bypassed", func(r traceRow) uint64 { return r.Bypassed })),
+		onlyRaw(count("cache_hits", func(r traceRow) uint64 { return r.Hits })),
+		onlyRaw(count("cache_misses", func(r traceRow) uint64 { return r.Misses })),
+		onlyRaw(count("cache_bypass_hits", func(r traceRow) uint64 { return r.BypassHits })),
+		onlyRaw(count("cache_bypass_misses", func(r traceRow) uint64 { return r.BypassMisses })),
+		onlyRaw(count("bypassed_sectors", func(r traceRow) uint64 { return r.BypassedSectors })),
+		onlyRaw(count("written_sectors", func(r traceRow) uint64 { return r.Written })),
+		onlyRaw(count("btree_written_sectors", func(r traceRow) uint64 { return r.BtreeWritten })),
+		onlyRaw(count("metadata_written_sectors", func(r traceRow) uint64 { return r.MetadataWritten })),
+		onlyRaw(count("dirty_sectors", func(r traceRow) uint64 { return r.Dirty })),
 		count("buckets_allocated", func(r traceRow) uint64 { return r.Allocated }),
 	}
 	for _, c := range countColumns(func(r traceRow) allocCounts { return r.allocCounts }) {

@@ -26,7 +26,7 @@ type benchOptions struct {
 	sizes    []int64 // of the cache, in bytes; none: count says
 	count    int     // of buckets
 	seed     uint64
-	dirty    float64
+	path     cachesim.Config // how requests are treated; its Alloc is empty
 
 	ops    uint64
 	time   time.Duration
@@ -48,12 +48,12 @@ type benchOptions struct {
 type deviceShape struct{ first, block int }
 
 func readBench(args *app.Args, io *app.IO, model alloc.Model) (*benchOptions, error) {
-	o := &benchOptions{model: model, count: 1 << 16, ops: 1_000_000, warmup: -1, kind: "alloc", dirty: 0.1}
+	o := &benchOptions{model: model, count: 1 << 16, ops: 1_000_000, warmup: -1, kind: "alloc", path: cachesim.DefaultConfig()}
 	err := args.AtMost(1)
 	if err == nil {
 		o.format, err = readFormat(args, io)
 	}
-	for _, read := range []func(*app.Args) error{o.readTrace, o.readDevice, o.readCache, o.readRun, o.readWorkload, o.readCommit} {
+	for _, read := range []func(*app.Args) error{o.readTrace, o.readDevice, o.readCache, o.readPath, o.readRun, o.readWorkload, o.readCommit} {
 		if err == nil {
 			err = read(args)
 		}
@@ -155,7 +155,7 @@ func (o *benchOptions) readCache(args *app.Args) error {
 	if !args.Given("seed") {
 		o.seed = 1
 	}
-	return args.Share("dirty-ratio", &o.dirty)
+	return nil
 }
 
 // readRun reads how long to run.
@@ -195,7 +195,7 @@ func (o *benchOptions) readWorkload(args *app.Args) error {
 		return app.Usagef("--prios %q: want %s", o.prios, strings.Join(cachesim.Prios, ", "))
 	}
 	if kind == "alloc" && !args.Given("trace") {
-		if err := args.Refuse("--workload alloc, which makes no requests", "write-ratio", "dirty-ratio", "streams"); err != nil {
+		if err := args.Refuse("--workload alloc, which makes no requests", append([]string{"write-ratio", "streams"}, pathFlags...)...); err != nil {
 			return err
 		}
 	}
@@ -225,7 +225,9 @@ func (o *benchOptions) config(policy alloc.Policy, buckets, sectors int) (caches
 	case err != nil:
 		return cachesim.Config{}, app.Usagef("%s of %d buckets: %v", app.SizeText(int64(buckets)*int64(sectors)*512), buckets, err)
 	}
-	return cachesim.Config{Alloc: a, DirtyRatio: o.dirty}, nil
+	cfg := o.path
+	cfg.Alloc = a
+	return cfg, nil
 }
 
 // superSectors is where the first bucket may be, at the least: behind the superblock.

@@ -19,6 +19,7 @@ type trace struct {
 	names []string
 	spec  blktrace.Spec
 	found blktrace.Format // of the first file
+	timed bool            // it tells times
 	bytes int64           // of all files
 	stdin *os.File        // what came from standard input, copied
 }
@@ -35,7 +36,7 @@ func openTrace(o *benchOptions, stdin io.Reader) (*trace, error) {
 		t.close()
 		return nil, t.explain(err)
 	}
-	t.found = r.Format()
+	t.found, t.timed = r.Format(), r.Timed()
 	r.Close()
 	return t, nil
 }

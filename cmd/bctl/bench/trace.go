@@ -33,7 +33,8 @@ type traceRow struct {
 	MissRatio      *float64 `json:"miss_ratio"`
 	ByteMissRatio  *float64 `json:"byte_miss_ratio"`
 	Bypassed       uint64   `json:"bypassed"`
-	Allocated      uint64   `json:"buckets_allocated"`
+	kernelCounts
+	Allocated uint64 `json:"buckets_allocated"`
 	allocCounts
 	DataSectors    uint64   `json:"data_sectors"`
 	JournalSectors uint64   `json:"journal_sectors"`
@@ -42,6 +43,26 @@ type traceRow struct {
 	WrittenBack    uint64   `json:"written_back_sectors"`
 	MetadataWA     *float64 `json:"metadata_write_amplification"`
 	TotalWA        *float64 `json:"total_write_amplification"`
+}
+
+// kernelCounts are the kernel's own counters, by its names.
+type kernelCounts struct {
+	Hits            uint64 `json:"cache_hits"`
+	Misses          uint64 `json:"cache_misses"`
+	BypassHits      uint64 `json:"cache_bypass_hits"`
+	BypassMisses    uint64 `json:"cache_bypass_misses"`
+	BypassedSectors uint64 `json:"bypassed_sectors"`
+	Written         uint64 `json:"written_sectors"`
+	BtreeWritten    uint64 `json:"btree_written_sectors"`
+	MetadataWritten uint64 `json:"metadata_written_sectors"`
+	Dirty           uint64 `json:"dirty_sectors"` // at the end
+}
+
+func kernelCountsOf(f *cachesim.Figures) kernelCounts {
+	return kernelCounts{
+		f.CacheHits(), f.CacheMisses(), f.BypassHits(), f.BypassReadMisses, f.BypassedSectors,
+		f.WrittenSectors(), f.BtreeSectors, f.MetadataWritten(), f.DirtySector,
+	}
 }
 
 // A traceJob is a row to be made.
@@ -55,15 +76,19 @@ type traceJob struct {
 
 // benchTrace is --trace.
 func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
-	jobs, err := o.traceJobs()
-	if err != nil {
-		return err
+	if _, err := o.traceJobs(); err != nil {
+		return err // before the trace is opened
 	}
 	t, err := openTrace(o, io.In)
 	if err != nil {
 		return err
 	}
 	defer t.close()
+	o.fit(t)
+	jobs, err := o.traceJobs()
+	if err != nil {
+		return err
+	}
 	if err := o.runJobs(ctx, t, jobs, io); err != nil {
 		return err
 	}
@@ -74,7 +99,9 @@ func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
 			{Key: "device", Value: nullIfEmpty(o.name), Name: app.OptionalName("device", o.name != ""), Text: o.name},
 			{Key: "model", Value: o.model.Name, Name: "model"},
 			{Key: "seed", Value: o.seed, Name: "seed"},
-			{Key: "dirty_ratio", Value: o.dirty, Name: "dirty ratio"},
+			{Key: "cache_mode", Value: o.path.Mode.String(), Name: "cache mode"},
+			{Key: "sequential_cutoff", Value: o.path.SequentialCutoff, Name: "sequential cutoff", Text: app.SizeText(int64(o.path.SequentialCutoff))},
+			{Key: "writeback_percent", Value: o.path.WritebackPercent, Name: app.OptionalName("writeback percent", o.path.Mode == cachesim.Writeback)},
 		},
 		Key: "results", Columns: traceColumns(), Limit: -1,
 		Rows: func(yield func(traceRow, error) bool) {
@@ -94,6 +121,9 @@ func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
 		return err
 	}
 	noteTrace(io, t, jobs)
+	if !t.timed {
+		io.Note("%s tells no times: taken as %d requests a second (--rate)", t.name(), o.path.Rate)
+	}
 	return nil
 }
 
@@ -212,7 +242,7 @@ func rowOf(a *alloc.Config, f *cachesim.Figures) traceRow {
 	sectors := int64(a.BucketSize) * 512
 	return traceRow{
 		Policy: a.Policy.String(), CacheBytes: int64(a.NBuckets) * sectors, BucketBytes: sectors, Buckets: a.NBuckets,
-		Requests: f.Requests(), Reads: f.Reads, Writes: f.Writes, Trims: f.Trims, Bypassed: f.Bypassed,
+		Requests: f.Requests(), Reads: f.Reads, Writes: f.Writes, Trims: f.Trims, Bypassed: f.Bypassed, kernelCounts: kernelCountsOf(f),
 		ReadMissRatio: known(f.ReadMissRatio()), WriteMissRatio: known(f.WriteMissRatio()),
 		MissRatio: known(f.MissRatio()), ByteMissRatio: known(f.ByteMissRatio()),
 		Allocated: f.Alloc.Taken, allocCounts: countsOf(f),

@@ -27,6 +27,7 @@ type benchOptions struct {
 	count    int     // of buckets
 	seed     uint64
 	path     cachesim.Config // how requests are treated; its Alloc is empty
+	waits    bool            // path says how long prio writes and gc take, because flags do
 
 	ops    uint64
 	time   time.Duration

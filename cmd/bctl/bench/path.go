@@ -28,7 +28,7 @@ func pathFlagList() []cli.Flag {
 		&cli.StringFlag{Name: "readahead", Usage: "cache readahead: `WHICH`, all, or meta-only", Value: "all"},
 		&cli.StringFlag{Name: "congested", Usage: "streams of `SIZE` go past the cache, as if it were congested all the time (default: never)"},
 		&cli.BoolFlag{Name: "moving-gc", Usage: "gc empties buckets with little in them, as with copy_gc_enabled"},
-		&cli.StringFlag{Name: "prio-write-ms", Usage: "the allocator waits `MS` for prios to be written (default: 8.5, as measured)"},
+		&cli.StringFlag{Name: "prio-write-ms", Usage: "the allocator waits `MS` for prios to be written (default: 8.5, as measured; 0 where a trace counts seconds)"},
 		&cli.StringFlag{Name: "gc-ms", Usage: "a gc takes `MS` (default: 30, with writes 110, in writeback 210, as measured)"},
 	}
 }
@@ -63,6 +63,7 @@ func (o *benchOptions) readPath(args *app.Args) error {
 	default:
 		return app.Usagef("--tasks %q: want trace, one or volume", args.String("tasks"))
 	}
+	o.waits = args.Given("prio-write-ms") || args.Given("gc-ms")
 	o.path.MovingGC, o.path.Rate = args.Bool("moving-gc"), defaultRate
 	if args.Given("writeback-percent") && o.path.Mode != cachesim.Writeback {
 		return app.Usagef("--writeback-percent: only with --cache-mode writeback")
@@ -111,8 +112,15 @@ func milliseconds(args *app.Args, name string, to *time.Duration) error {
 	return nil
 }
 
-// fit makes the path one for a trace: what it does not tell is taken for granted.
+// fit makes the path one for a trace: what it does not tell is taken for granted. Where it counts seconds nobody can say
+// what came while prios were written.
 func (o *benchOptions) fit(t *trace) {
+	switch t.found {
+	case blktrace.Tencent, blktrace.OracleGeneral, blktrace.LCS:
+		if !o.waits {
+			o.path.PrioWrite, o.path.GC = 0, 0
+		}
+	}
 	o.path.SyncWrites = t.found != blktrace.Blkparse
 	if t.timed {
 		o.path.Rate = 0

@@ -23,7 +23,7 @@ _bctl() {
 		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --no-action --preen --yes --only --skip --keep-partial --force --lost --undo --no-undo"; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
-		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --dirty-ratio --streams --plot --commit --csv"; break ;;
+		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms"; break ;;
 		generate) cmd=$word words="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
 		demo) cmd=$word words="" flags+=""; break ;;
 		completion) cmd=$word words="bash fish zsh" flags+=""; break ;;
@@ -70,9 +70,17 @@ _bctl() {
 	alloc-bench:--workload) values="alloc sequential uniform zipf mixed" ;;
 	alloc-bench:--prios) values="ties random rescale" ;;
 	alloc-bench:--write-ratio) values="files" ;;
-	alloc-bench:--dirty-ratio) values="files" ;;
 	alloc-bench:--streams) values="files" ;;
 	alloc-bench:--plot) values="files" ;;
+	alloc-bench:--cache-mode) values="files" ;;
+	alloc-bench:--sequential-cutoff) values="files" ;;
+	alloc-bench:--writeback-percent) values="files" ;;
+	alloc-bench:--tasks) values="files" ;;
+	alloc-bench:--rate) values="files" ;;
+	alloc-bench:--readahead) values="files" ;;
+	alloc-bench:--congested) values="files" ;;
+	alloc-bench:--prio-write-ms) values="files" ;;
+	alloc-bench:--gc-ms) values="files" ;;
 	generate:--buckets) values="files" ;;
 	generate:--bucket | generate:-b) values="files" ;;
 	generate:--block | generate:-w) values="files" ;;

@@ -3,7 +3,9 @@
 package change
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
@@ -26,7 +28,7 @@ func (t *Tx) Allocate(n int) ([]ondisk.Bucket, error) {
 	}
 	var got []ondisk.Bucket
 	for b := t.g.FirstBucket; b < t.g.NBuckets && len(got) < n; b++ {
-		if t.free(b) && !t.usage.pointed[b] && t.usage.lag[b] < ondisk.GenLimit {
+		if t.Free(b) && !t.usage.pointed[b] && t.usage.lag[b] < ondisk.GenLimit {
 			got = append(got, b)
 		}
 	}
@@ -41,8 +43,23 @@ func (t *Tx) Allocate(n int) ([]ondisk.Bucket, error) {
 	return got, nil
 }
 
-func (t *Tx) free(b ondisk.Bucket) bool {
+// Free reports whether b may be written: it is free, and not taken.
+func (t *Tx) Free(b ondisk.Bucket) bool {
 	return t.c.Buckets.Mark(b) == inspect.Free && !t.taken[b]
+}
+
+// GiveUp lets go of the clean data in b: its gen is one past what it was, so that all pointers to it are stale, and once
+// the change is there it is free. It is not written to before: the old state still reads it.
+func (t *Tx) GiveUp(b ondisk.Bucket) {
+	t.gens[b]++
+	t.GivenUp(b)
+}
+
+// GivenUp counts b, whose pointers have become stale by SetGen, among the buckets that are free afterwards.
+func (t *Tx) GivenUp(b ondisk.Bucket) {
+	if t.c.Buckets.Mark(b) != inspect.Metadata {
+		t.given[b] = true
+	}
 }
 
 func (t *Tx) scan() error {
@@ -63,23 +80,56 @@ func (t *Tx) scan() error {
 	})
 }
 
-// reserve checks that the kernel finds enough unmarked buckets to fill its reserves at registration.
-func (t *Tx) reserve() error {
-	unmarked := 0
+// unmarked counts the buckets that registration will find unmarked, once a new chain stands in the taken ones.
+func (t *Tx) unmarked(newChain bool) (n int) {
 	for b := t.g.FirstBucket; b < t.g.NBuckets; b++ {
-		if t.free(b) {
-			unmarked++
+		if t.Free(b) || t.given[b] && !t.taken[b] {
+			n++
 		}
 	}
-	if t.entry.PrioBucket[t.g.ThisDev] != t.c.Journal.Newest.PrioBucket[t.g.ThisDev] {
+	if newChain {
 		for _, l := range t.c.Chain.Links { // the new entry no longer leads to the old chain
 			if t.c.Buckets.Mark(l.Bucket) == inspect.Metadata {
-				unmarked++
+				n++
 			}
 		}
 	}
+	return n
+}
+
+// reserve checks that the kernel finds enough unmarked buckets to fill its reserves at registration.
+func (t *Tx) reserve() error {
+	unmarked := t.unmarked(t.entry.PrioBucket[t.g.ThisDev] != t.c.Journal.Newest.PrioBucket[t.g.ThisDev])
 	if need := t.g.LargestReserve(); unmarked < need {
 		return fmt.Errorf("%w: %d would be left, the kernel needs %d to start", ErrNoSpace, unmarked, need)
 	}
 	return nil
+}
+
+// MakeRoom gives up clean buckets, the oldest prio first, until the kernel finds its reserve once a new chain is
+// written. It is called before RewritePrios, and returns which it gave up. Where all that is clean is not enough, Commit
+// says so. Errors: the context's.
+func (t *Tx) MakeRoom() (given []ondisk.Bucket, err error) {
+	short := t.g.LargestReserve() + t.g.PrioBuckets() - t.unmarked(true)
+	if short <= 0 {
+		return nil, nil
+	}
+	if t.usage == nil {
+		if err := t.scan(); err != nil {
+			return nil, err
+		}
+	}
+	var clean []ondisk.Bucket
+	for b := t.g.FirstBucket; b < t.g.NBuckets; b++ {
+		lag := int(max(t.usage.lag[b], t.c.Buckets.Lag(b)))
+		if t.c.Buckets.Mark(b) == inspect.Clean && !t.given[b] && !t.taken[b] && lag < ondisk.GenLimit {
+			clean = append(clean, b)
+		}
+	}
+	slices.SortStableFunc(clean, func(a, b ondisk.Bucket) int { return cmp.Compare(t.prios[a], t.prios[b]) })
+	given = clean[:min(short, len(clean))]
+	for _, b := range given {
+		t.GiveUp(b)
+	}
+	return given, nil
 }

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package change
+package change_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
+	"bctl/fsck"
+	"bctl/fsck/repair"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
+	"bctl/internal/disk/plan"
+	"bctl/internal/finding"
 	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/powercut"
 )
@@ -17,35 +23,38 @@ import (
 var changes = []struct {
 	name    string
 	destroy bool
-	do      change
+	do      alteration
 }{
 	{"plain", false, unchanged},
-	{"set", false, func(t *testing.T, tx *Tx, c *inspect.Cache) {
+	{"set", false, func(t *testing.T, tx *change.Tx, c *inspect.Cache) {
 		b := firstUnused(t, tx)
 		tx.SetGen(b, tx.Gen(b)+1)
 		for b := range c.Geo.NBuckets {
 			tx.SetPrio(b, uint16(b))
 		}
-		if risks, err := tx.Risks(); err != nil || len(risks) > 0 {
+		if risks, err := repair.Risks(tx); err != nil || len(risks) > 0 {
 			t.Fatalf("%v, %v", risks, err)
 		}
 	}},
-	{"from-btree", true, func(_ *testing.T, tx *Tx, _ *inspect.Cache) { tx.RebuildGens() }},
+	{"from-btree", true, func(t *testing.T, tx *change.Tx, _ *inspect.Cache) { regen(t, tx) }},
 }
 
 // firstUnused is a bucket that no key points to.
-func firstUnused(t *testing.T, tx *Tx) ondisk.Bucket {
+func firstUnused(t *testing.T, tx *change.Tx) ondisk.Bucket {
 	t.Helper()
-	if err := tx.scan(); err != nil {
+	b, err := tx.UnusedForTest()
+	if err != nil || b == 0 {
+		t.Fatalf("every bucket was used: %v", err)
+	}
+	return b
+}
+
+// regen makes the gens anew, without backing devices.
+func regen(t *testing.T, tx *change.Tx) {
+	t.Helper()
+	if _, err := repair.RebuildGens(tx, nil); err != nil {
 		t.Fatal(err)
 	}
-	for b := tx.g.NBuckets - 1; b > tx.g.FirstBucket; b-- {
-		if tx.free(b) && !tx.usage.pointed[b] && tx.usage.lag[b] == 0 {
-			return b
-		}
-	}
-	t.Fatal("every bucket was used")
-	return 0
 }
 
 // devices are all shared images, and the one of several prio sets.
@@ -82,29 +91,24 @@ func TestCutAnywhere(t *testing.T) {
 }
 
 // cutEverywhere runs a change, and again from each state that a cut in it leaves.
-func cutEverywhere(t *testing.T, base *powercut.Device, c *inspect.Cache, do change) {
+func cutEverywhere(t *testing.T, base *powercut.Device, c *inspect.Cache, do alteration) {
 	after := base.Fork()
 	buckets := rewrite(t, after, do)
-	before, want := extents(t, c, isLive), liveAfter(t, after)
+	j := newJudge(t, base, c, after, buckets)
 	same(t, "done", "live dirty extents", dirtyOf(t, after), extents(t, c, isDirty))
 	states, done := 0, 0
 	for state, dev := range after.Cuts(base, 3) {
 		states++
-		now, found := read(t, dev)
-		switch {
-		case slices.Equal(chainOf(now), buckets):
+		isNew, wrong := j.judge(t, dev)
+		if isNew {
 			done++
-			same(t, state, "live extents", extents(t, now, isLive), want)
-			sound(t, state, dev)
-		case !found.Damaged():
-			same(t, state, "live extents", extents(t, now, isLive), before)
-			sound(t, state, dev)
-		case !slices.Equal(chainOf(now), chainOf(c)):
-			t.Errorf("%s: the chain is neither the old nor the new one: %v", state, chainOf(now))
+		}
+		if wrong != "" {
+			t.Errorf("%s: %s", state, wrong)
 		}
 		again := dev.Fork()
 		rewrite(t, again, do)
-		same(t, state+", again", "live extents", liveAfter(t, again), want)
+		same(t, state+", again", "live extents", liveAfter(t, again), j.want)
 		if states%4 == 0 {
 			sound(t, state+", again", again)
 		}
@@ -114,6 +118,120 @@ func cutEverywhere(t *testing.T, base *powercut.Device, c *inspect.Cache, do cha
 	}
 	if states < 10 || done < 2 || done > states/2 {
 		t.Errorf("%d states, %d of them with the new chain: the cuts are not where they should be", states, done)
+	}
+}
+
+// judge knows the two states that a cut may leave.
+type judge struct {
+	oldChain, newChain []ondisk.Bucket
+	before, want       []string // live extents
+	damage             []string // what is wrong with the old state, and no more
+}
+
+func newJudge(t *testing.T, base *powercut.Device, c *inspect.Cache, after *powercut.Device, buckets []ondisk.Bucket) *judge {
+	t.Helper()
+	_, found := read(t, base)
+	return &judge{chainOf(c), buckets, extents(t, c, isLive), liveAfter(t, after), damageOf(found)}
+}
+
+// judge says what is wrong with a state that is neither the old one nor the new one.
+func (j *judge) judge(t *testing.T, dev *powercut.Device) (isNew bool, wrong string) {
+	t.Helper()
+	now, found := read(t, dev)
+	live, damage := extents(t, now, isLive), damageOf(found)
+	switch {
+	case slices.Equal(chainOf(now), j.newChain):
+		if len(damage) > 0 || !slices.Equal(live, j.want) {
+			return true, fmt.Sprintf("the new chain, with %d live extents of %d, %v", len(live), len(j.want), damage)
+		}
+		if rep := fsckOf(t, dev); len(rep) > 0 {
+			return true, fmt.Sprintf("the new chain: %v", rep)
+		}
+		return true, ""
+	case !slices.Equal(chainOf(now), j.oldChain):
+		return false, fmt.Sprintf("the chain is neither the old nor the new one: %v", chainOf(now))
+	case !slices.Equal(damage, j.damage):
+		return false, fmt.Sprintf("the old chain, damaged: %v", damage)
+	case !slices.Equal(live, j.before):
+		return false, fmt.Sprintf("the old chain, with %d live extents of %d", len(live), len(j.before))
+	case len(damage) == 0:
+		if rep := fsckOf(t, dev); len(rep) > 0 {
+			return false, fmt.Sprintf("the old chain: %v", rep)
+		}
+	}
+	return false, ""
+}
+
+func damageOf(found *finding.Collector) (out []string) {
+	for _, f := range found.Findings() {
+		if f.Severity == finding.Damage {
+			out = append(out, string(f.Code)+" "+f.Message)
+		}
+	}
+	return out
+}
+
+// fsckOf is the damage that a whole check finds.
+func fsckOf(t *testing.T, dev *powercut.Device) []string {
+	t.Helper()
+	r, err := fsck.Run(t.Context(), fsck.Device{Name: "cache", R: dev, Size: dev.Size()}, nil, fsck.Options{Workers: 1})
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var found finding.Collector
+	for _, f := range r.Findings {
+		found.Add(f)
+	}
+	return damageOf(&found)
+}
+
+// The test above sees what it is for: a plan that takes the old chain away in the step that writes the new one leaves a
+// state that is neither, on every device, and so does one that writes everything in one step.
+func TestCutFindsBadPlans(t *testing.T) {
+	for name, open := range devices(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			image := open(t)
+			for _, ch := range changes {
+				base := image.Fork()
+				c, _ := read(t, base)
+				old := c.Chain.Links[0].Bucket
+				if ch.destroy {
+					destroySet(base, &c.Geo, old, false)
+					c, _ = read(t, base)
+				}
+				good, buckets, err := prepare(c, func(tx *change.Tx) { ch.do(t, tx, c) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				zero := plan.Zero(c.Geo.Start(old).Bytes(), c.Geo.MetaSectors.Bytes(), "the old prio set, too early")
+				for what, bad := range map[string]*plan.Plan{
+					"the old set zeroed early": {Steps: [][]plan.Write{append(slices.Clone(good.Steps[0]), zero), good.Steps[1]}},
+					"the entry first":          {Steps: [][]plan.Write{good.Steps[1], good.Steps[0]}},
+					"one step":                 {Steps: [][]plan.Write{append(slices.Clone(good.Steps[0]), good.Steps[1]...)}},
+				} {
+					after := base.Fork()
+					if err := good.Run(after); err != nil {
+						t.Fatal(err)
+					}
+					j := newJudge(t, base, c, after, buckets)
+					done := base.Fork()
+					if err := bad.Run(done); err != nil {
+						t.Fatal(err)
+					}
+					caught := false
+					for _, dev := range done.Cuts(base, 3) {
+						if _, wrong := j.judge(t, dev); wrong != "" {
+							caught = true
+							break
+						}
+					}
+					if !caught {
+						t.Errorf("%s, %s: no cut shows it", ch.name, what)
+					}
+				}
+			}
+		})
 	}
 }
 

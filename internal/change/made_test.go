@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package change
+package change_test
 
 import (
 	"bytes"
@@ -167,12 +167,12 @@ func (m *made) writeJournal() {
 }
 
 // entry writes an entry to a block of a journal bucket.
-func (m *made) entry(ring, block int, seq, last uint64, head ondisk.Bucket) {
-	j := &ondisk.Jset{Seq: seq, Version: 1, LastSeq: min(last, seq)}
+func (m *made) entry(ring, block int, seq, last uint64, head ondisk.Bucket, keys ...ondisk.Bkey) {
+	j := &ondisk.Jset{Seq: seq, Version: 1, LastSeq: min(last, seq), Keys: keys}
 	j.UUIDBucket.Bkey, j.BtreeRoot.Bkey = m.ptr(m.uuid, m.g.MetaSectors), m.ptr(m.root, m.g.NodeSectors)
 	j.PrioBucket[0] = uint64(head)
 	j.Seal(m.g.SetMagic)
-	b := append(j.Append(nil), make([]byte, m.g.BlockSectors.Bytes()-ondisk.JsetBytes)...)
+	b := m.g.Pad(j.Append(nil))
 	at := m.g.Start(m.g.FirstBucket+ondisk.Bucket(ring)) + ondisk.Sector(block)*m.g.BlockSectors
 	m.dev.Put(at.Bytes(), b)
 }

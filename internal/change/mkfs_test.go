@@ -5,13 +5,30 @@ package change
 import (
 	"bytes"
 	"io"
+	"os"
 	"testing"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/plan"
+	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/powercut"
 	"bctl/superblock"
 )
+
+// imageOf is a kernel-made cache, in a device that can lose its power.
+func imageOf(t *testing.T, name string) *powercut.Device {
+	t.Helper()
+	f, err := os.Open(imgtest.Open(t, name).Cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return powercut.New(f, info.Size())
+}
 
 // A formatDevice that can lose its power.
 type cutDevice struct{ *powercut.Device }
@@ -82,7 +99,7 @@ func rest(t *testing.T, p *plan.Plan, dev io.ReaderAt) []byte {
 // Wherever the power goes in format, and in the undo of one that was done or cut, there is the old device, untouched; or
 // no superblock; or the new device, complete.
 func TestFormatCuts(t *testing.T) {
-	image := kernelMade(t, "writeback-crash")
+	image := imageOf(t, "writeback-crash")
 	old := superOn(t, image)
 	for name, o := range map[string]FormatOptions{
 		"same set":           {Caches: []string{"cache"}, SameSet: true, Super: superblock.FormatOptions{SetUUID: old.SetUUID}},
@@ -155,7 +172,7 @@ func TestFormatCuts(t *testing.T) {
 // The cut test sees what it is for: an order without the step that takes the old superblock away, or that puts the new
 // one first, leaves what must not be.
 func TestFormatCutsFindBadOrder(t *testing.T) {
-	base := kernelMade(t, "writeback-crash")
+	base := imageOf(t, "writeback-crash")
 	old := superOn(t, base)
 	good := formatted(t, base, FormatOptions{Caches: []string{"cache"}, SameSet: true, Super: superblock.FormatOptions{SetUUID: old.SetUUID}})
 	last := len(good.Steps) - 1

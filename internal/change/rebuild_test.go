@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package change
+package change_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"testing"
 
+	"bctl/fsck/repair"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
 	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/powercut"
 	"bctl/prio"
@@ -31,7 +34,7 @@ func damages(n int) map[string][]int {
 	return d
 }
 
-func rebuild(_ *testing.T, tx *Tx, _ *inspect.Cache) { tx.RebuildGens() }
+func rebuild(t *testing.T, tx *change.Tx, _ *inspect.Cache) { t.Helper(); regen(t, tx) }
 
 // rebuilt is a device whose chain was destroyed and made anew, beside what it was.
 type rebuilt struct {
@@ -227,7 +230,7 @@ func (r *rebuilt) unmissed(t *testing.T, backing []string) {
 func TestChainIsWhatWasPlanned(t *testing.T) {
 	m := newMade(t, 0)
 	c, _ := read(t, m.dev)
-	tx, err := Begin(c)
+	tx, err := change.Begin(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,6 +273,167 @@ func TestChainIsWhatWasPlanned(t *testing.T) {
 		}
 		if after.Buckets.DiskGen(b) != gen || after.Buckets.Prio(b) != prio || tx.Gen(b) != gen {
 			t.Errorf("bucket %d: gen %d, prio %d, want %d, %d", b, after.Buckets.DiskGen(b), after.Buckets.Prio(b), gen, prio)
+		}
+	}
+}
+
+// Dirty data whose gen only their pointers tell are named, with their sectors, but for those that a journal entry of the
+// lost chain's time confirms; where the backing device holds them already they are left stale, and nothing else is.
+func TestRebuildNamesUnsureDirtyData(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		backing bool
+	}{{"alone", false}, {"with a backing device", true}} {
+		m := newMade(t, 0)
+		key := func(i int) ondisk.Bkey {
+			b := m.dirty[i]
+			k := ondisk.MakeKey(0, 1<<20+ondisk.Sector(8*i), 8)
+			k.SetPtrs(1)
+			k.SetDirty(true)
+			k.Ptr[0] = ondisk.MakePtr(m.gens[b], m.g.Start(b)+8, 0)
+			return k
+		}
+		m.entry(0, 0, madeJset-1, madeJset-1, m.old[0], key(1)) // before the chain: it confirms nothing
+		m.entry(0, 1, madeJset, madeJset-1, m.chain[0])
+		m.entry(1, 0, madeJset+1, madeJset-1, m.chain[0], key(0))
+		for i := range 4 {
+			destroySet(m.dev, &m.g, m.chain[i], false)
+		}
+		cache, _ := read(t, m.dev)
+		if n := cache.Journal.Newest.Seq; n != madeJset+1 {
+			t.Fatalf("the newest entry is %d", n)
+		}
+		var below func(uint32) io.ReaderAt
+		differs := m.dirty[2]
+		if c.backing { // zeroes, as the cache has, but for what stands in one bucket
+			var where int64
+			for e, err := range cache.Extents(inspect.Everything) {
+				if err == nil && e.Live && e.Dirty() && m.g.BucketOf(e.Ptr[0].Offset()) == differs {
+					where = e.Start().Bytes()
+				}
+			}
+			below = func(inode uint32) io.ReaderAt {
+				if inode != 0 {
+					return nil
+				}
+				return powercut.New(oneByte{where + 100}, 1<<40)
+			}
+		}
+		tx, err := change.Begin(cache)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gens, err := repair.RebuildGens(tx, below)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unsure, held := bucketsOf(gens.Unsure), bucketsOf(gens.Held)
+		for _, b := range slices.Concat(m.dirty, m.both) {
+			want := b != m.dirty[0] && (!c.backing || b == differs)
+			wantHeld := b != m.dirty[0] && c.backing && b != differs
+			if slices.Contains(unsure, b) != want || slices.Contains(held, b) != wantHeld {
+				t.Errorf("%s: bucket %d: unsure %v, held %v", c.name, b, slices.Contains(unsure, b), slices.Contains(held, b))
+			}
+			if stale := tx.Gen(b) != m.gens[b]; stale != wantHeld {
+				t.Errorf("%s: bucket %d: gen %d, it was %d", c.name, b, tx.Gen(b), m.gens[b])
+			}
+		}
+		if len(unsure)+len(held) != len(m.dirty)+len(m.both)-1 {
+			t.Errorf("%s: %d unsure, %d held", c.name, len(unsure), len(held))
+		}
+		for _, u := range gens.Unsure {
+			if want := map[bool]ondisk.Sector{false: 8, true: 16}[u.Bucket == m.dirty[1]]; u.Sectors != want || u.Inode != 0 {
+				t.Errorf("%s: %+v", c.name, u)
+			}
+		}
+	}
+}
+
+func bucketsOf(list []repair.Unsure) (out []ondisk.Bucket) {
+	for _, u := range list {
+		out = append(out, u.Bucket)
+	}
+	return out
+}
+
+// oneByte is zeroes but for one.
+type oneByte struct{ at int64 }
+
+func (o oneByte) ReadAt(b []byte, off int64) (int, error) {
+	clear(b)
+	if o.at >= off && o.at < off+int64(len(b)) {
+		b[o.at-off] = 1
+	}
+	return len(b), nil
+}
+
+// A cache that is full of clean data is no reason not to rewrite its chain: what is given up with the lost gens is free
+// afterwards, and where nothing is lost as much is given up as the kernel needs, longest unused first.
+func TestRewriteFullCache(t *testing.T) {
+	for _, lost := range []bool{true, false} {
+		dev := kernelMade(t, "fifo-full")
+		c, _ := read(t, dev)
+		if lost {
+			destroySet(dev, &c.Geo, c.Chain.Links[0].Bucket, false)
+			c, _ = read(t, dev)
+		}
+		full := func() *change.Tx { // but for what the chain itself takes, and a few
+			tx, err := change.Begin(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			free := 0
+			for b := range c.Geo.NBuckets {
+				if tx.Free(b) {
+					if free++; free > 5 {
+						tx.TakeForTest(b)
+					}
+				}
+			}
+			return tx
+		}
+		tx := full()
+		if !lost {
+			if _, _, err := tx.RewritePrios(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.Commit(); !errors.Is(err, change.ErrNoSpace) {
+				t.Errorf("a full cache: %v", err)
+			}
+			tx = full()
+		}
+		regen(t, tx)
+		given, err := tx.MakeRoom()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := tx.RewritePrios(); err != nil {
+			t.Fatal(err)
+		}
+		p, err := tx.Commit()
+		if err != nil {
+			t.Fatalf("lost %v: %v", lost, err)
+		}
+		if err := p.Run(dev); err != nil {
+			t.Fatal(err)
+		}
+		sound(t, "full", dev)
+		short := c.Geo.LargestReserve() + c.Geo.PrioBuckets() - 5 - c.Geo.PrioBuckets()
+		if lost && len(given) > 0 || !lost && len(given) != short {
+			t.Errorf("lost %v: %d given up, %d short", lost, len(given), short)
+		}
+		after, _ := read(t, dev)
+		worst := uint16(0)
+		for _, b := range given {
+			worst = max(worst, c.Buckets.Prio(b))
+			if after.Buckets.Mark(b) != inspect.Free || c.Buckets.Mark(b) != inspect.Clean {
+				t.Errorf("bucket %d was %v, is %v", b, c.Buckets.Mark(b), after.Buckets.Mark(b))
+			}
+		}
+		for b := range c.Geo.NBuckets {
+			if !lost && c.Buckets.Mark(b) == inspect.Clean && !slices.Contains(given, b) && c.Buckets.Prio(b) < worst {
+				t.Errorf("bucket %d of prio %d stays, one of %d goes", b, c.Buckets.Prio(b), worst)
+			}
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package change
+package change_test
 
 import (
 	"errors"
@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/fsck/repair"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
 	"bctl/internal/lab/imgtest"
 )
 
@@ -66,7 +68,7 @@ func TestRewriteUntilJournalIsFull(t *testing.T) {
 			if found.Damaged() {
 				t.Fatalf("%d journal buckets, after %d: %v", journal, done, found.Findings())
 			}
-			p, buckets, e := prepare(c, func(*Tx) {})
+			p, buckets, e := prepare(c, func(*change.Tx) {})
 			if err = e; err != nil {
 				break
 			}
@@ -79,7 +81,7 @@ func TestRewriteUntilJournalIsFull(t *testing.T) {
 			}
 		}
 		// Two entries stand in the first bucket, the last bucket of the ring must stay free.
-		if want := (journal-1)*perBucket - 2; !errors.Is(err, ErrJournalFull) || done != max(want, 0) {
+		if want := (journal-1)*perBucket - 2; !errors.Is(err, change.ErrJournalFull) || done != max(want, 0) {
 			t.Errorf("%d journal buckets: full after %d entries, want %d: %v", journal, done, want, err)
 		}
 		sound(t, "full", m.dev)
@@ -136,11 +138,14 @@ func TestAllocate(t *testing.T) {
 	for name, open := range devices(t) {
 		dev := open(t)
 		c, _ := read(t, dev)
-		tx, err := Begin(c)
+		tx, err := change.Begin(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := slices.Clone(tx.gens)
+		before := make([]uint8, c.Geo.NBuckets)
+		for b := range before {
+			before[b] = tx.Gen(ondisk.Bucket(b))
+		}
 		got, err := tx.Allocate(c.Geo.PrioBuckets())
 		if err != nil {
 			t.Fatal(err)
@@ -176,7 +181,7 @@ func TestAllocateLeavesAlone(t *testing.T) {
 	m.point(first+3, 0, m.gens[first+3]-ondisk.GenLimit+1, false)
 	m.writeLeaf()
 	c, _ := read(t, m.dev)
-	tx, err := Begin(c)
+	tx, err := change.Begin(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,14 +205,14 @@ func TestNoSpace(t *testing.T) {
 		{"enough", m.g.LargestReserve(), false}, // the old chain's buckets make up for the new one's
 	} {
 		c, _ := read(t, m.dev)
-		tx, err := Begin(c)
+		tx, err := change.Begin(c)
 		if err == nil {
 			// As if live metadata were in all others.
 			free := 0
 			for b := range m.g.NBuckets {
-				if tx.free(b) {
+				if tx.Free(b) {
 					if free++; free > test.left {
-						tx.taken[b] = true
+						tx.TakeForTest(b)
 					}
 				}
 			}
@@ -215,7 +220,7 @@ func TestNoSpace(t *testing.T) {
 				_, err = tx.Commit()
 			}
 		}
-		if errors.Is(err, ErrNoSpace) != test.fail || err != nil && !test.fail {
+		if errors.Is(err, change.ErrNoSpace) != test.fail || err != nil && !test.fail {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
@@ -227,16 +232,21 @@ func TestNoSpaceWithDestroyedSets(t *testing.T) {
 	m.destroy(0, false)
 	m.destroy(1, true)
 	c, _ := read(t, m.dev)
-	tx, err := Begin(c)
+	tx, err := change.Begin(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tx.RebuildGens()
+	regen(t, tx)
+	for b := range m.g.NBuckets {
+		if c.Buckets.Mark(b) == inspect.Clean {
+			tx.TakeForTest(b) // those that are given up would be free too
+		}
+	}
 	free := 0
 	for b := range m.g.NBuckets {
-		if tx.free(b) && !slices.Contains(m.chain, b) {
+		if tx.Free(b) && !slices.Contains(m.chain, b) {
 			if free++; free > m.g.LargestReserve()+1 {
-				tx.taken[b] = true
+				tx.TakeForTest(b)
 			}
 		}
 	}
@@ -245,13 +255,13 @@ func TestNoSpaceWithDestroyedSets(t *testing.T) {
 	if _, _, err = tx.RewritePrios(); err == nil {
 		_, err = tx.Commit()
 	}
-	if !errors.Is(err, ErrNoSpace) {
+	if !errors.Is(err, change.ErrNoSpace) {
 		t.Errorf("a bucket short of what the kernel needs: %v", err)
 	}
 }
 
 func TestNoJournal(t *testing.T) {
-	if _, err := Begin(&inspect.Cache{}); !errors.Is(err, ErrNoJournal) {
+	if _, err := change.Begin(&inspect.Cache{}); !errors.Is(err, change.ErrNoJournal) {
 		t.Error(err)
 	}
 }
@@ -267,7 +277,7 @@ func TestRisks(t *testing.T) {
 	}{
 		{"free, raised", m.freed[0], 1, ""},
 		{"clean, raised: its data are given up", m.clean[0], 1, ""},
-		{"clean, lowered by one: no pointer has that gen", m.clean[0], 255, ""},
+		{"clean, lowered by one: registration would raise it again", m.clean[0], 255, "is behind a pointer"},
 		{"clean, lowered to a stale pointer's", m.clean[0], 254, "come back to life"},
 		{"only stale, lowered by one", m.stale[0], 255, "come back to life"},
 		{"only stale, raised", m.stale[0], 9, ""},
@@ -281,12 +291,12 @@ func TestRisks(t *testing.T) {
 		{"the journal", m.g.FirstBucket, 1, "journal"},
 	} {
 		c, _ := read(t, m.dev)
-		tx, err := Begin(c)
+		tx, err := change.Begin(c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		tx.SetGen(test.b, tx.Gen(test.b)+test.by)
-		risks, err := tx.Risks()
+		risks, err := repair.Risks(tx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +310,7 @@ func TestRisks(t *testing.T) {
 			continue
 		}
 		dev := m.dev.Fork()
-		rewrite(t, dev, func(_ *testing.T, tx *Tx, _ *inspect.Cache) { tx.SetGen(test.b, tx.Gen(test.b)+test.by) })
+		rewrite(t, dev, func(_ *testing.T, tx *change.Tx, _ *inspect.Cache) { tx.SetGen(test.b, tx.Gen(test.b)+test.by) })
 		sound(t, test.name, dev)
 	}
 }
@@ -315,21 +325,21 @@ func TestRisksKernelMade(t *testing.T) {
 		for b := c.Geo.FirstBucket; b < c.Geo.NBuckets; b++ {
 			allowed[b] = c.Buckets.Gen(b) + 1
 		}
-		tx, err := Begin(c)
+		tx, err := change.Begin(c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for b, gen := range allowed {
 			tx.SetGen(b, gen)
 		}
-		risks, err := tx.Risks()
+		risks, err := repair.Risks(tx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range risks {
 			delete(allowed, r.Bucket)
 		}
-		rewrite(t, dev, func(_ *testing.T, tx *Tx, _ *inspect.Cache) {
+		rewrite(t, dev, func(_ *testing.T, tx *change.Tx, _ *inspect.Cache) {
 			for b, gen := range allowed {
 				tx.SetGen(b, gen)
 			}

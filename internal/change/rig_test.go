@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package change
+package change_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"bctl/fsck"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
 	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
 	"bctl/internal/lab/imgtest"
@@ -19,9 +20,9 @@ import (
 	"bctl/superblock"
 )
 
-// opened are the shared images that a test asked for. Nobody writes to them, so one copy of each does for all tests;
+// shared are the images that a test asked for. Nobody writes to them, so one copy of each does for all tests;
 // it is unlinked with the first of these, and stays as long as it is open.
-var opened struct {
+var shared struct {
 	sync.Mutex
 	devices map[string]*powercut.Device
 }
@@ -29,12 +30,12 @@ var opened struct {
 // kernelMade is a shared image's cache device, in a device that can lose its power.
 func kernelMade(t *testing.T, name string) *powercut.Device {
 	t.Helper()
-	opened.Lock()
-	defer opened.Unlock()
-	if opened.devices == nil {
-		opened.devices = map[string]*powercut.Device{}
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.devices == nil {
+		shared.devices = map[string]*powercut.Device{}
 	}
-	if opened.devices[name] == nil {
+	if shared.devices[name] == nil {
 		f, err := os.Open(imgtest.Open(t, name).Cache)
 		if err != nil {
 			t.Fatal(err)
@@ -43,9 +44,9 @@ func kernelMade(t *testing.T, name string) *powercut.Device {
 		if err != nil {
 			t.Fatal(err)
 		}
-		opened.devices[name] = powercut.New(f, info.Size())
+		shared.devices[name] = powercut.New(f, info.Size())
 	}
-	return opened.devices[name].Fork()
+	return shared.devices[name].Fork()
 }
 
 // read opens a cache as registration would see it.
@@ -87,17 +88,17 @@ func isDirty(e *inspect.Extent) bool {
 }
 
 // A change is what is done to a transaction before the prio chain is written.
-type change func(t *testing.T, tx *Tx, c *inspect.Cache)
+type alteration func(t *testing.T, tx *change.Tx, c *inspect.Cache)
 
-func unchanged(*testing.T, *Tx, *inspect.Cache) {}
+func unchanged(*testing.T, *change.Tx, *inspect.Cache) {}
 
 // prepare plans a new prio chain.
-func prepare(c *inspect.Cache, change func(*Tx)) (*plan.Plan, []ondisk.Bucket, error) {
-	tx, err := Begin(c)
+func prepare(c *inspect.Cache, alter func(*change.Tx)) (*plan.Plan, []ondisk.Bucket, error) {
+	tx, err := change.Begin(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	change(tx)
+	alter(tx)
 	buckets, _, err := tx.RewritePrios()
 	if err != nil {
 		return nil, nil, err
@@ -107,10 +108,10 @@ func prepare(c *inspect.Cache, change func(*Tx)) (*plan.Plan, []ondisk.Bucket, e
 }
 
 // rewrite does on dev what rewrite-prios does, and returns the buckets of the new chain.
-func rewrite(t *testing.T, dev *powercut.Device, do change) []ondisk.Bucket {
+func rewrite(t *testing.T, dev *powercut.Device, do alteration) []ondisk.Bucket {
 	t.Helper()
 	c, _ := read(t, dev)
-	p, buckets, err := prepare(c, func(tx *Tx) { do(t, tx, c) })
+	p, buckets, err := prepare(c, func(tx *change.Tx) { do(t, tx, c) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,16 +3,18 @@
 // Package change changes a cache's metadata so that a cut at any moment leaves it as before or as after.
 //
 //	step 1   new prio sets, uuid bucket, nodes   in buckets that nothing live uses   flush
-//	step 2   ONE journal entry that points to them, behind the newest                flush
+//	step 2   ONE journal entry that points to them, where the kernel finds it        flush
 //	step 3   the superblock, only where it changed                                   flush
 //
 // Until step 2 is durable nothing that the old state needs is touched: its chain, its nodes and its entry stand
-// where they stood, and the kernel finds them as the newest. From then on the new entry is the newest. It has no
-// keys and keeps last_seq, so live entries stay live and are replayed as before.
+// where they stood, and the kernel finds them as the newest. From then on the new entry is the newest. It copies what
+// is not changed, last_seq too, so that live entries stay live and are replayed as before.
 //
 // The new entry must be where the kernel looks: directly behind the newest in its bucket or, where it does not fit,
 // at the start of the next bucket of the ring. A torn write of it leaves a bad checksum there, which the kernel takes
-// for the end.
+// for the end. Where the ring is damaged, whatever place is tried, the kernel's search is played through with it.
+//
+// Run is how any plan gets onto a device.
 package change
 
 import (
@@ -44,8 +46,10 @@ type Tx struct {
 	gens  []uint8 // of every bucket, as the new chain will have them
 	prios []uint16
 	taken map[ondisk.Bucket]bool
+	given map[ondisk.Bucket]bool // clean data given up: free afterwards
 	usage *usage
 	puts  []plan.Write
+	super *ondisk.Super // nil: it stays
 }
 
 // Begin starts from the newest journal entry, as the kernel finds it. Errors: ErrNoJournal, ErrJournalFull.
@@ -54,7 +58,10 @@ func Begin(c *inspect.Cache) (*Tx, error) {
 		return nil, ErrNoJournal
 	}
 	n := c.Journal.Newest
-	t := &Tx{c: c, g: c.Geo, gens: make([]uint8, c.Geo.NBuckets), prios: make([]uint16, c.Geo.NBuckets), taken: map[ondisk.Bucket]bool{}}
+	t := &Tx{
+		c: c, g: c.Geo, gens: make([]uint8, c.Geo.NBuckets), prios: make([]uint16, c.Geo.NBuckets),
+		taken: map[ondisk.Bucket]bool{}, given: map[ondisk.Bucket]bool{},
+	}
 	for b := range c.Geo.NBuckets {
 		t.gens[b], t.prios[b] = c.Buckets.Gen(b), c.Buckets.Prio(b)
 	}
@@ -62,30 +69,11 @@ func Begin(c *inspect.Cache) (*Tx, error) {
 		Seq: n.Seq + 1, Version: n.Version, LastSeq: n.LastSeq, UUIDBucket: n.UUIDBucket, BtreeRoot: n.BtreeRoot,
 		Level: n.Level, Pad: n.Pad, PrioBucket: n.PrioBucket,
 	}
-	var err error
-	t.at, err = place(c.Journal, &t.g, int64(len(t.entry.Append(nil))))
-	return t, err
+	return t, nil
 }
 
-// place finds where the kernel will look for the next entry, of size bytes.
-func place(l *journal.Log, g *superblock.Geometry, size int64) (journal.Entry, error) {
-	newest, oldest := l.Live[len(l.Live)-1], l.Live[0]
-	at := journal.Entry{Ring: newest.Ring, Offset: newest.Offset + g.Blocks(newest.Bytes), Bytes: size}
-	if at.Offset+g.Blocks(size) <= g.BucketSectors {
-		return at, nil
-	}
-	at.Ring, at.Offset = (newest.Ring+1)%g.NJournal, 0
-	for _, e := range l.Live {
-		if e.Ring == at.Ring {
-			return at, ErrJournalFull
-		}
-	}
-	// One bucket strictly between it and the oldest live one must stay free: registration takes the next.
-	if between := (oldest.Ring - at.Ring - 1 + g.NJournal) % g.NJournal; between < 1 {
-		return at, ErrJournalFull
-	}
-	return at, nil
-}
+// Cache is what is changed.
+func (t *Tx) Cache() *inspect.Cache { return t.c }
 
 // Gen is what the new prio chain will say of b.
 func (t *Tx) Gen(b ondisk.Bucket) uint8 { return t.gens[b] }
@@ -93,7 +81,7 @@ func (t *Tx) Gen(b ondisk.Bucket) uint8 { return t.gens[b] }
 // Prio is what the new prio chain will say of b.
 func (t *Tx) Prio(b ondisk.Bucket) uint16 { return t.prios[b] }
 
-// SetGen sets a gen. Risks tells what may be lost by it.
+// SetGen sets a gen. What may be lost by it is the caller's to judge.
 func (t *Tx) SetGen(b ondisk.Bucket, gen uint8) { t.gens[b] = gen }
 
 // SetPrio sets a prio.
@@ -104,7 +92,8 @@ func (t *Tx) put(b ondisk.Bucket, data []byte, what string) {
 	t.puts = append(t.puts, plan.Write{Off: t.g.Start(b).Bytes(), Data: data, What: fmt.Sprintf("%s, bucket %d", what, b)})
 }
 
-// Commit gives the plan: all buckets, then the journal entry. Errors: ErrNoSpace, ErrEncode.
+// Commit gives the plan: all buckets, then the journal entry, then the superblock where it changes.
+// Errors: ErrNoSpace, ErrJournalFull, ErrEncode.
 func (t *Tx) Commit() (*plan.Plan, error) {
 	if err := t.reserve(); err != nil {
 		return nil, err
@@ -113,10 +102,16 @@ func (t *Tx) Commit() (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.at, err = t.place(); err != nil {
+		return nil, err
+	}
 	p := new(plan.Plan)
 	p.Then(t.puts...)
 	off := t.c.Journal.Sector(t.at).Bytes()
 	p.Then(plan.Write{Off: off, Data: b, What: fmt.Sprintf("journal entry %d", t.entry.Seq)})
+	if t.super != nil {
+		p.Then(plan.Write{Off: ondisk.SuperOffset, Data: t.super.Append(nil), What: "superblock"})
+	}
 	p.Watched = t.watched(off + int64(len(b)))
 	return p, nil
 }

@@ -17,10 +17,10 @@ import (
 
 	"bctl/cmd/bctl/app"
 	"bctl/fsck"
+	"bctl/fsck/repair"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
-	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
 	"bctl/internal/ui/render"
 )
@@ -29,12 +29,17 @@ const rewritePriosDescription = `Reads the chain of prio sets and writes a fresh
 any moment leaves the device as before or as after, and an undo file brings it back. See docs/writing.md.
 
 With --from-btree the gens of damaged sets are made anew from the pointers in the btree and the journal: dirty data
-stay, clean data in those buckets are given up.
+stay, clean data in those buckets are given up. Dirty data whose bucket had gone on were written back once and are old,
+but only the lost gens told which they are: such data come back, and are listed. Where the BACKING devices are given
+they are compared, and what these hold already is left stale. Where the cache is so full that the kernel could not
+start, clean buckets are given up, those first that were longest unused.
+
+Before anything is written, a whole fsck checks the device as it will be.
 
 Examples:
 
     bctl rewrite-prios --dry-run cache.img
-    bctl rewrite-prios --from-btree /dev/nvme0n1p3
+    bctl rewrite-prios --from-btree /dev/nvme0n1p3 /dev/sdb
     bctl rewrite-prios --set 100-199:prio=0 --set 7:gen=3,prio=100 cache.img
 `
 
@@ -42,7 +47,7 @@ func RewritePriosCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "rewrite-prios",
 		Usage:       "write the prio chain anew: gens and prios of all buckets",
-		ArgsUsage:   "DEVICE",
+		ArgsUsage:   "DEVICE [BACKING...]",
 		Description: rewritePriosDescription,
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "set", Usage: "set `BUCKET[-BUCKET]:gen=N,prio=N`; may be repeated"},
@@ -61,25 +66,29 @@ func RewritePriosCommand() *cli.Command {
 
 // rewriteOptions is a command line of rewrite-prios.
 type rewriteOptions struct {
-	device    string
-	sets      []prioSetting
-	fromBtree bool
-	force     bool
-	write     change.Options
+	device  string
+	backing []string
+	prios   repair.PrioOptions
+	write   change.Options
 }
 
 func readRewrite(args *app.Args, io *app.IO) (o rewriteOptions, err error) {
-	if o.device, err = args.Device(); err != nil {
-		return o, err
+	operands := args.Operands()
+	if len(operands) == 0 {
+		return o, args.Wrong("no device given")
 	}
+	o.device, o.backing = operands[0], operands[1:]
 	for _, s := range args.Strings("set") {
 		p, err := parsePrioSetting(s)
 		if err != nil {
 			return o, err
 		}
-		o.sets = append(o.sets, p)
+		o.prios.Sets = append(o.prios.Sets, p)
 	}
-	o.fromBtree, o.force = args.Bool("from-btree"), args.Bool("force")
+	o.prios.FromBtree, o.prios.Force = args.Bool("from-btree"), args.Bool("force")
+	if !o.prios.FromBtree && len(o.backing) > 0 {
+		return o, args.Wrong("extra argument " + strings.Join(o.backing, " ") + ": backing devices are compared with --from-btree")
+	}
 	o.write, err = args.Write(io)
 	return o, err
 }
@@ -90,146 +99,104 @@ func rewritePrios(ctx context.Context, o rewriteOptions, tell *app.IO) error {
 		return err
 	}
 	defer dev.Close()
+	for _, name := range o.backing {
+		d, err := app.OpenDevice(tell, name)
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		o.prios.Backing = append(o.prios.Backing, fsck.Device{Name: name, R: d, Size: d.Size()})
+	}
 	var found finding.Collector
 	cache, err := app.OpenCache(ctx, o.device, dev, tell, &found)
 	if err != nil {
 		return err
 	}
-	if err := mayRewrite(o.device, cache, &found, o.fromBtree); err != nil {
+	if err := o.inRange(cache); err != nil {
 		return err
 	}
-	r, p, err := planRewrite(o, cache)
+	planned, err := repair.PlanPrios(cache, found.Findings(), o.prios)
 	if err != nil {
-		return fmt.Errorf("%s: %w", o.device, err)
+		return prioHint(fmt.Errorf("%s: %w", o.device, err))
 	}
-	stage := change.Stage{Dev: dev, Plan: p, Prove: func(after io.ReaderAt) error {
-		return proveRewrite(ctx, dev, after, o.force, o.write.Note)
+	stage := change.Stage{Dev: dev, Plan: planned.Plan, Prove: func(after io.ReaderAt) error {
+		passed, err := repair.Prove(ctx, fsck.Device{Name: o.device, R: dev, Size: dev.Size()}, after, o.prios.Force)
+		for _, f := range passed {
+			tell.Note("--force: the device will be damaged: %s", f)
+		}
+		return err
 	}}
 	undo, err := change.Run(ctx, o.write, stage)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.device, err)
 	}
+	r := &rewriteReport{Prios: planned, Device: o.device, DryRun: o.write.DryRun, cache: cache}
 	if len(undo) > 0 {
 		r.UndoFile = undo[0]
 	}
-	r.DryRun = o.write.DryRun
 	return r.write(tell)
 }
 
-// proveRewrite has fsck check the device as it will be. Damage that it would have and does not have today is refused;
-// with force it is only told.
-func proveRewrite(ctx context.Context, dev change.Device, after io.ReaderAt, force bool, note func(string)) error {
-	check := func(r io.ReaderAt) (map[string]bool, error) {
-		rep, err := fsck.Run(ctx, fsck.Device{Name: dev.Path(), R: r, Size: dev.Size()}, nil, fsck.Options{})
-		if err != nil {
-			return nil, err
-		}
-		damage := map[string]bool{}
-		for _, f := range rep.Findings {
-			if f.Severity == finding.Damage {
-				damage[string(f.Code)+" "+f.Message] = true
-			}
-		}
-		return damage, nil
+// prioHint adds the way out.
+func prioHint(err error) error {
+	switch {
+	case errors.Is(err, repair.ErrUnknownGens):
+		return app.WithHint(err, "--from-btree makes them anew")
+	case errors.Is(err, repair.ErrRisk):
+		return app.WithHint(err, "--force does it all the same")
 	}
-	will, err := check(after)
-	if err != nil || len(will) == 0 {
-		return err
-	}
-	is, err := check(dev)
-	if err != nil {
-		return err
-	}
-	maps.DeleteFunc(will, func(f string, _ bool) bool { return is[f] })
-	for _, f := range slices.Sorted(maps.Keys(will)) {
-		if !force {
-			return fmt.Errorf("nothing was written: the device would be damaged after it: %s", f)
-		}
-		note("--force: the device will be damaged: " + f)
-	}
-	return nil
-}
-
-// mayRewrite refuses a device on which a new prio chain would not help, or be built on damage.
-func mayRewrite(name string, cache *inspect.Cache, found *finding.Collector, fromBtree bool) error {
-	if cache.Journal == nil {
-		return fmt.Errorf("%s: never registered: it has no prio chain yet", name)
-	}
-	chain := false
-	for _, f := range found.Findings() {
-		if !finding.MayRewrite(f.Code) {
-			return fmt.Errorf("%s: damaged elsewhere, so nothing was written: %s %s", name, f.Code, f.Message)
-		}
-		row := finding.Lookup(f.Code)
-		chain = chain || row.Severity == finding.Damage && row.Mend == finding.PrioChain
-	}
-	if chain && !fromBtree {
-		return app.WithHint(fmt.Errorf("%s: the prio chain is damaged, so some gens are unknown", name), "--from-btree makes them anew")
-	}
-	return nil
+	return err
 }
 
 // rewriteReport is what the command tells.
 type rewriteReport struct {
-	Device     string
-	DryRun     bool
-	UndoFile   string
-	JournalSeq uint64
-	PrioSeq    uint64
-	Buckets    []ondisk.Bucket
-	OldBuckets []ondisk.Bucket
-	Changed    []inspect.PrioChange
-	Rebuilt    []change.Rebuilt
+	*repair.Prios
+	Device   string
+	DryRun   bool
+	UndoFile string
+
+	cache *inspect.Cache
 }
 
-func planRewrite(o rewriteOptions, cache *inspect.Cache) (*rewriteReport, *plan.Plan, error) {
-	tx, err := change.Begin(cache)
-	if err != nil {
-		return nil, nil, err
-	}
-	r := &rewriteReport{Device: o.device, JournalSeq: tx.Seq()}
-	if o.fromBtree {
-		r.Rebuilt = tx.RebuildGens()
-	}
-	for _, s := range o.sets {
-		if err := s.apply(tx, cache); err != nil {
-			return nil, nil, err
-		}
-	}
-	if len(o.sets) > 0 && !o.force {
-		risks, err := tx.Risks()
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(risks) > 0 {
-			return nil, nil, riskError(risks)
-		}
-	}
-	for _, l := range cache.Chain.Links {
-		r.OldBuckets = append(r.OldBuckets, l.Bucket)
-	}
-	if r.Buckets, r.PrioSeq, err = tx.RewritePrios(); err != nil {
-		return nil, nil, err
-	}
-	p, err := tx.Commit()
-	if err != nil {
-		return nil, nil, err
-	}
-	r.Changed = tx.Changes()
-	return r, p, nil
+// An unsureRow is dirty data of one volume in one bucket.
+type unsureRow struct {
+	repair.Unsure
+	UUID *string `json:"uuid"`
 }
 
-// riskError names the first of what --force would do.
-func riskError(risks []change.Risk) error {
-	r := risks[0]
-	what := fmt.Sprintf("bucket %d: %s", r.Bucket, r.Why)
-	if r.Count > 0 {
-		what += fmt.Sprintf(": volume %d, sector %d, %d sectors", r.Inode, r.Offset, r.Count)
+func (r *rewriteReport) unsure(list []repair.Unsure) []unsureRow {
+	out := []unsureRow{}
+	for _, u := range list {
+		out = append(out, unsureRow{u, r.uuidOf(u.Inode)})
 	}
-	if n := len(risks) - 1; n > 0 {
-		what += fmt.Sprintf(", and %d more", n)
+	return out
+}
+
+func (r *rewriteReport) uuidOf(inode uint32) *string {
+	for _, v := range r.cache.Volumes {
+		if v.Inode == inode {
+			return v.UUID()
+		}
 	}
-	return app.WithHint(errors.New(what), "--force does it all the same")
+	return nil
+}
+
+// sumOf is the dirty data of a list, for each volume.
+func (r *rewriteReport) sumOf(list []repair.Unsure) string {
+	buckets, sums := map[ondisk.Bucket]bool{}, map[uint32]ondisk.Sector{}
+	for _, u := range list {
+		buckets[u.Bucket] = true
+		sums[u.Inode] += u.Sectors
+	}
+	var parts []string
+	for _, inode := range slices.Sorted(maps.Keys(sums)) {
+		name := fmt.Sprintf("volume %d", inode)
+		if id := r.uuidOf(inode); id != nil {
+			name += " " + *id
+		}
+		parts = append(parts, fmt.Sprintf("%d sectors of %s", sums[inode], name))
+	}
+	return fmt.Sprintf("%s: %s", app.Plural(len(buckets), "bucket"), strings.Join(parts, ", "))
 }
 
 func (r *rewriteReport) write(io *app.IO) error {
@@ -248,7 +215,11 @@ func (r *rewriteReport) write(io *app.IO) error {
 		{Key: "old_prio_buckets", Value: append([]ondisk.Bucket{}, r.OldBuckets...), Name: "before", Text: fmt.Sprintf("buckets %v", r.OldBuckets)},
 		{Key: "prio_seq", Value: r.PrioSeq},
 		{Key: "journal_seq", Value: r.JournalSeq, Name: "journal entry"},
-		{Key: "rebuilt_buckets", Value: len(r.Rebuilt), Name: app.OptionalName("rebuilt gens", len(r.Rebuilt) > 0), Text: rebuiltText(r.Rebuilt)},
+		{Key: "rebuilt_buckets", Value: len(r.Gens.Rebuilt), Name: app.OptionalName("rebuilt gens", len(r.Gens.Rebuilt) > 0), Text: r.rebuiltText()},
+		{Key: "unconfirmed", Value: r.unsure(r.Gens.Unsure), Name: app.OptionalName("unconfirmed", len(r.Gens.Unsure) > 0), Text: r.sumOf(r.Gens.Unsure) + "; dirty, perhaps old"},
+		{Key: "left_stale", Value: r.unsure(r.Gens.Held), Name: app.OptionalName("left stale", len(r.Gens.Held) > 0), Text: r.sumOf(r.Gens.Held) + "; the backing device holds the same"},
+		{Key: "given_up", Value: append([]ondisk.Bucket{}, r.GivenUp...), Name: app.OptionalName("given up", len(r.GivenUp) > 0),
+			Text: app.Plural(len(r.GivenUp), "clean bucket") + ", longest unused, for the kernel's reserve"},
 		{Key: "undo_file", Value: undo, Name: app.OptionalName("undo file", r.UndoFile != ""), Text: r.UndoFile},
 	}
 	view := render.View[inspect.PrioChange]{
@@ -274,13 +245,17 @@ func (r *rewriteReport) write(io *app.IO) error {
 // shownChanges is how many changed buckets a table lists.
 const shownChanges = 20
 
-func rebuiltText(rebuilt []change.Rebuilt) string {
+func (r *rewriteReport) rebuiltText() string {
 	counts := map[string]int{}
-	for _, b := range rebuilt {
+	for _, b := range r.Gens.Rebuilt {
 		counts[b.Mark]++
 	}
-	return fmt.Sprintf("%d buckets: %d dirty and %d metadata kept, %d clean given up, %d free", len(rebuilt),
-		counts["dirty"], counts["metadata"], counts["clean"], counts["free"])
+	held := map[ondisk.Bucket]bool{}
+	for _, u := range r.Gens.Held {
+		held[u.Bucket] = true
+	}
+	return fmt.Sprintf("%d buckets: %d dirty and %d metadata kept, %d clean given up, %d free", len(r.Gens.Rebuilt),
+		counts["dirty"]-len(held), counts["metadata"], counts["clean"]+len(held), counts["free"])
 }
 
 var prioChangeColumns = []render.Column[inspect.PrioChange]{
@@ -292,53 +267,46 @@ var prioChangeColumns = []render.Column[inspect.PrioChange]{
 	{Name: "mark", Cell: func(p inspect.PrioChange) string { return p.Mark }},
 }
 
-// prioSetting is one --set.
-type prioSetting struct {
-	first, last ondisk.Bucket
-	gen, prio   *uint64
-}
-
-// parsePrioSetting reads BUCKET[-BUCKET]:gen=N,prio=N.
-func parsePrioSetting(s string) (p prioSetting, err error) {
-	bad := func(why string) (prioSetting, error) {
+// parsePrioSetting reads one --set: BUCKET[-BUCKET]:gen=N,prio=N.
+func parsePrioSetting(s string) (p repair.PrioSetting, err error) {
+	bad := func(why string) (repair.PrioSetting, error) {
 		return p, app.Usagef("--set %q: %s; want BUCKET[-BUCKET]:gen=N,prio=N", s, why)
 	}
 	buckets, values, ok := strings.Cut(s, ":")
 	if !ok {
 		return bad("no colon")
 	}
-	if p.first, p.last, ok = app.ParseBuckets(buckets); !ok {
+	if p.First, p.Last, ok = app.ParseBuckets(buckets); !ok {
 		return bad("not a bucket or a range")
 	}
 	for v := range strings.SplitSeq(values, ",") {
 		key, text, _ := strings.Cut(v, "=")
-		size, to := 8, &p.gen
+		size, again := 8, p.Gen != nil
 		switch key {
 		case "gen":
 		case "prio":
-			size, to = 16, &p.prio
+			size, again = 16, p.Prio != nil
 		default:
 			return bad(fmt.Sprintf("unknown key %q", key))
 		}
 		n, err := strconv.ParseUint(text, 10, size)
-		if err != nil || *to != nil {
+		if err != nil || again {
 			return bad(fmt.Sprintf("bad or second %s", key))
 		}
-		*to = &n
+		if gen, prio := uint8(n), uint16(n); key == "gen" {
+			p.Gen = &gen
+		} else {
+			p.Prio = &prio
+		}
 	}
 	return p, nil
 }
 
-func (p prioSetting) apply(tx *change.Tx, cache *inspect.Cache) error {
-	if p.first < cache.Geo.FirstBucket || p.last >= cache.Geo.NBuckets {
-		return app.Usagef("--set: buckets go from %d to %d", cache.Geo.FirstBucket, cache.Geo.NBuckets-1)
-	}
-	for b := p.first; b <= p.last; b++ {
-		if p.gen != nil {
-			tx.SetGen(b, uint8(*p.gen))
-		}
-		if p.prio != nil {
-			tx.SetPrio(b, uint16(*p.prio))
+// inRange refuses settings of buckets that have no gen.
+func (o *rewriteOptions) inRange(cache *inspect.Cache) error {
+	for _, s := range o.prios.Sets {
+		if s.First < cache.Geo.FirstBucket || s.Last >= cache.Geo.NBuckets {
+			return app.Usagef("--set: buckets go from %d to %d", cache.Geo.FirstBucket, cache.Geo.NBuckets-1)
 		}
 	}
 	return nil

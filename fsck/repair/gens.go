@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
+	"bctl/internal/disk/full"
+	"bctl/internal/finding"
+	"bctl/prio"
+)
+
+// A Rebuilt is a bucket whose gen no surviving prio set tells.
+type Rebuilt struct {
+	Bucket ondisk.Bucket `json:"bucket"`
+	Gen    uint8         `json:"gen"`
+	Mark   string        `json:"mark"`
+}
+
+// Unsure is dirty data of one volume in one bucket whose gen the pointers alone tell: if it had moved on, they are
+// written back, and old.
+type Unsure struct {
+	Bucket  ondisk.Bucket `json:"bucket"`
+	Inode   uint32        `json:"inode"`
+	Sectors ondisk.Sector `json:"dirty_sectors"`
+}
+
+// Gens is what RebuildGens made.
+type Gens struct {
+	Rebuilt []Rebuilt
+	Unsure  []Unsure // kept dirty, though nothing confirms that they are not old
+	Held    []Unsure // left stale: the backing device holds the same
+}
+
+// RebuildGens makes gens for the buckets of damaged prio sets:
+//
+//	dirty data or metadata  the highest gen of any pointer to it, so that all of it stays
+//	clean data              one past that, so that no stale data come back: its clean data are given up
+//	nothing                 what an older, intact chain says
+//
+// and never less than what an older chain says, for gens only rise. Dirty data that a journal entry of the lost chain's
+// time points to are surely current; of all other dirty data it may be that they were written back and their bucket had
+// gone on, which only the lost gen told. They are compared with the backing device of their volume, where below has
+// one: a bucket whose dirty data all stand there already is left stale, any other stays dirty and is named.
+// Errors: the context's, the devices'.
+func RebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt) (*Gens, error) {
+	c, out := tx.Cache(), new(Gens)
+	doubtful, held, err := doubts(tx, below)
+	if err != nil {
+		return nil, err
+	}
+	bound := olderChain(tx)
+	for b := range c.Geo.NBuckets {
+		if c.Buckets.GenKnown(b) {
+			continue
+		}
+		mark := c.Buckets.Mark(b)
+		gen, prio := tx.Gen(b), uint16(0)
+		switch {
+		case mark == inspect.Metadata:
+			prio = ondisk.BtreePrio
+		case mark == inspect.Dirty && !held[b]:
+			prio = ondisk.InitialPrio
+		case c.Buckets.GenSeen(b):
+			gen++
+		}
+		if old, ok := bound[b]; ok {
+			if prio == 0 {
+				prio = old.Prio
+			}
+			if ahead := old.Gen - gen; ahead < 128 {
+				gen = old.Gen
+			}
+		}
+		if mark == inspect.Clean || held[b] || mark == inspect.Dirty && gen != tx.Gen(b) {
+			tx.GivenUp(b)
+		}
+		tx.SetGen(b, gen)
+		tx.SetPrio(b, prio)
+		out.Rebuilt = append(out.Rebuilt, Rebuilt{b, gen, mark.String()})
+		switch { // what an older chain has moved on past is surely old
+		case held[b]:
+			out.Held = append(out.Held, doubtful[b]...)
+		case gen == c.Buckets.Gen(b):
+			out.Unsure = append(out.Unsure, doubtful[b]...)
+		}
+	}
+	return out, nil
+}
+
+// doubts finds the dirty data in buckets whose gens nothing confirms, and which of these buckets hold nothing that the
+// backing devices do not hold too.
+func doubts(tx *change.Tx, below func(uint32) io.ReaderAt) (doubtful map[ondisk.Bucket][]Unsure, held map[ondisk.Bucket]bool, err error) {
+	c := tx.Cache()
+	sure := confirmed(tx)
+	var mu sync.Mutex
+	var pieces []inspect.Extent
+	err = c.Walk(func(_ int, e *inspect.Extent) {
+		if b := c.Geo.BucketOf(e.Ptr[0].Offset()); e.Live && e.Dirty() && !c.Buckets.GenKnown(b) && !sure[b] {
+			mu.Lock()
+			defer mu.Unlock()
+			pieces = append(pieces, *e)
+		}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	sums := map[Unsure]ondisk.Sector{}
+	held, differs := map[ondisk.Bucket]bool{}, map[ondisk.Bucket]bool{}
+	for i := range pieces {
+		e := &pieces[i]
+		b := c.Geo.BucketOf(e.Ptr[0].Offset())
+		sums[Unsure{Bucket: b, Inode: e.Inode()}] += e.Size()
+		if !differs[b] {
+			equal, err := sameBelow(c, e, below)
+			if err != nil {
+				return nil, nil, err
+			}
+			held[b], differs[b] = equal, !equal
+		}
+	}
+	doubtful = map[ondisk.Bucket][]Unsure{}
+	for u, n := range sums {
+		u.Sectors = n
+		doubtful[u.Bucket] = append(doubtful[u.Bucket], u)
+	}
+	for _, us := range doubtful {
+		slices.SortFunc(us, func(a, b Unsure) int { return cmp.Compare(a.Inode, b.Inode) })
+	}
+	return doubtful, held, nil
+}
+
+// sameBelow compares an extent with the backing device. What cannot be read there is not the same.
+func sameBelow(c *inspect.Cache, e *inspect.Extent, below func(uint32) io.ReaderAt) (bool, error) {
+	if below == nil {
+		return false, nil
+	}
+	dev := below(e.Inode())
+	if dev == nil {
+		return false, nil
+	}
+	ours, theirs := make([]byte, e.Size().Bytes()), make([]byte, e.Size().Bytes())
+	if err := full.ReadAt(c.Reader(), ours, e.Ptr[0].Offset().Bytes()); err != nil {
+		return false, err
+	}
+	if full.ReadAt(dev, theirs, e.Start().Bytes()) != nil {
+		return false, nil
+	}
+	return bytes.Equal(ours, theirs), nil
+}
+
+// confirmed are the buckets that a key in a journal entry points to with their highest gen, where the entry is newer than
+// the first that led to the chain as it is: what was written since has the gens of that chain or later ones.
+func confirmed(tx *change.Tx) map[ondisk.Bucket]bool {
+	c := tx.Cache()
+	head := c.Journal.Newest.PrioBucket[c.Geo.ThisDev]
+	first := c.Journal.Newest.Seq
+	for _, e := range slices.Backward(c.Journal.BySeq()) {
+		j, _ := c.Journal.Read(e) // its header is enough
+		if e.Seq >= first {
+			continue
+		}
+		if j == nil || e.Seq != first-1 || j.PrioBucket[c.Geo.ThisDev] != head {
+			break
+		}
+		first = e.Seq
+	}
+	sure := map[ondisk.Bucket]bool{}
+	for j := range c.Entries() {
+		if j == nil || j.Seq <= first {
+			continue
+		}
+		for i := range j.Keys {
+			for _, p := range j.Keys[i].Ptr[:j.Keys[i].Ptrs()] {
+				if b := c.Geo.BucketOf(p.Offset()); p.Available() && b < c.Geo.NBuckets && p.Gen() == c.Buckets.Gen(b) {
+					sure[b] = true
+				}
+			}
+		}
+	}
+	return sure
+}
+
+// olderChain reads the newest whole chain that an older journal entry, or the tail of the current chain, leads to,
+// for the buckets whose gens are unknown.
+func olderChain(tx *change.Tx) map[ondisk.Bucket]ondisk.PrioEntry {
+	c := tx.Cache()
+	g := &c.Geo
+	heads := map[ondisk.Bucket]bool{}
+	if n := len(c.Chain.Links); n == g.PrioBuckets() {
+		heads[c.Chain.Links[n-1].Next] = true
+	}
+	for _, e := range c.Journal.Entries {
+		if j, err := c.Journal.Read(e); err == nil && e.Seq < tx.Seq() {
+			heads[ondisk.Bucket(j.PrioBucket[g.ThisDev])] = true
+		}
+	}
+	delete(heads, ondisk.Bucket(c.Journal.Newest.PrioBucket[g.ThisDev]))
+	var best map[ondisk.Bucket]ondisk.PrioEntry
+	top := uint64(0)
+	for _, head := range slices.Sorted(maps.Keys(heads)) {
+		// A bucket that is part of a newer chain now makes one that does not hold together: its seqs differ.
+		got := map[ondisk.Bucket]ondisk.PrioEntry{}
+		whole := true
+		chain := prio.Follow(c.Reader(), g, head, func(l prio.Link, data []ondisk.PrioEntry) {
+			for i, e := range data {
+				if b := l.First + ondisk.Bucket(i); !c.Buckets.GenKnown(b) {
+					got[b] = e
+				}
+			}
+		}, func(f finding.Finding) { whole = whole && f.Severity != finding.Damage })
+		if whole && chain.Intact && chain.Links[0].Seq > top {
+			best, top = got, chain.Links[0].Seq
+		}
+	}
+	return best
+}

@@ -214,7 +214,8 @@ func TestStateDir(t *testing.T) {
 	}
 	t.Setenv("BCTL_STATE_DIR", at("file"))
 	events, _, err := watchedRun(t, "", Options{})
-	if !errors.Is(err, ErrUndoKeep) || !strings.Contains(err.Error(), "--undo FILE") || !strings.Contains(err.Error(), "--no-undo") || slices.Contains(events, "arm") {
+	var way hinted
+	if !errors.Is(err, ErrUndoKeep) || !errors.As(err, &way) || !strings.Contains(way.Hint(), "--undo FILE") || !strings.Contains(way.Hint(), "--no-undo") || slices.Contains(events, "arm") {
 		t.Errorf("a state directory that is a file: %q, %v", events, err)
 	}
 	if events, _, err := watchedRun(t, "", Options{NoUndo: true}); err != nil || !slices.Contains(events, "write") {

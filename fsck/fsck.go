@@ -47,7 +47,8 @@ type Options struct {
 }
 
 // Run checks dev, a cache device together with backing devices of its set, or a backing device alone.
-// Damage is no error. Errors: not a bcache device, or one that cannot be read at all; the context's.
+// Damage is no error. Errors: not a bcache device, or one that cannot be read at all; the context's, for what a check
+// that was cut short did not see must not be taken for what is not there.
 func Run(ctx context.Context, dev Device, backing []Device, o Options) (*Report, error) {
 	s, err := superblock.ReadDevice(dev.R, dev.Size)
 	if err != nil {
@@ -70,9 +71,10 @@ func Run(ctx context.Context, dev Device, backing []Device, o Options) (*Report,
 	}
 	c.judgeBacking()
 	if o.Verify {
-		if err := c.verifyClean(); err != nil {
-			return nil, err
-		}
+		c.verifyClean()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	return c.report(), nil
 }
@@ -85,12 +87,16 @@ type checker struct {
 	backing []backing
 	c       *inspect.Cache // nil where the superblock leads nowhere
 	found   finding.Collector
+
+	past     pastEnds                 // extents behind the ends of their volumes
+	saved    map[uint32]ondisk.Sector // of each inode: dirty data that nothing leads to, but the backing device has
+	verified *Verified
 }
 
 // cache reads everything behind the superblock, and judges it.
 func (c *checker) cache() error {
 	cache, err := inspect.Open(c.ctx, c.dev.R, c.super, inspect.Options{
-		Size: c.dev.Size, Workers: c.o.Workers, Progress: c.o.Progress, Sink: c.found.Add, Ends: c.volumeEnds(),
+		Size: c.dev.Size, Workers: c.o.Workers, Progress: c.o.Progress, Sink: c.take, Ends: c.volumeEnds(),
 	})
 	switch {
 	case c.ctx.Err() != nil:
@@ -103,12 +109,27 @@ func (c *checker) cache() error {
 	if cache.Journal == nil {
 		return nil // never registered
 	}
+	c.past.report(c.found.Add)
+	c.decideStale()
 	c.uuids()
 	c.gens()
 	c.space()
 	c.fill()
 	c.salvage()
 	return nil
+}
+
+// take is what inspect reports to. What many extents share is told once, and what the backing devices can decide waits
+// for that.
+func (c *checker) take(f finding.Finding) {
+	e, ok := f.Subject.(finding.Extent)
+	switch {
+	case ok && (f.Code == finding.EXPastBacking || f.Code == finding.UUFlashEnd):
+		c.past.add(f.Code, &e)
+	case ok && f.Code == finding.EXStaleDirty && len(c.backing) > 0:
+	default:
+		c.found.Add(f)
+	}
 }
 
 // volumeEnds is how large the given backing devices are, by uuid.

@@ -3,117 +3,98 @@
 package fsck
 
 import (
-	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
+	"bctl/superblock"
 )
 
-// The results of a check.
+// The results of a check, for scripts.
 const (
 	Clean   = "clean"   // no damage; there may be warnings
 	Damaged = "damaged" // the kernel refuses it, crashes on it, or loses data over it
 )
 
+// The same for people. Clean is the word for a backing device's state.
+const (
+	NoDamage   = "no damage"
+	NotChecked = "not checked" // no damage was seen, but not all could be looked at
+)
+
 // Report is what a check found.
 type Report struct {
 	Device   string
-	Type     string // cache or backing
+	Given    []string // the backing devices that were given with it
+	Type     string   // cache or backing
 	Result   string
+	Complete bool // everything could be read
 	Findings []finding.Finding
-	Devices  []Pairing // of a cache: who belongs to its volumes
-	Summary  *Summary  // nil for a backing device
+	Devices  []Pairing     // of a cache: who belongs to its volumes
+	Backing  *BackingState // of a backing device that is checked alone
+	Verified *Verified     // nil where nobody asked for a comparison
+	Summary  *Summary      // nil for a backing device
 }
 
-// Summary counts what is on a cache device after journal replay.
-type Summary struct {
-	Buckets BucketCounts   `json:"buckets"`
-	Btree   BtreeCounts    `json:"btree"`
-	Journal JournalCounts  `json:"journal"`
-	Prio    PrioCounts     `json:"prio"`
-	Volumes []VolumeCounts `json:"volumes"`
-}
-
-// BucketCounts counts buckets by mark; those before the first bucket are metadata.
-type BucketCounts struct {
-	Total    uint64 `json:"total"`
-	Free     uint64 `json:"free"`
-	Clean    uint64 `json:"clean"`
-	Dirty    uint64 `json:"dirty"`
-	Metadata uint64 `json:"metadata"`
-}
-
-// BtreeCounts counts nodes, live pieces, and surviving pieces whose pointer is stale.
-type BtreeCounts struct {
-	Depth        int           `json:"depth"`
-	Nodes        int           `json:"nodes"`
-	Extents      int64         `json:"extents"`
-	LiveSectors  ondisk.Sector `json:"live_sectors"`
-	StaleExtents int64         `json:"stale_extents"`
-}
-
-// JournalCounts describes the newest entry, and how many are live.
-type JournalCounts struct {
-	Entries int    `json:"entries"`
-	Seq     uint64 `json:"seq"`
-	LastSeq uint64 `json:"last_seq"`
-}
-
-// PrioCounts is the chain, in order.
-type PrioCounts struct {
-	Buckets []ondisk.Bucket `json:"buckets"`
-}
-
-// VolumeCounts is what the cache holds of one inode. A volume without a slot has no uuid.
-type VolumeCounts struct {
-	Inode        uint32        `json:"inode"`
-	UUID         *string       `json:"uuid"`
-	Label        string        `json:"label"`
-	FlashOnly    bool          `json:"flash_only"`
-	LiveSectors  ondisk.Sector `json:"live_sectors"`
-	DirtySectors ondisk.Sector `json:"dirty_sectors"`
+// BackingState is what a backing device says of itself.
+type BackingState struct {
+	State   string  `json:"state"`
+	Mode    string  `json:"mode"`
+	UUID    string  `json:"uuid"`
+	SetUUID *string `json:"set_uuid"` // nil where it is not attached
+	Label   string  `json:"label"`
+	Means   string  `json:"means"` // for whoever wants to use it
 }
 
 func (c *checker) report() *Report {
-	r := &Report{Device: c.dev.Name, Type: "cache", Result: Clean, Findings: c.found.Findings()}
-	if c.found.Damaged() {
+	r := &Report{
+		Device: c.dev.Name, Type: "cache", Result: Clean, Complete: true,
+		Findings: c.found.Findings(), Verified: c.verified,
+	}
+	for _, b := range c.backing {
+		r.Given = append(r.Given, b.Name)
+	}
+	if c.found.Damaged() || r.Verified != nil && r.Verified.DifferExtents > 0 { // the comparison was asked for
 		r.Result = Damaged
 	}
 	if c.super.IsBacking() {
-		r.Type = "backing"
+		r.Type, r.Backing = "backing", stateOf(c.super)
 		return r
 	}
 	r.Devices = c.pairings()
 	r.Summary = Summarize(c.c)
+	r.Complete = r.Summary.Complete()
+	for i := range r.Summary.Volumes {
+		r.Summary.Volumes[i].SavedSectors = c.saved[r.Summary.Volumes[i].Inode]
+	}
 	return r
 }
 
-// Summarize counts a cache. It takes nil for one of which nothing could be read.
-func Summarize(c *inspect.Cache) *Summary {
-	s := &Summary{Prio: PrioCounts{Buckets: []ondisk.Bucket{}}, Volumes: []VolumeCounts{}}
-	if c == nil {
-		return s
+func stateOf(s *ondisk.Super) *BackingState {
+	b := &BackingState{State: s.State().String(), Mode: s.CacheMode().String(), UUID: s.UUID.String(), Label: superblock.Label(s.Label)}
+	set := "of a set that it does not name"
+	if !s.SetUUID.IsZero() {
+		text := s.SetUUID.String()
+		b.SetUUID, set = &text, text
 	}
-	s.Buckets.Total = uint64(c.Buckets.Len())
-	var marks [4]uint64
-	for b := range c.Buckets.Len() {
-		marks[c.Buckets.Mark(b)]++
+	switch s.State() {
+	case ondisk.StateNone:
+		b.Means = "no cache holds data of it: it can be used alone"
+	case ondisk.StateClean:
+		b.Means = "it holds all its data; written to without its cache " + set + ", it would be served older data by that"
+	case ondisk.StateDirty:
+		b.Means = "its cache " + set + " holds data that it lacks; do not use it alone"
+	case ondisk.StateStale:
+		b.Means = "it was used without its cache " + set + ", which held data that it lacked; the kernel drops those at the next registration"
 	}
-	s.Buckets.Free, s.Buckets.Clean, s.Buckets.Dirty, s.Buckets.Metadata = marks[inspect.Free], marks[inspect.Clean], marks[inspect.Dirty], marks[inspect.Metadata]
-	s.Btree.Depth, s.Btree.Nodes = c.Tree.Depth, c.Tree.Nodes
-	if c.Journal != nil && c.Journal.Newest != nil {
-		s.Journal = JournalCounts{len(c.Journal.Live), c.Journal.Newest.Seq, c.Journal.Newest.LastSeq}
+	return b
+}
+
+// Word is the verdict in a word.
+func (r *Report) Word() string {
+	switch {
+	case r.Result == Damaged:
+		return Damaged
+	case !r.Complete:
+		return NotChecked
 	}
-	for _, l := range c.Chain.Links {
-		s.Prio.Buckets = append(s.Prio.Buckets, l.Bucket)
-	}
-	for _, v := range c.Volumes {
-		s.Btree.Extents += v.Extents
-		s.Btree.LiveSectors += v.LiveSectors
-		s.Btree.StaleExtents += v.Stale
-		s.Volumes = append(s.Volumes, VolumeCounts{
-			Inode: v.Inode, UUID: v.UUID(), Label: v.Label(), FlashOnly: v.Slot != nil && v.Slot.FlashOnly(),
-			LiveSectors: v.LiveSectors, DirtySectors: v.DirtySectors,
-		})
-	}
-	return s
+	return NoDamage
 }

@@ -60,6 +60,7 @@ func holdsTogether(t testing.TB, r *fsck.Report) {
 		}
 		damaged = damaged || f.Severity == finding.Damage
 	}
+	damaged = damaged || r.Verified != nil && r.Verified.DifferExtents > 0
 	if want := map[bool]string{false: fsck.Clean, true: fsck.Damaged}[damaged]; r.Result != want {
 		t.Errorf("result %s, want %s", r.Result, want)
 	}

@@ -30,6 +30,8 @@ type Volume struct {
 	DirtySectors ondisk.Sector
 	Stale        int64 // pieces whose pointer is stale
 	StaleDirty   int64
+	StaleSectors ondisk.Sector // dirty ones behind stale pointers
+	DeadSectors  ondisk.Sector // dirty ones behind pointers that lead nowhere
 }
 
 // adoptJournal adopts from every live journal key.
@@ -258,6 +260,9 @@ func (t *tally) add(e *Extent) {
 		v.Stale++
 		if e.Dirty() {
 			v.StaleDirty++
+			v.StaleSectors += e.Size()
 		}
+	case e.Dirty():
+		v.DeadSectors += e.Size()
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync/atomic"
 
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/journal"
@@ -63,6 +64,8 @@ type Cache struct {
 	ctx  context.Context
 	o    Options
 	keys overlay
+
+	journalLost, syncLost atomic.Bool // see known.go
 }
 
 // Open reads the cache whose superblock is s. Errors: the context's, ErrTooLarge, and those of
@@ -82,6 +85,7 @@ func Open(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*Cach
 		return nil, fmt.Errorf("%w: %d, in %d bytes", ErrTooLarge, g.NBuckets, o.Size)
 	}
 	c := &Cache{Super: s, Geo: g, r: r, ctx: ctx, o: o, Buckets: newBuckets(&g)}
+	c.o.Sink = c.watch(o.Sink)
 	c.markFixed()
 	if !c.registered() {
 		c.Volumes = []*Volume{}

@@ -4,7 +4,6 @@ package inspect
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -96,7 +95,9 @@ func (j *judge) extent(e *Extent) {
 		j.pointer(e, p)
 	}
 	if last, ok := j.ends[e.Inode()]; ok && e.Live && e.Offset() > last.sector {
-		j.emit(e, last.code, fmt.Sprintf("its volume ends at sector %d", last.sector))
+		s := j.c.Subject(e)
+		s.VolumeEnd = last.sector
+		j.c.o.Sink(finding.About(s, last.code, "its volume ends at sector %d", last.sector))
 	}
 	if e.Stale > 0 && e.Dirty() {
 		j.emit(e, finding.EXStaleDirty, "stale dirty pointer: its bucket was reused")

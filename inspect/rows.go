@@ -12,20 +12,21 @@ import (
 	"bctl/internal/bcache/ondisk"
 )
 
-// BucketRow is one bucket to look at.
+// BucketRow is one bucket to look at. What could not be read is unknown: a bucket that nothing refers to may be in use
+// where a part of the tree is lost, and what a bucket of unknown gen is said to hold may be stale.
 type BucketRow struct {
 	Bucket  ondisk.Bucket `json:"bucket"`
-	Gen     uint8         `json:"gen"`      // at registration
-	DiskGen uint8         `json:"disk_gen"` // in the prio chain
-	Prio    uint16        `json:"prio"`     // in the prio chain
-	Mark    string        `json:"mark"`
-	Sectors uint32        `json:"sectors"` // live
+	Gen     Maybe[uint8]  `json:"gen"`      // at registration
+	DiskGen Maybe[uint8]  `json:"disk_gen"` // in the prio chain
+	Prio    Maybe[uint16] `json:"prio"`     // in the prio chain
+	Mark    Maybe[string] `json:"mark"`
+	Sectors Maybe[uint32] `json:"sectors"` // live
 	Owner   string        `json:"owner"`
 	Inodes  []uint32      `json:"inodes"` // of its live data; not to be written to
 }
 
 // Row returns one bucket.
-func (c *Cache) Row(b ondisk.Bucket) BucketRow { return new(ownerMemo).row(c.Buckets, b) }
+func (c *Cache) Row(b ondisk.Bucket) BucketRow { return new(ownerMemo).row(c.Buckets, b, c.Known()) }
 
 // ownerMemo keeps what the last row said of its owner: the next bucket's is mostly the same.
 type ownerMemo struct {
@@ -35,14 +36,15 @@ type ownerMemo struct {
 	inodes        []uint32
 }
 
-func (m *ownerMemo) row(t *Buckets, b ondisk.Bucket) BucketRow {
+func (m *ownerMemo) row(t *Buckets, b ondisk.Bucket, k Known) BucketRow {
 	is := &t.of[b]
 	if flags := is.flags & (flagMeta | levelMask); !m.known || flags != m.flags || is.owners != m.owners {
 		*m = ownerMemo{true, flags, is.owners, t.Owner(b), append([]uint32{}, t.Inodes(b)...)}
 	}
+	disk, mark, all := t.GenKnown(b), t.Mark(b), k.Tree && k.Journal
 	return BucketRow{
-		Bucket: b, Gen: t.Gen(b), DiskGen: t.DiskGen(b), Prio: t.Prio(b), Mark: t.Mark(b).String(),
-		Sectors: t.Sectors(b), Owner: m.owner, Inodes: m.inodes,
+		Bucket: b, Gen: If(disk || t.GenSeen(b), t.Gen(b)), DiskGen: If(disk, t.DiskGen(b)), Prio: If(disk, t.Prio(b)),
+		Mark: If(all || mark != Free, mark.String()), Sectors: If(all && disk, t.Sectors(b)), Owner: m.owner, Inodes: m.inodes,
 	}
 }
 
@@ -82,10 +84,10 @@ func CheckSort(key string) error {
 // Rows yields the buckets that f lets through. Only sorting keeps more than one of them.
 func (c *Cache) Rows(f Filter) iter.Seq2[BucketRow, error] {
 	return func(yield func(BucketRow, error) bool) {
-		n := 0
+		n, known := 0, c.Known()
 		var memo ownerMemo
 		for b := range c.numbers(f) {
-			if f.Limit > 0 && n == f.Limit || !yield(memo.row(c.Buckets, b), nil) {
+			if f.Limit > 0 && n == f.Limit || !yield(memo.row(c.Buckets, b, known), nil) {
 				return
 			}
 			n++
@@ -135,31 +137,37 @@ func (c *Cache) passes(f Filter, b ondisk.Bucket) bool {
 type PrioRow struct {
 	Set         int           `json:"set"`
 	Bucket      ondisk.Bucket `json:"bucket"`
-	Seq         uint64        `json:"seq"`
-	Next        ondisk.Bucket `json:"next_bucket"`
+	Seq         Maybe[uint64] `json:"seq"`
+	Next        Maybe[uint64] `json:"next_bucket"`
 	Csum        string        `json:"csum"` // ok or bad
 	First       ondisk.Bucket `json:"first_bucket"`
 	Last        ondisk.Bucket `json:"last_bucket"`
-	GensDiffer  int           `json:"gens_differ"`  // from those that pointers imply
-	PriosDiffer int           `json:"prios_differ"` // from those that marks imply
+	GensDiffer  Maybe[int]    `json:"gens_differ"`  // from those that pointers imply
+	PriosDiffer Maybe[int]    `json:"prios_differ"` // from those that marks imply
 	Error       string        `json:"error"`
 }
 
 // PrioRows returns the chain.
 func (c *Cache) PrioRows() (rows []PrioRow) {
+	known := c.Known()
 	for i, l := range c.Chain.Links {
-		r := PrioRow{Set: i, Bucket: l.Bucket, Seq: l.Seq, Next: l.Next, Csum: "ok", First: l.First, Last: l.First + ondisk.Bucket(l.Count) - 1}
+		head := l.Err == nil || l.Seq > 0 // of one whose checksum alone is wrong the numbers are shown as they are
+		r := PrioRow{
+			Set: i, Bucket: l.Bucket, Seq: If(head, l.Seq), Next: If(head, uint64(l.Next)), Csum: "ok",
+			First: l.First, Last: l.First + ondisk.Bucket(l.Count) - 1,
+		}
 		if l.Err != nil {
 			r.Csum, r.Error = "bad", l.Err.Error()
 			rows = append(rows, r)
 			continue
 		}
+		r.GensDiffer, r.PriosDiffer = If(known.Tree && known.Journal, 0), If(known.Tree && known.Journal, 0)
 		for b := r.First; b <= r.Last; b++ {
 			if c.Buckets.Gen(b) != c.Buckets.DiskGen(b) {
-				r.GensDiffer++
+				r.GensDiffer.Value++
 			}
 			if c.Buckets.registeredPrio(b) != c.Buckets.Prio(b) {
-				r.PriosDiffer++
+				r.PriosDiffer.Value++
 			}
 		}
 		rows = append(rows, r)

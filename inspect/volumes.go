@@ -36,6 +36,8 @@ func (c *Cache) volumes(tallies []tally) {
 			sum.DirtySectors += v.DirtySectors
 			sum.Stale += v.Stale
 			sum.StaleDirty += v.StaleDirty
+			sum.StaleSectors += v.StaleSectors
+			sum.DeadSectors += v.DeadSectors
 		}
 	}
 	c.Volumes = make([]*Volume, 0, len(all))

@@ -20,7 +20,7 @@ _bctl() {
 		format) cmd=$word words="" devices=1 flags+=" --cache --bdev --bucket --block --data-offset --data_offset --cset-uuid --uuid --label --writeback --discard --cache-replacement-policy --cache_replacement_policy --large-bucket --wipe-bcache --discard-dirty --force --init --attach --size --dry-run --undo --no-undo"; break ;;
 		show-buckets) cmd=$word words="" devices=1 flags+=" --mark --inode --bucket --gen-above --sort --limit --summary --map"; break ;;
 		show-prios) cmd=$word words="" devices=1 flags+=" --raw"; break ;;
-		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --no-action --preen --yes --only --skip --keep-partial --force --lost --undo --no-undo"; break ;;
+		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --all --no-action --preen --yes --only --skip --keep-partial --force --lost --undo --no-undo"; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
 		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms"; break ;;

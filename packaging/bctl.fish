@@ -51,6 +51,7 @@ complete -c bctl -n '__fish_seen_subcommand_from show-prios' -l raw -d 'the byte
 complete -c bctl -n __fish_use_subcommand -f -a fsck -d 'check a cache device, or a backing device'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -a '(__bctl_devices)'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -l verify-data -d 'compare clean data with the given backing devices'
+complete -c bctl -n '__fish_seen_subcommand_from fsck' -l all -d 'print every finding, not only the first ten of each code'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -s n -l no-action -d 'check only; without a flag, fsck asks on a terminal before it repairs'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -s p -l preen -d 'make every repair that can lose no data the user wrote'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -s y -l yes -d 'make every repair, after listing each dirty extent that must be given up'

@@ -94,6 +94,7 @@ _bctl() {
 	fsck)
 		own=(
 			'(--verify-data)--verify-data[compare clean data with the given backing devices]'
+			'(--all)--all[print every finding, not only the first ten of each code]'
 			'(--no-action -n)--no-action[check only; without a flag, fsck asks on a terminal before it repairs]'
 			'(--no-action -n)-n[check only; without a flag, fsck asks on a terminal before it repairs]'
 			'(--preen -p)--preen[make every repair that can lose no data the user wrote]'

@@ -83,7 +83,7 @@ func TestCaseLabelsAtTheEnd(t *testing.T) {
 				imgtest.Write(t, path, at, b)
 			}
 			got := bctl("fsck", "--json", path)
-			if n := strings.Count(got.Stdout, `"`+code+`"`); got.Code != 0 || n != 1 || !strings.Contains(got.Stdout, "a signature of "+name) {
+			if n := strings.Count(got.Stdout, `"code":"`+code+`"`); got.Code != 0 || n != 1 || !strings.Contains(got.Stdout, "a signature of "+name) {
 				t.Errorf("%s with %s: exit %d, %d times %s in %s", file, name, got.Code, n, code, got.Stdout)
 			}
 		}

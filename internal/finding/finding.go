@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"bctl/internal/bcache/ondisk"
 )
 
 // Severity says what a finding means for the data. Only Damage makes fsck exit 4.
@@ -53,6 +55,12 @@ func About(s Subject, c Code, format string, args ...any) Finding {
 func (f Finding) With(s Subject) Finding {
 	f.Subject = s
 	s.locate(&f)
+	return f
+}
+
+// Range says which sectors of its volume a finding is about.
+func (f Finding) Range(offset, sectors ondisk.Sector) Finding {
+	f.OffsetSectors, f.Sectors = ptr(offset), ptr(sectors)
 	return f
 }
 

@@ -113,7 +113,7 @@ var extentRows = []Row{
 	{
 		Code: EXStaleData, Severity: Warning, Fix: Safe, Mend: Btree, Kernel: Misleads, Invariants: "U70",
 		Title:   "clean extent differs from the backing device",
-		Help:    "Looked for only with --verify-data. The backing device was written without its cache; the cache would serve the older data.",
+		Help:    "Looked for only with --verify-data. The backing device was written without its cache, which would serve the older data. A crash leaves it too, where a write had reached the backing device, past the cache or through it, and the note of it in the cache had not reached the medium.",
 		Depends: "SB JR PR UU BT",
 		Cost:    "no data: the clean extent is dropped, and the volume reads as the backing device",
 		Advice:  "Find out who wrote to the backing device without its cache.",

@@ -89,8 +89,9 @@ type Volume struct {
 
 // Extent is a range of a volume, and where the cache has it: Bucket is nil where it points nowhere.
 type Extent struct {
-	Key    ondisk.Bkey
-	Bucket *ondisk.Bucket
+	Key       ondisk.Bkey
+	Bucket    *ondisk.Bucket
+	VolumeEnd ondisk.Sector // where its volume ends, if that is what is wrong; 0 elsewhere
 }
 
 // Backing is a backing device.

@@ -86,7 +86,8 @@ func (s Extent) MarshalJSON() ([]byte, error) {
 	return tagged(kindExtent, struct {
 		*keyView
 		Bucket *ondisk.Bucket `json:"bucket,omitempty"`
-	}{viewOf(&s.Key), s.Bucket})
+		End    ondisk.Sector  `json:"volume_end,omitempty"`
+	}{viewOf(&s.Key), s.Bucket, s.VolumeEnd})
 }
 
 func (s Super) MarshalJSON() ([]byte, error) { type view Super; return tagged(kindSuper, view(s)) }

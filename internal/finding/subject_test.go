@@ -50,7 +50,7 @@ func subjects() map[string]struct {
 		"Bucket, named":     {Bucket{7, "uuid bucket"}, "uuid bucket 7: at 5", `{"bucket":7,"subject":{"kind":"bucket","bucket":7}}`},
 		"Slot":              {Slot{3}, "uuid slot 3: at 5", `{"inode":3,"subject":{"kind":"uuid slot","slot":3}}`},
 		"Volume":            {Volume{3}, "volume 3: at 5", `{"inode":3,"subject":{"kind":"volume","inode":3}}`},
-		"Extent":            {Extent{k, &b}, "extent " + k.String() + ": at 5", `{"bucket":7,"sector":9000,"inode":3,"offset_sectors":100,"sectors":8,"subject":{"kind":"extent",` + key + `,"bucket":7}}`},
+		"Extent":            {Extent{k, &b, 0}, "extent " + k.String() + ": at 5", `{"bucket":7,"sector":9000,"inode":3,"offset_sectors":100,"sectors":8,"subject":{"kind":"extent",` + key + `,"bucket":7}}`},
 		"Extent, nowhere":   {Extent{Key: k}, "extent " + k.String() + ": at 5", `{"inode":3,"offset_sectors":100,"sectors":8,"subject":{"kind":"extent",` + key + `}}`},
 		"Backing":           {Backing{"b.img"}, "b.img: at 5", `{"device":"b.img","subject":{"kind":"backing device","device":"b.img"}}`},
 		"Bytes":             {Bytes{Offset: 1080}, "at 5", `{"sector":2,"subject":{"kind":"bytes","offset":1080}}`},

@@ -6,20 +6,11 @@ import (
 	"fmt"
 
 	"bctl/internal/finding"
+	"bctl/internal/ui/render"
 )
 
 // Human is a count of sectors as people read it.
-func Human(sectors uint64) string {
-	v, unit := float64(sectors)*512, 0
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
-	for v >= 1024 && unit < len(units)-1 {
-		v, unit = v/1024, unit+1
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%.0f B", v)
-	}
-	return fmt.Sprintf("%.1f %s", v, units[unit])
-}
+func Human(sectors uint64) string { return render.Size(sectors) }
 
 // Plural is a count and what is counted. What is no count has no plural: "2 damage".
 func Plural(n int, what string) string {

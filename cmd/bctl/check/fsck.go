@@ -7,16 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/app"
 	"bctl/fsck"
-	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
 	"bctl/internal/ui/render"
@@ -26,8 +23,10 @@ import (
 const fsckDescription = `Checks a cache device, or a backing device alone. With the backing devices of the set given too, in any order, they
 are checked against the cache. Every finding has a code; docs/findings.md explains each.
 
-Only damage makes the exit code 4: what the kernel refuses, crashes on, or loses data over. Warnings and notes are
-legal states worth a look, and no flag touches them unless --only names them.
+The first line says what the check means for the data, and what to do next. Only damage makes the exit code 4: what the
+kernel refuses, crashes on, or loses data over; and a difference that --verify-data finds. Warnings and notes are legal
+states worth a look, and no flag touches them unless --only names them. What could not be read is called unknown, or
+counted as "at least" so much.
 
 Nothing is written unless -p or -y says so, or somebody at a terminal says yes. A repair is planned beside the device,
 checked as if it had been carried out, and written only if no damage is left; an undo file takes it back. -p gives up
@@ -52,13 +51,14 @@ func FsckCommand() *cli.Command {
 		Description: fsckDescription,
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "verify-data", Usage: "compare clean data with the given backing devices"},
+			&cli.BoolFlag{Name: "all", Usage: "print every finding, not only the first ten of each code"},
 		}, repairFlags()...),
 		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
 			o, err := readFsck(args)
 			if err != nil {
 				return err
 			}
-			o.verify = args.Bool("verify-data")
+			o.verify, o.all = args.Bool("verify-data"), args.Bool("all")
 			o.progress = io.Progress
 			if o.repair, err = readRepair(args, io); err != nil {
 				return err
@@ -72,6 +72,7 @@ func FsckCommand() *cli.Command {
 type fsckOptions struct {
 	devices  []string // the cache, or a backing device alone, and then backing devices
 	verify   bool     // their clean data too
+	all      bool     // every finding is printed
 	progress progress.Starter
 	repair   repairOptions
 }
@@ -103,7 +104,7 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 		return err
 	}
 	if !mend {
-		if err := writeReport(io.Out, io.Format, rep); err != nil {
+		if err := writeReport(io.Out, io.Format, rep, o.shown(io)); err != nil {
 			return err
 		}
 		return verdict(rep)
@@ -125,13 +126,30 @@ func verdict(rep *fsck.Report) error {
 	if rep.Result == fsck.Damaged {
 		return app.ExitWith(app.ExitDamage)
 	}
+	return compared(rep.Verified)
+}
+
+// compared is an error where a comparison was asked for that could not be made.
+func compared(v *fsck.Verified) error {
+	switch {
+	case v == nil:
+		return nil
+	case v.UnreadExtents > 0:
+		return fmt.Errorf("%s could not be read, and so not compared: first %s", app.Plural(int(v.UnreadExtents), "clean extent"), v.Unread[0])
+	case v.Extents == 0:
+		return app.WithHint(fmt.Errorf("nothing could be compared: the cache holds no clean data of the given backing devices"),
+			"bctl fsck without --verify-data says which volumes it has")
+	}
 	return nil
 }
+
+// shown is how the report is to look.
+func (o *fsckOptions) shown(io *app.IO) shown { return shown{all: o.all, colours: io.Colours()} }
 
 // runRepair repairs what rep, nil where not even a superblock was found, says is damaged.
 func runRepair(ctx context.Context, o fsckOptions, rep *fsck.Report, run fsck.Options, io *app.IO) error {
 	if io.Format == render.Table && rep != nil {
-		if err := writeReport(io.Out, io.Format, rep); err != nil {
+		if err := writeReport(io.Out, io.Format, rep, o.shown(io)); err != nil {
 			return err
 		}
 		fmt.Fprintln(io.Out)
@@ -146,7 +164,7 @@ func runRepair(ctx context.Context, o fsckOptions, rep *fsck.Report, run fsck.Op
 		after = rep
 	}
 	if io.Format != render.Table {
-		err = writeReport(io.Out, io.Format, after, done.view()...)
+		err = writeReport(io.Out, io.Format, after, o.shown(io), done.view()...)
 	} else {
 		fmt.Fprint(io.Out, done.text())
 	}
@@ -159,123 +177,4 @@ func runRepair(ctx context.Context, o fsckOptions, rep *fsck.Report, run fsck.Op
 		return app.ExitWith(app.ExitRepaired | app.ExitDamage)
 	}
 	return app.ExitWith(app.ExitRepaired)
-}
-
-var findingColumns = []render.Column[finding.Finding]{
-	{Name: "severity", Cell: func(f finding.Finding) string { return string(f.Severity) }},
-	{Name: "code", Cell: func(f finding.Finding) string { return string(f.Code) }},
-	{Name: "message", Cell: func(f finding.Finding) string { return f.Message }},
-	{Name: "device", Raw: func(f finding.Finding) string { return f.Device }},
-	{Name: "bucket", Raw: func(f finding.Finding) string { return optional(f.Bucket) }},
-	{Name: "sector", Raw: func(f finding.Finding) string { return optional(f.Sector) }},
-	{Name: "inode", Raw: func(f finding.Finding) string { return optional(f.Inode) }},
-	{Name: "offset_sectors", Raw: func(f finding.Finding) string { return optional(f.OffsetSectors) }},
-	{Name: "sectors", Raw: func(f finding.Finding) string { return optional(f.Sectors) }},
-}
-
-func optional(n *uint64) string {
-	if n == nil {
-		return ""
-	}
-	return fmt.Sprint(*n)
-}
-
-// writeReport writes a report, and in JSON more fields behind it.
-func writeReport(w io.Writer, format render.Format, rep *fsck.Report, more ...render.Field) error {
-	view := render.View[finding.Finding]{
-		Head: []render.Field{
-			{Key: "device", Value: rep.Device}, {Key: "type", Value: rep.Type}, {Key: "result", Value: rep.Result},
-			{Key: "devices", Value: rep.Devices},
-		},
-		Key:     "findings",
-		Columns: findingColumns,
-		Rows: func(yield func(finding.Finding, error) bool) {
-			for _, f := range rep.Findings {
-				if !yield(f, nil) {
-					return
-				}
-			}
-		},
-		Limit: -1,
-		Tail: func() []render.Field {
-			return append([]render.Field{{Key: "summary", Value: rep.Summary}}, more...)
-		},
-	}
-	if format != render.Table {
-		return render.Write(w, format, view)
-	}
-	if len(rep.Findings) > 0 {
-		view.Head, view.Tail = nil, nil
-		if err := render.Write(w, format, view); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
-	}
-	_, err := io.WriteString(w, reportText(rep)+pairText(rep)+advice(rep))
-	return err
-}
-
-// advice is the way out, as far as there is one.
-func advice(rep *fsck.Report) string {
-	chain, other := false, false
-	for _, f := range rep.Findings {
-		if f.Severity == finding.Damage {
-			isChain := strings.HasPrefix(string(f.Code), "PR")
-			chain, other = chain || isChain, other || !isChain
-		}
-	}
-	switch {
-	case other:
-		return "\nbctl fsck -p repairs what it can without giving up anything you wrote; bctl fsck -y repairs everything it can.\n" +
-			"Keep the kernel away from the device until then, and copy it first if you can.\n"
-	case chain:
-		return fmt.Sprintf("\nOnly the prio chain is damaged: bctl rewrite-prios --from-btree %s makes it anew, and can be undone.\n", rep.Device)
-	}
-	return ""
-}
-
-// reportText is the check's result for people.
-func reportText(rep *fsck.Report) string {
-	var b strings.Builder
-	counts := map[finding.Severity]int{}
-	for _, f := range rep.Findings {
-		counts[f.Severity]++
-	}
-	fmt.Fprintf(&b, "%s: %s device, %s", rep.Device, rep.Type, rep.Result)
-	for _, s := range []finding.Severity{finding.Damage, finding.Warning, finding.Note} {
-		if n := counts[s]; n > 0 {
-			fmt.Fprintf(&b, ", %s", app.Plural(n, string(s)))
-		}
-	}
-	fmt.Fprintln(&b)
-	s := rep.Summary
-	if s == nil {
-		return b.String()
-	}
-	if s.Journal.Entries == 0 && rep.Result == fsck.Clean {
-		fmt.Fprintf(&b, "  never registered: %d buckets, all free\n", s.Buckets.Total)
-		return b.String()
-	}
-	fmt.Fprintf(&b, "  buckets  %d: %d free, %d clean, %d dirty, %d metadata\n", s.Buckets.Total, s.Buckets.Free, s.Buckets.Clean, s.Buckets.Dirty, s.Buckets.Metadata)
-	fmt.Fprintf(&b, "  btree    %s, depth %d: %d extents with %s, %d stale\n", app.Plural(s.Btree.Nodes, "node"), s.Btree.Depth,
-		s.Btree.Extents, app.Human(uint64(s.Btree.LiveSectors)), s.Btree.StaleExtents)
-	fmt.Fprintf(&b, "  journal  entry %d, %d live\n", s.Journal.Seq, s.Journal.Entries)
-	for _, v := range s.Volumes {
-		name := "no slot"
-		switch {
-		case v.UUID == nil:
-		case *v.UUID == ondisk.InvalidUUID.String():
-			name = "invalidated slot"
-		default:
-			name = *v.UUID
-		}
-		if v.Label != "" {
-			name += fmt.Sprintf(" %q", v.Label)
-		}
-		if v.FlashOnly {
-			name += ", flash-only"
-		}
-		fmt.Fprintf(&b, "  volume   %d, %s: %s cached, %s dirty\n", v.Inode, name, app.Human(uint64(v.LiveSectors)), app.Human(uint64(v.DirtySectors)))
-	}
-	return b.String()
 }

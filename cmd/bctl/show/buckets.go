@@ -5,8 +5,6 @@ package show
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -140,57 +138,10 @@ func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[
 
 var bucketColumns = []render.Column[inspect.BucketRow]{
 	{Name: "bucket", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Bucket) }},
-	{Name: "gen", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Gen) }},
-	{Name: "disk_gen", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.DiskGen) }},
-	{Name: "prio", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Prio) }},
-	{Name: "mark", Cell: func(r inspect.BucketRow) string { return r.Mark }},
-	{Name: "sectors", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Sectors) }},
+	{Name: "gen", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Gen.Value) }, Has: func(r inspect.BucketRow) bool { return r.Gen.Known }},
+	{Name: "disk_gen", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.DiskGen.Value) }, Has: func(r inspect.BucketRow) bool { return r.DiskGen.Known }},
+	{Name: "prio", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Prio.Value) }, Has: func(r inspect.BucketRow) bool { return r.Prio.Known }},
+	{Name: "mark", Cell: func(r inspect.BucketRow) string { return r.Mark.Value }, Has: func(r inspect.BucketRow) bool { return r.Mark.Known }},
+	{Name: "sectors", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Sectors.Value) }, Has: func(r inspect.BucketRow) bool { return r.Sectors.Known }},
 	{Name: "owner", Cell: func(r inspect.BucketRow) string { return r.Owner }},
-}
-
-// volumeRow is one volume in the summary.
-type volumeRow struct {
-	Inode        uint32        `json:"inode"`
-	UUID         *string       `json:"uuid"`
-	Label        string        `json:"label"`
-	LiveSectors  ondisk.Sector `json:"live_sectors"`
-	DirtySectors ondisk.Sector `json:"dirty_sectors"`
-}
-
-// writeBucketSummary shows priority_stats in the kernel's own layout, and the volumes below it.
-func writeBucketSummary(w io.Writer, format render.Format, name string, cache *inspect.Cache) error {
-	s := cache.PriorityStats()
-	quantiles := strings.Trim(fmt.Sprint(s.Quantiles), "[]")
-	fields := []render.Field{
-		{Key: "device", Value: name},
-		{Key: "unused_pct", Value: s.UnusedPct, Name: "Unused", Text: fmt.Sprintf("%d%%", s.UnusedPct)},
-		{Key: "clean_pct", Value: s.CleanPct, Name: "Clean", Text: fmt.Sprintf("%d%%", s.CleanPct)},
-		{Key: "dirty_pct", Value: s.DirtyPct, Name: "Dirty", Text: fmt.Sprintf("%d%%", s.DirtyPct)},
-		{Key: "metadata_pct", Value: s.MetadataPct, Name: "Metadata", Text: fmt.Sprintf("%d%%", s.MetadataPct)},
-		{Key: "average_prio", Value: s.AveragePrio, Name: "Average", Text: fmt.Sprint(s.AveragePrio)},
-		{Key: "sectors_per_quantile", Value: s.SectorsPerQuantile, Name: "Sectors per Q", Text: fmt.Sprint(s.SectorsPerQuantile)},
-		{Key: "quantiles", Value: s.Quantiles, Name: "Quantiles", Text: "[" + quantiles + "]"},
-	}
-	rows := func(yield func(volumeRow, error) bool) {
-		for _, v := range cache.Volumes {
-			if !yield(volumeRow{v.Inode, v.UUID(), v.Label(), v.LiveSectors, v.DirtySectors}, nil) {
-				return
-			}
-		}
-	}
-	return render.Write(w, format, render.View[volumeRow]{
-		Head: fields, Key: "volumes", Rows: rows, Limit: -1,
-		Columns: []render.Column[volumeRow]{
-			{Name: "inode", Num: true, Cell: func(v volumeRow) string { return fmt.Sprint(v.Inode) }},
-			{Name: "uuid", Cell: func(v volumeRow) string {
-				if v.UUID == nil {
-					return "-"
-				}
-				return *v.UUID
-			}},
-			{Name: "label", Cell: func(v volumeRow) string { return v.Label }},
-			{Name: "live_sectors", Num: true, Cell: func(v volumeRow) string { return fmt.Sprint(v.LiveSectors) }},
-			{Name: "dirty_sectors", Num: true, Cell: func(v volumeRow) string { return fmt.Sprint(v.DirtySectors) }},
-		},
-	})
 }

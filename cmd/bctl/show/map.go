@@ -27,6 +27,9 @@ var glyphs = []glyph{
 	{inspect.Free, ".", "90"},
 }
 
+// unknownGlyph stands for what seems free, where a part of what could refer to it is lost.
+var unknownGlyph = glyph{inspect.Free, "?", "33"}
+
 // mapLines is how many lines the map takes at most.
 const mapLines = 32
 
@@ -43,7 +46,15 @@ func writeMap(w io.Writer, cache *inspect.Cache, width int, colour bool) error {
 	out := bufio.NewWriter(w)
 	total := uint64(cache.Buckets.Len())
 	per := max(1, (total+uint64(width*mapLines)-1)/uint64(width*mapLines))
+	known := cache.Known()
+	free := glyphs[len(glyphs)-1]
+	if !known.Tree || !known.Journal {
+		free = unknownGlyph
+	}
 	paint := func(g glyph) string {
+		if g.mark == inspect.Free {
+			g = free
+		}
 		if !colour {
 			return g.char
 		}
@@ -64,8 +75,11 @@ func writeMap(w io.Writer, cache *inspect.Cache, width int, colour bool) error {
 		counts[cache.Buckets.Mark(b)]++
 	}
 	for _, g := range glyphs {
-		n := counts[g.mark]
-		fmt.Fprintf(out, "  %s %-8s %10d  %5.1f %%\n", paint(g), g.mark, n, 100*float64(n)/float64(total))
+		n, name := counts[g.mark], g.mark.String()
+		if g.mark == inspect.Free && free == unknownGlyph {
+			name = "unknown"
+		}
+		fmt.Fprintf(out, "  %s %-8s %10d  %5.1f %%\n", paint(g), name, n, 100*float64(n)/float64(total))
 	}
 	return out.Flush()
 }

@@ -85,13 +85,13 @@ func priosView(name string, cache *inspect.Cache) render.View[inspect.PrioRow] {
 		Columns: []render.Column[inspect.PrioRow]{
 			{Name: "set", Num: true, Cell: func(r inspect.PrioRow) string { return fmt.Sprint(r.Set) }},
 			{Name: "bucket", Num: true, Cell: func(r inspect.PrioRow) string { return fmt.Sprint(r.Bucket) }},
-			{Name: "seq", Num: true, Cell: func(r inspect.PrioRow) string { return fmt.Sprint(r.Seq) }},
-			{Name: "next", Num: true, Cell: func(r inspect.PrioRow) string { return fmt.Sprint(r.Next) }},
+			{Name: "seq", Num: true, Cell: func(r inspect.PrioRow) string { return r.Seq.String() }, Has: func(r inspect.PrioRow) bool { return r.Seq.Known }},
+			{Name: "next", Num: true, Cell: func(r inspect.PrioRow) string { return r.Next.String() }, Has: func(r inspect.PrioRow) bool { return r.Next.Known }},
 			{Name: "csum", Cell: func(r inspect.PrioRow) string { return r.Csum }},
 			{Name: "first", Num: true, Cell: func(r inspect.PrioRow) string { return fmt.Sprint(r.First) }},
 			{Name: "last", Num: true, Cell: func(r inspect.PrioRow) string { return fmt.Sprint(r.Last) }},
-			{Name: "gens_differ", Num: true, Cell: func(r inspect.PrioRow) string { return fmt.Sprint(r.GensDiffer) }},
-			{Name: "prios_differ", Num: true, Cell: func(r inspect.PrioRow) string { return fmt.Sprint(r.PriosDiffer) }},
+			{Name: "gens_differ", Num: true, Cell: func(r inspect.PrioRow) string { return r.GensDiffer.String() }, Has: func(r inspect.PrioRow) bool { return r.GensDiffer.Known }},
+			{Name: "prios_differ", Num: true, Cell: func(r inspect.PrioRow) string { return r.PriosDiffer.String() }, Has: func(r inspect.PrioRow) bool { return r.PriosDiffer.Known }},
 			{Name: "trouble", Cell: func(r inspect.PrioRow) string { return r.Error }},
 		},
 	}

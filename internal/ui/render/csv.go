@@ -58,7 +58,7 @@ func (v View[T]) plainLine(b []byte, row T) ([]byte, bool) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if c.Int != nil && c.Raw == nil {
+		if c.Int != nil && c.Raw == nil && (c.Has == nil || c.Has(row)) {
 			b = strconv.AppendUint(b, c.Int(row), 10)
 			continue
 		}

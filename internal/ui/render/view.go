@@ -20,6 +20,7 @@ type Column[T any] struct {
 	Cell func(T) string // nil only where Raw is set, a column of CSV alone, or Int
 	Raw  func(T) string // what CSV gets, where it is not Cell
 	Int  func(T) uint64 // instead of both: a plain number
+	Has  func(T) bool   // whether it is known, nil: always; people read "unknown" where it is not, CSV gets nothing
 }
 
 // A Field is one fact that is not in the rows.
@@ -85,7 +86,10 @@ func (v View[T]) tail() []Field {
 
 // raw is the cell as scripts want it.
 func (c Column[T]) raw(row T) string {
-	if c.Raw != nil {
+	switch {
+	case c.Has != nil && !c.Has(row):
+		return ""
+	case c.Raw != nil:
 		return printable(c.Raw(row))
 	}
 	return c.text(row)
@@ -93,7 +97,10 @@ func (c Column[T]) raw(row T) string {
 
 // text is the cell as people read it.
 func (c Column[T]) text(row T) string {
-	if c.Int != nil {
+	switch {
+	case c.Has != nil && !c.Has(row):
+		return "unknown"
+	case c.Int != nil:
 		return strconv.FormatUint(c.Int(row), 10)
 	}
 	return printable(c.Cell(row))

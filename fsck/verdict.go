@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package fsck
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
+	"bctl/internal/ui/render"
+)
+
+// Verdict is what the check means for the user's data, and what the kernel will make of the device, in one line.
+func (r *Report) Verdict() string {
+	if r.Backing != nil {
+		return fmt.Sprintf("state %s: %s", r.Backing.State, r.Backing.Means)
+	}
+	parts := []string{r.data()}
+	if k := r.kernel(); k != "" {
+		parts = append(parts, k)
+	}
+	if v := r.Verified; v != nil && v.DifferExtents > 0 {
+		parts = append(parts, fmt.Sprintf("%s of clean data differ from the backing device", render.Size(v.DifferSectors)))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// data says how much of the user's data only the cache has, and how much of that can be read.
+func (r *Report) data() string {
+	s := r.Summary
+	if !s.Sizes {
+		return "nothing behind the superblock could be read: how much dirty data there is is unknown"
+	}
+	if r.NeverRegistered() {
+		return "never registered: it holds no data"
+	}
+	read := s.Known.Tree && s.Known.Journal
+	text := ""
+	switch n := s.Dirty(); {
+	case n == 0 && read:
+		text = "no dirty data"
+	case n == 0:
+		text = "no dirty data could be found, but how much there is is unknown"
+	case read:
+		text = render.Size(n) + " of dirty data can be read"
+	default:
+		text = "at least " + render.Size(n) + " of dirty data can be read"
+	}
+	if n := r.stray(); n > 0 {
+		text += fmt.Sprintf(", %s of which belong to no volume", render.Size(n))
+	}
+	if n := s.Lost(); n > 0 {
+		text += fmt.Sprintf(", at most %s of dirty data may be lost", render.Size(n))
+	}
+	return text
+}
+
+// NeverRegistered reports whether the cache is as make-bcache left it.
+func (r *Report) NeverRegistered() bool {
+	s := r.Summary
+	return s != nil && s.Sizes && s.Known.All() && s.Journal.Seq == 0 && s.Journal.Entries == 0
+}
+
+// stray is how many dirty sectors no slot leads to.
+func (r *Report) stray() (n ondisk.Sector) {
+	var inodes []uint64
+	for _, f := range r.Findings {
+		if f.Inode != nil && (f.Code == finding.UULostDirty || f.Code == finding.UUNoSlotDirty || f.Code == finding.UUInode) {
+			inodes = append(inodes, *f.Inode)
+		}
+	}
+	for _, v := range r.Summary.Volumes {
+		if slices.Contains(inodes, uint64(v.Inode)) {
+			n += v.DirtySectors
+		}
+	}
+	return n
+}
+
+// kernel says what the kernel will make of the device, and the code that says so: the worst that it comes to. One that
+// refuses the device comes to nothing else.
+func (r *Report) kernel() string {
+	for _, k := range []struct {
+		is   finding.Kernel
+		text string
+	}{
+		{finding.Refuses, "the kernel will refuse the device"},
+		{finding.Crashes, "the kernel would crash on the device"},
+		{finding.Loses, "the kernel would register the device and lose data"},
+		{finding.Misleads, "the kernel would register the device and serve wrong data"},
+	} {
+		for _, f := range r.Findings {
+			row := finding.Lookup(f.Code)
+			counts := row.Severity == finding.Damage || k.is != finding.Misleads
+			if row.Kernel == k.is && counts && f.Code.Family() != "BD" {
+				return fmt.Sprintf("%s (%s)", k.text, f.Code)
+			}
+		}
+	}
+	return ""
+}
+
+// KeepAway reports whether the kernel had better not see the cache: it would do harm, now or once it no longer refuses
+// the device for something else.
+func (r *Report) KeepAway() bool {
+	return slices.ContainsFunc(r.Findings, func(f finding.Finding) bool {
+		row := finding.Lookup(f.Code)
+		return row.Kernel.Harms() && f.Code.Family() != "BD" && (row.Severity == finding.Damage || row.Kernel != finding.Misleads)
+	})
+}
+
+// CopyFirst reports whether the device is better copied before anything is written to it: something on it is damaged,
+// not only the match of two sound devices.
+func (r *Report) CopyFirst() bool {
+	return slices.ContainsFunc(r.Findings, func(f finding.Finding) bool {
+		row := finding.Lookup(f.Code)
+		return row.Severity == finding.Damage && row.Fix != finding.None && (f.Code.Family() != "BD" || r.Type == "backing")
+	})
+}
+
+// A Step is what to do about a code.
+type Step struct {
+	Code    finding.Code `json:"finding"`
+	Advice  string       `json:"advice"`
+	Command string       `json:"command,omitempty"` // to paste
+}
+
+// Steps are what to do, a step for each code, in the order in which repairs build on one another; those of damage
+// first. mends says which codes bctl fsck mends; nil: none.
+func (r *Report) Steps(mends func(finding.Code) bool) (steps []Step) {
+	for _, severity := range []finding.Severity{finding.Damage, finding.Warning} {
+		seen := map[finding.Code]bool{}
+		for _, f := range r.Findings { // in the order of the table, which is that of repairs
+			row := finding.Lookup(f.Code)
+			if row.Severity != severity || seen[f.Code] || severity == finding.Warning && strings.HasPrefix(row.Advice, "Nothing") {
+				continue
+			}
+			seen[f.Code] = true
+			s := Step{Code: f.Code, Advice: row.Advice, Command: r.command(row.Command, f)}
+			if severity == finding.Damage && mends != nil && mends(f.Code) && !strings.HasPrefix(row.Command, "bctl rewrite-prios") {
+				s.Command = "bctl fsck " + map[finding.Fix]string{finding.Safe: "-p ", finding.Lossy: "-y "}[row.Fix] + r.all()
+			}
+			steps = append(steps, s)
+		}
+	}
+	return steps
+}
+
+// command puts the names of the devices into a row's command. What was just done is no advice.
+func (r *Report) command(row string, f finding.Finding) string {
+	if row == "" || strings.HasPrefix(row, "bctl fsck") && len(r.Given) > 0 {
+		return ""
+	}
+	about := r.Device
+	if f.Device != "" {
+		about = f.Device
+	}
+	names := map[string]string{"DEVICE": about, "BACKING": "BACKING...", "CACHE": "CACHE"}
+	switch {
+	case strings.Contains(row, "BACKING"):
+		names["DEVICE"] = r.Device
+		if f.Device != "" {
+			names["BACKING"] = f.Device
+		}
+	case r.Type == "cache":
+		names["CACHE"] = r.Device
+	}
+	words := strings.Fields(row)
+	for i, w := range words {
+		if name, ok := names[w]; ok {
+			words[i] = name
+			if name != "BACKING..." && name != "CACHE" {
+				words[i] = Quote(name)
+			}
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// all is the names of all devices, as they were given.
+func (r *Report) all() string {
+	words := []string{Quote(r.Device)}
+	for _, name := range r.Given {
+		words = append(words, Quote(name))
+	}
+	return strings.Join(words, " ")
+}
+
+// Quote makes a name one word of a shell's.
+func Quote(name string) string {
+	plain := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("/._-+:@%,=", c)
+	}
+	if name != "" && strings.IndexFunc(name, func(c rune) bool { return !plain(c) }) < 0 {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}

@@ -3,6 +3,8 @@
 package repair
 
 import (
+	"slices"
+
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
@@ -20,12 +22,15 @@ func (h *harvest) glean() error {
 	if err != nil {
 		return err
 	}
-	order(over)
 	tree := btree.Overlay(nil, btree.Resolve(over), h.tree)
 	h.found = btree.Overlay(nil, h.jrnl, tree)
-	order(under)
 	left := btree.Under(nil, h.found, btree.Resolve(under))
 	h.found = btree.Overlay(nil, h.found, left)
+	var k ondisk.Bkey
+	h.found = slices.DeleteFunc(h.found, func(p btree.Piece) bool {
+		h.keys.Key(p, &k)
+		return k.Ptrs() == 0 // it has cut what it covers
+	})
 	if n := len(over); n > 0 {
 		h.w.saw("btree: %d keys of damaged bsets are taken one by one", n)
 	}
@@ -120,6 +125,12 @@ func (h *harvest) sound(k *ondisk.Bkey) bool {
 	if k.Size() == 0 || k.Size() > k.Offset() || k.Ptrs() != 1 || !k.PadsZero() || int(k.Inode()) >= g.NrUUIDs() {
 		return false
 	}
+	if _, damaged := h.w.bad[*k]; damaged {
+		return false
+	}
+	if end, ok := h.w.ends[k.Inode()]; ok && k.Offset() > end {
+		return false
+	}
 	p := k.Ptr[0]
 	b := g.BucketOf(p.Offset())
 	block := g.BlockSectors - 1
@@ -197,27 +208,55 @@ func (h *harvest) scrape(raw []byte, n *btree.Node, parent ondisk.Ptr) (out []bt
 	if n.Whole {
 		return nil
 	}
-	var last ondisk.Pos
+	var run []ondisk.Bkey // keys of a bset that its checksum refuses
 	for at+ondisk.BsetBytes <= len(raw) {
 		if s, err := ondisk.DecodeBset(raw[at:], g.SetMagic, parent); err == nil && (seq == 0 || s.Seq == seq) && at%int(g.BlockSectors.Bytes()) == 0 {
-			for i := range s.Data {
-				if k := &s.Data[i]; h.sound(k) {
-					out = append(out, h.glean1(k))
-				}
-			}
+			out = append(out, h.inOrder(run)...)
+			out = append(out, h.bset(s.Data)...)
 			at += int(g.Blocks(s.Bytes()).Bytes())
-			seq, last = s.Seq, ondisk.Pos{}
+			seq, run = s.Seq, run[:0]
 			continue
 		}
 		var k ondisk.Bkey
 		size, err := k.Decode(raw[at:])
-		if err != nil || !h.sound(&k) || k.Pos().Compare(last) < 0 {
+		if err != nil || !h.sound(&k) {
 			at += 8
 			continue
 		}
-		last = k.Pos()
-		out = append(out, h.glean1(&k))
+		run = append(run, k)
 		at += size
+	}
+	return append(out, h.inOrder(run)...)
+}
+
+// bset keeps the sound keys of a bset that can be read, and those that cut what lies below them and lead nowhere.
+func (h *harvest) bset(keys []ondisk.Bkey) (out []btree.Piece) {
+	for i := range keys {
+		k := keys[i]
+		switch {
+		case h.sound(&k):
+			out = append(out, h.glean1(&k))
+		case k.Size() > 0 && k.Size() <= k.Offset():
+			k.SetPtrs(0)
+			out = append(out, btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode(), At: uint32(len(h.keys))})
+			h.keys = k.Append(h.keys)
+		}
+	}
+	return out
+}
+
+// inOrder keeps the sound keys of a bset that stand where its order wants them: one that is behind its follower has a
+// damaged position, if its follower fits what is before it.
+func (h *harvest) inOrder(keys []ondisk.Bkey) (out []btree.Piece) {
+	var last ondisk.Pos
+	for i := range keys {
+		k := &keys[i]
+		astray := i+1 < len(keys) && keys[i+1].Pos().Compare(k.Pos()) < 0 && keys[i+1].Pos().Compare(last) >= 0
+		if !h.sound(k) || astray || k.Pos().Compare(last) < 0 {
+			continue
+		}
+		last = k.Pos()
+		out = append(out, h.glean1(k))
 	}
 	return out
 }

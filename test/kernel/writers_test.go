@@ -18,12 +18,13 @@ var writtenImages = []string{"writeback-dirty", "writeback-crash", "fifo-full", 
 func TestWriters(t *testing.T) {
 	writers := []struct {
 		name string
-		run  func(t *testing.T, cache string)
+		run  func(t *testing.T, img *imgtest.Image)
 	}{
-		{"rewrite-prios", func(t *testing.T, cache string) { write(t, "rewrite-prios", "--no-undo", cache) }},
-		{"alloc-bench", func(t *testing.T, cache string) {
-			write(t, "alloc-bench", "--commit", "--policy", "lru", "--ops", "40", cache)
+		{"rewrite-prios", func(t *testing.T, img *imgtest.Image) { write(t, "rewrite-prios", "--no-undo", img.Cache) }},
+		{"alloc-bench", func(t *testing.T, img *imgtest.Image) {
+			write(t, "alloc-bench", "--commit", "--policy", "lru", "--ops", "40", img.Cache)
 		}},
+		{"fsck", func(t *testing.T, img *imgtest.Image) { repairImage(t, img, wrongLevel, lostSuper) }},
 	}
 	each(t, func(t *testing.T, k Kernel) {
 		for _, w := range writers {
@@ -33,7 +34,7 @@ func TestWriters(t *testing.T) {
 				var images []*imgtest.Image
 				for i, name := range writtenImages {
 					img := imgtest.Open(t, name)
-					w.run(t, img.Cache)
+					w.run(t, img)
 					images = append(images, img)
 					disks = append(disks, imageDisks(img, i)...)
 					script.WriteString(imageScript(img, i))

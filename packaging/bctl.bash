@@ -25,7 +25,7 @@ _bctl() {
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
 		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms"; break ;;
 		generate) cmd=$word words="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
-		demo) cmd=$word words="" flags+=""; break ;;
+		demo) cmd=$word words="" flags+=" --damage"; break ;;
 		completion) cmd=$word words="bash fish zsh" flags+=""; break ;;
 		esac
 	done
@@ -92,6 +92,7 @@ _bctl() {
 	generate:--fill) values="files" ;;
 	generate:--seed) values="files" ;;
 	generate:--damage) values="files" ;;
+	demo:--damage) values="files" ;;
 	esac
 	COMPREPLY=()
 	case $values:$cur in

@@ -118,5 +118,6 @@ complete -c bctl -n '__fish_seen_subcommand_from generate' -l fill -r -d 'PERCEN
 complete -c bctl -n '__fish_seen_subcommand_from generate' -l seed -r -d 'another N makes another cache'
 complete -c bctl -n '__fish_seen_subcommand_from generate' -l damage -r -d 'plant a damage that shows CODE[:N]; may be given again'
 complete -c bctl -n __fish_use_subcommand -f -a demo -d 'show what bctl does, on a scratch image'
+complete -c bctl -n '__fish_seen_subcommand_from demo' -l damage -r -d 'damage the image before your eyes, so that CODE[:N] shows'
 complete -c bctl -n __fish_use_subcommand -f -a completion -d 'write the completion of commands and flags for a shell'
 complete -c bctl -n '__fish_seen_subcommand_from completion' -f -a 'bash fish zsh'

@@ -179,6 +179,7 @@ _bctl() {
 		) ;;
 	demo)
 		own=(
+			'(--damage)--damage=[damage the image before your eyes, so that CODE\[:N\] shows]:CODE[\:N]:_files'
 		) ;;
 	completion)
 		own=(

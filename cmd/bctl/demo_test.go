@@ -59,3 +59,34 @@ func wantEmpty(t *testing.T, dir string) {
 		t.Errorf("left behind: %v (%v)", left, err)
 	}
 }
+
+// A damage is planted before one's eyes, found, repaired where that can be done, and then is there again.
+func TestDemoDamage(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	for _, code := range []string{"PR01", "BT04", "EX05", "pr01:2"} {
+		got := bctl("demo", "--damage", code)
+		code = strings.ToUpper(code[:4])
+		if got.Code != 0 {
+			t.Errorf("%s: exit %d, said %q", code, got.Code, got.Stderr)
+		}
+		sound, after, _ := strings.Cut(got.Stdout, "# damage is planted: ")
+		found, repaired, mended := strings.Cut(after, "$ bctl rewrite-prios")
+		if !mended {
+			found, repaired, mended = strings.Cut(after, "$ bctl fsck -y")
+		}
+		if strings.Contains(sound, code) || !strings.Contains(found, "  "+code+"  ") || strings.HasPrefix(code, "PR") && !mended || code == "EX05" && mended {
+			t.Errorf("%s: sound\n%s\nfound\n%s\nrepaired %v", code, sound, found, mended)
+		}
+		if !mended {
+			continue
+		}
+		clean, again, undone := strings.Cut(repaired, "$ bctl undo")
+		clean = clean[strings.LastIndex(clean, "$ bctl fsck "):] // the check after the repair
+		if !undone || strings.Contains(clean, "  "+code+"  ") || !strings.Contains(again, "  "+code+"  ") {
+			t.Errorf("%s: repaired\n%s\nundone\n%s", code, clean, again)
+		}
+	}
+	apptest.WantLine(t, "no such code", bctl("demo", "--damage", "XX99"), app.ExitUsage, "XX99")
+	wantEmpty(t, dir)
+}

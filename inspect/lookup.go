@@ -4,7 +4,6 @@ package inspect
 
 import (
 	"container/list"
-	"slices"
 	"sync"
 	"unsafe"
 
@@ -22,6 +21,7 @@ type Lookup struct {
 	used   *list.List            // the last used in front
 	bytes  int64
 	spare  []*leafReader
+	old    []leaf // of which the memory can be used again
 }
 
 // kept is a leaf in memory.
@@ -31,6 +31,8 @@ type kept struct {
 	err   error
 	bytes int64
 	once  sync.Once
+	users int
+	gone  bool // from the list: its memory goes with its last user
 }
 
 // Lookup starts one that keeps at most about so many bytes of leaves.
@@ -44,11 +46,13 @@ func (l *Lookup) Extents(r Range, visit func(*Extent) bool) error {
 	m := l.c.merge(r, func(e *Extent) bool { more = visit(e); return more })
 	first, last := l.c.leavesOf(r)
 	for i := first; i < last; i++ {
-		leaf, err := l.leaf(i)
-		if err != nil {
+		k := l.take(i)
+		err := k.err
+		on := err == nil && m.leaf(&k.leaf)
+		if l.give(k); err != nil {
 			return err
 		}
-		if !m.leaf(leaf) {
+		if !on {
 			break
 		}
 	}
@@ -58,8 +62,8 @@ func (l *Lookup) Extents(r Range, visit func(*Extent) bool) error {
 	return nil
 }
 
-// leaf reads leaf i, or takes it from memory. Two who want the same leaf read it once.
-func (l *Lookup) leaf(i int) (*leaf, error) {
+// take reads leaf i, or takes it from memory; give gives it back. Two who want the same leaf read it once.
+func (l *Lookup) take(i int) *kept {
 	l.mu.Lock()
 	el, ok := l.leaves[i]
 	if ok {
@@ -69,9 +73,37 @@ func (l *Lookup) leaf(i int) (*leaf, error) {
 		l.leaves[i] = el
 	}
 	k := el.Value.(*kept)
+	k.users++
 	l.mu.Unlock()
 	k.once.Do(func() { l.read(k) })
-	return &k.leaf, k.err
+	return k
+}
+
+func (l *Lookup) give(k *kept) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k.users--; k.users == 0 && k.gone {
+		l.reuse(k)
+	}
+}
+
+// reuse keeps the memory of a leaf that nobody has any more.
+func (l *Lookup) reuse(k *kept) {
+	if len(l.old) < 4 {
+		l.old = append(l.old, k.leaf)
+	}
+	k.leaf = leaf{}
+}
+
+// room is memory for a leaf.
+func (l *Lookup) room() (r leaf) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.old); n > 0 {
+		r = l.old[n-1]
+		l.old = l.old[:n-1]
+	}
+	return r
 }
 
 func (l *Lookup) read(k *kept) {
@@ -79,7 +111,8 @@ func (l *Lookup) read(k *kept) {
 	got, err := rd.again(k.i)
 	k.err = err
 	if err == nil {
-		k.leaf = leaf{got.bytesUsed(), slices.Clone(got.left), got.partial}
+		room := l.room()
+		k.leaf = leaf{append(room.keys[:0], got.used()...), append(room.left[:0], got.left...), got.partial}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,7 +121,7 @@ func (l *Lookup) read(k *kept) {
 		l.drop(l.leaves[k.i])
 		return
 	}
-	k.bytes = 1 + int64(len(k.leaf.keys)) + int64(cap(k.leaf.left))*int64(unsafe.Sizeof(btree.Piece{}))
+	k.bytes = 1 + int64(cap(k.leaf.keys)) + int64(cap(k.leaf.left))*int64(unsafe.Sizeof(btree.Piece{}))
 	l.bytes += k.bytes
 	for el := l.used.Back(); el != nil && l.bytes > l.max && el.Value != any(k); {
 		next := el.Prev()
@@ -104,6 +137,9 @@ func (l *Lookup) drop(el *list.Element) {
 		k := l.used.Remove(el).(*kept)
 		delete(l.leaves, k.i)
 		l.bytes -= k.bytes
+		if k.gone = true; k.users == 0 {
+			l.reuse(k)
+		}
 	}
 }
 
@@ -118,13 +154,13 @@ func (l *Lookup) reader() *leafReader {
 	return l.c.leafReader()
 }
 
-// bytesUsed is a copy of the keys up to the last that a piece needs.
-func (l *leaf) bytesUsed() btree.Keys {
+// used is the keys up to the last that a piece needs.
+func (l *leaf) used() btree.Keys {
 	end := 0
 	for _, p := range l.left {
 		end = max(end, int(p.At))
 	}
-	return slices.Clone(l.keys[:min(len(l.keys), end+maxKeyBytes)])
+	return l.keys[:min(len(l.keys), end+maxKeyBytes)]
 }
 
 const maxKeyBytes = 64 // of six pointers

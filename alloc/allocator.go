@@ -156,6 +156,9 @@ func (c *Cache) afterInvalidate() place {
 	if !c.freeInc.full() {
 		return atInvalidate // not worth a prio write: nothing moves
 	}
+	if c.cfg.SampleOf > 0 && !c.sampleWritesPrios() {
+		return atPop
+	}
 	if c.cfg.Model.PrioWriteWaits || c.cfg.SlowPrios {
 		c.ownWrite = PrioWrite{Wait: c.cfg.Model.PrioWriteWaits, slow: c.cfg.SlowPrios}
 		return atPrioWrite

@@ -61,6 +61,7 @@ type Cache struct {
 	prioBuckets    []uint32 // of the newest set; 0 where none was written
 	prioLast       []uint32 // of the set before: given back once the new one is journalled
 	prioSeq        uint64
+	prioDue        int                                  // of a sample: how near its next set is
 	prioEntry      func(i int) (prio uint16, gen uint8) // made once, for Pack
 
 	open  openBuckets

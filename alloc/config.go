@@ -33,6 +33,10 @@ type Config struct {
 	Sync        bool   // CACHE_SYNC: gens reach the disk before a bucket is used
 	Seed        uint64 // of the random policy
 
+	// SampleOf is how many buckets a device has that this one stands for; 0: it
+	// is one itself. Its lists are a share of that one's.
+	SampleOf int
+
 	// SlowPrios: a prio write of the allocator thread takes its buckets at once,
 	// and ends when PriosWritten is called.
 	SlowPrios bool
@@ -59,7 +63,9 @@ func (c Config) Validate() error {
 	switch {
 	case c.Model.OpenBuckets < 1 || c.Model.OpenBuckets > maxOpenBuckets:
 		return bad("model %q has %d open buckets", c.Model.Name, c.Model.OpenBuckets)
-	case c.NBuckets < MinBuckets:
+	case c.SampleOf != 0 && (c.SampleOf < c.NBuckets || c.SampleOf < MinBuckets || c.SampleOf > MaxBuckets || c.NBuckets < c.LeastSample()):
+		return bad("%d buckets as a sample of %d", c.NBuckets, c.SampleOf)
+	case c.NBuckets < MinBuckets && c.SampleOf == 0:
 		return bad("%d buckets, the kernel needs at least %d", c.NBuckets, MinBuckets)
 	case c.NBuckets > MaxBuckets:
 		return bad("%d buckets, at most %d can be modelled", c.NBuckets, MaxBuckets)
@@ -80,7 +86,41 @@ func (c Config) Validate() error {
 }
 
 // unit is the number every list size derives from.
-func (c Config) unit() int { return roundupPowerOfTwo(c.NBuckets) >> 10 }
+func (c Config) unit() int {
+	if c.SampleOf > 0 {
+		return 1 << (bits.Len(uint(c.share(roundupPowerOfTwo(c.SampleOf)>>10))) - 1) // the heap is of a power of two
+	}
+	return roundupPowerOfTwo(c.NBuckets) >> 10
+}
+
+// share is a sample's part of n, at least 1.
+func (c Config) share(n int) int { return max(1, n*c.NBuckets/c.SampleOf) }
+
+// Overhead is how many buckets hold no data once the allocator is at work: those before the first, journal, prios, uuids,
+// a node, and what lies on its lists.
+func (c Config) Overhead() int {
+	geo := c.geometry()
+	size := func(n int) int { return int(newFifo(n).size) }
+	return c.FirstBucket + superblock.JournalCount(uint64(c.NBuckets)) + 3*geo.PrioBuckets() + 2 +
+		size(c.btreeReserve()) + 2*size(c.unit()) + size(c.unit()<<2) + 1
+}
+
+// sampleWritesPrios says whether a sample writes its prios for a refill: a set of them is as large a share of the
+// buckets that become free as it is of the whole device's.
+func (c *Cache) sampleWritesPrios() bool {
+	full := c.cfg
+	full.NBuckets, full.SampleOf = c.cfg.SampleOf, 0
+	geo := full.geometry()
+	whole := int(newFifo(full.unit()<<2).size) * len(c.prioBuckets)
+	if c.prioDue += int(c.freeInc.size) * geo.PrioBuckets(); c.prioDue < whole {
+		return false
+	}
+	c.prioDue -= whole
+	return true
+}
+
+// LeastSample is the fewest buckets a sample may have: the lists at their smallest, and some data.
+func (c Config) LeastSample() int { return c.FirstBucket + 24 }
 
 // geometry is the device's sizes as its superblock gives them.
 func (c Config) geometry() superblock.Geometry {
@@ -89,6 +129,11 @@ func (c Config) geometry() superblock.Geometry {
 
 // btreeReserve is the asked-for size of RESERVE_BTREE, before init_fifo rounds it.
 func (c Config) btreeReserve() int {
+	if c.SampleOf > 0 {
+		full := c
+		full.NBuckets, full.SampleOf = c.SampleOf, 0
+		return c.share(full.btreeReserve())
+	}
 	switch {
 	case c.Model.BtreeByBuckets:
 		return superblock.BtreeReserve616(uint64(c.NBuckets))

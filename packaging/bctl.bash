@@ -23,7 +23,7 @@ _bctl() {
 		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --all --no-action --preen --yes --only --skip --keep-partial --force --lost --undo --no-undo"; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
-		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms"; break ;;
+		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms --sample --seeds --volumes --interval --columns --wide --json-lines --plot-metric --compare"; break ;;
 		generate) cmd=$word words="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
 		demo) cmd=$word words="" flags+=" --damage"; break ;;
 		completion) cmd=$word words="bash fish zsh" flags+=""; break ;;
@@ -59,7 +59,7 @@ _bctl() {
 	alloc-bench:--trace) values="files" ;;
 	alloc-bench:--trace-format) values="auto fio blkparse msr alibaba tencent oracleGeneral spc systor fiu vscsi lcs csv" ;;
 	alloc-bench:--model) values="7.2 6.2 5.8 4.6" ;;
-	alloc-bench:--policy) values="lru fifo random all clock" ;;
+	alloc-bench:--policy) values="lru fifo random all clock exact-lru belady" ;;
 	alloc-bench:--buckets) values="files" ;;
 	alloc-bench:--bucket) values="files" ;;
 	alloc-bench:--cache-size) values="files" ;;
@@ -81,6 +81,12 @@ _bctl() {
 	alloc-bench:--congested) values="files" ;;
 	alloc-bench:--prio-write-ms) values="files" ;;
 	alloc-bench:--gc-ms) values="files" ;;
+	alloc-bench:--sample) values="files" ;;
+	alloc-bench:--seeds) values="files" ;;
+	alloc-bench:--volumes) values="files" ;;
+	alloc-bench:--interval) values="files" ;;
+	alloc-bench:--columns) values="files" ;;
+	alloc-bench:--plot-metric) values="files" ;;
 	generate:--buckets) values="files" ;;
 	generate:--bucket | generate:-b) values="files" ;;
 	generate:--block | generate:-w) values="files" ;;

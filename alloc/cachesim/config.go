@@ -57,6 +57,8 @@ type Config struct {
 	Rate             uint64 // requests a second, for traces without times; 0: they have some
 	MovingGC         bool   // copy_gc_enabled
 
+	share Share // of a sample
+
 	// PrioWrite is how long the allocator takes to write prios and their journal entry: meanwhile there may be no
 	// bucket, and who may not wait for one goes without.
 	PrioWrite time.Duration

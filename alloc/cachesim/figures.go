@@ -24,11 +24,18 @@ type Figures struct {
 	Moved                    uint64 // sectors, by moving gc
 	ThrownAway               uint64 // live sectors in buckets that were invalidated
 	GCs                      uint64
+	Weights                  Weights // of pieces of requests
 	JournalSectors           uint64
 	BtreeSectors             uint64
 	PrioSectors              uint64
 	Alloc                    alloc.Stats
 	LiveSectors, DirtySector uint64 // at the end
+}
+
+// Weights counts pieces of requests, each as its share of its request in weightOne's: a sample has some of them.
+type Weights struct {
+	Reads, ReadMisses, BypassReads, BypassReadMisses uint64
+	Writes, WriteMisses                              uint64
 }
 
 // Figures returns what was counted since the last ResetFigures.
@@ -45,6 +52,22 @@ func (s *Sim) Figures() Figures {
 // ResetFigures begins to count anew: the warmup is over.
 func (s *Sim) ResetFigures() {
 	s.f = Figures{Alloc: s.c.Stats(), JournalSectors: s.meta.journalSectors, BtreeSectors: s.meta.btreeSectors}
+}
+
+// Mean is halfway between f and g in all that a row shows.
+func (f Figures) Mean(g *Figures) Figures {
+	for _, p := range [][2]*uint64{
+		{&f.ReadMisses, &g.ReadMisses}, {&f.WriteMisses, &g.WriteMisses}, {&f.BypassReadMisses, &g.BypassReadMisses},
+		{&f.ReadMissSectors, &g.ReadMissSectors}, {&f.WriteMissSectors, &g.WriteMissSectors}, {&f.NoRoom, &g.NoRoom},
+		{&f.Filled, &g.Filled}, {&f.Overwritten, &g.Overwritten}, {&f.DataSectors, &g.DataSectors}, {&f.WrittenBack, &g.WrittenBack},
+		{&f.ThrownAway, &g.ThrownAway}, {&f.GCs, &g.GCs}, {&f.JournalSectors, &g.JournalSectors}, {&f.BtreeSectors, &g.BtreeSectors},
+		{&f.PrioSectors, &g.PrioSectors}, {&f.LiveSectors, &g.LiveSectors}, {&f.DirtySector, &g.DirtySector},
+		{&f.Alloc.Invalidated, &g.Alloc.Invalidated}, {&f.Alloc.Taken, &g.Alloc.Taken}, {&f.Alloc.SectorsWritten, &g.Alloc.SectorsWritten},
+		{&f.Alloc.PrioWrites, &g.Alloc.PrioWrites}, {&f.Alloc.LiveSectors, &g.Alloc.LiveSectors},
+	} {
+		*p[0] = (*p[0] + *p[1]) / 2
+	}
+	return f
 }
 
 // CacheHits is the kernel's cache_hits: reads that found all there, and did not go past the cache.

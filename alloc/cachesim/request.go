@@ -5,13 +5,12 @@ package cachesim
 import "bctl/alloc/blktrace"
 
 // request is cached_dev_submit_bio().
-func (s *Sim) request(q *blktrace.Request) {
-	bypass := s.shouldBypass(q)
+func (s *Sim) request(q *blktrace.Request, bypass bool) {
 	n := uint64(q.Sectors)
 	if bypass {
 		s.f.Bypassed++
 		s.f.BypassedSectors += n
-	} else {
+	} else if s.sample.share == 0 {
 		s.c.Rescale(int32(n))
 	}
 	switch q.Op {
@@ -28,36 +27,36 @@ func (s *Sim) request(q *blktrace.Request) {
 // crowded is check_should_bypass() on in_use.
 func (s *Sim) crowded() bool { return s.c.InUseAbove(cutoffCacheAdd) }
 
-// shouldBypass is check_should_bypass().
-func (s *Sim) shouldBypass(q *blktrace.Request) bool {
+// bypasses is the part of check_should_bypass() that no cache has a say in.
+func (c *Config) bypasses(streams *streams, tasks *tasks, q *blktrace.Request, now int64) bool {
 	switch {
-	case s.crowded() || q.Op == blktrace.Trim,
-		s.cfg.Mode == NoCache || s.cfg.Mode == Writearound && q.Op == blktrace.Write,
-		s.cfg.ReadaheadMeta && q.Flags&(blktrace.Readahead|blktrace.Meta) == blktrace.Readahead:
+	case q.Op == blktrace.Trim,
+		c.Mode == NoCache || c.Mode == Writearound && q.Op == blktrace.Write,
+		c.ReadaheadMeta && q.Flags&(blktrace.Readahead|blktrace.Meta) == blktrace.Readahead:
 		return true
 	}
-	if block := uint64(s.cfg.Alloc.BlockSize); block > 1 && (q.Sector|uint64(q.Sectors))&(block-1) != 0 {
+	if block := uint64(c.Alloc.BlockSize); block > 1 && (q.Sector|uint64(q.Sectors))&(block-1) != 0 {
 		return true
 	}
-	cutoff, congested := s.cfg.SequentialCutoff/sectorBytes, s.cfg.CongestedCutoff/sectorBytes
-	if s.cfg.SequentialCutoff == 0 && congested == 0 {
+	cutoff, congested := c.SequentialCutoff/sectorBytes, c.CongestedCutoff/sectorBytes
+	if c.SequentialCutoff == 0 && congested == 0 {
 		return false
 	}
-	sectors := s.vol.streams.next(s.task(q), q.Sector, uint64(q.Sectors), s.now) / sectorBytes
-	return s.cfg.SequentialCutoff > 0 && sectors >= cutoff || congested > 0 && sectors >= congested
+	sectors := streams.next(c.task(tasks, q), q.Sector, uint64(q.Sectors), now) / sectorBytes
+	return c.SequentialCutoff > 0 && sectors >= cutoff || congested > 0 && sectors >= congested
 }
 
 // task is who asks, or nil.
-func (s *Sim) task(q *blktrace.Request) *taskIO {
+func (c *Config) task(t *tasks, q *blktrace.Request) *taskIO {
 	switch {
-	case s.cfg.Tasks == TasksOne:
-		return s.tasks.get(1)
-	case s.cfg.Tasks == TasksVolume:
-		return s.tasks.get(q.Volume + 1)
+	case c.Tasks == TasksOne:
+		return t.get(1)
+	case c.Tasks == TasksVolume:
+		return t.get(q.Volume + 1)
 	case q.Task == 0:
 		return nil
 	}
-	return s.tasks.get(q.Task)
+	return t.get(q.Task)
 }
 
 // writePoint is write_point: who asks, as a number.
@@ -77,16 +76,20 @@ func (s *Sim) read(q *blktrace.Request, bypass bool) {
 	s.f.Reads++
 	s.f.ReadSectors += n
 	missing, first := s.lookup(q.Volume, q.Sector, n)
+	s.f.Weights.Reads += s.weight
 	if bypass {
 		s.f.BypassReads++
+		s.f.Weights.BypassReads += s.weight
 	}
 	if missing == 0 {
 		return
 	}
 	s.f.ReadMisses++
 	s.f.ReadMissSectors += missing
+	s.f.Weights.ReadMisses += s.weight
 	if bypass {
 		s.f.BypassReadMisses++
+		s.f.Weights.BypassReadMisses += s.weight
 		return
 	}
 	fill := min(first.to-first.from, maxFill)
@@ -99,11 +102,16 @@ func (s *Sim) read(q *blktrace.Request, bypass bool) {
 func (s *Sim) write(q *blktrace.Request, bypass bool) {
 	n := uint64(q.Sectors)
 	s.f.Writes++
+	s.f.Weights.Writes += s.weight
 	s.f.WriteSectors += n
 	before := s.f.Overwritten
-	if bypass {
+	switch {
+	case bypass:
 		s.f.Overwritten += s.drop(q.Volume, q.Sector, n)
-	} else {
+	case s.inPlace(q):
+		return
+	default:
+		s.sample.written += n
 		back := s.shouldWriteback(q)
 		if placed := s.insert(q, q.Sector, n, insertion{dirty: back, wait: back}); placed < n {
 			// What the cache had of the rest is not what is there now.
@@ -116,6 +124,7 @@ func (s *Sim) write(q *blktrace.Request, bypass bool) {
 	}
 	if missing := n - (s.f.Overwritten - before); missing > 0 {
 		s.f.WriteMisses++
+		s.f.Weights.WriteMisses += s.weight
 		s.f.WriteMissSectors += missing
 	}
 	s.after()

@@ -69,9 +69,11 @@ type Sim struct {
 
 	sectorsToGC int64
 	wantGC      bool
+	weight      uint64 // of the request at hand, where it is a piece of one
 	fetched     uint64 // so that fetch is not optimized away
 	meta        metadata
 	timer       *Histogram // of single allocations; nil: not timed
+	sample      sampled
 	f           Figures
 }
 
@@ -117,6 +119,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 	s := &Sim{
 		cfg: cfg, m: newExtents(), shift: uint(bits.TrailingZeros(uint(cfg.Alloc.BucketSize))),
 		nextEvent: never, priosDone: never, gcDone: never,
+		sample:      sampled{share: cfg.share},
 		sectorsToGC: int64(uint64(n) * uint64(cfg.Alloc.BucketSize) / gcShare),
 	}
 	cfg.Alloc.Sync, cfg.Alloc.SlowPrios, cfg.Alloc.Prios, cfg.Alloc.Trace = sync, cfg.PrioWrite > 0, nil, s
@@ -159,24 +162,34 @@ func (s *Sim) Do(requests []blktrace.Request) error {
 		if s.tick(q); s.now >= s.nextEvent {
 			s.advance()
 		}
-		s.request(q)
+		s.request(q, s.crowded() || s.cfg.bypasses(&s.vol.streams, &s.tasks, q, s.now))
 	}
 	return s.c.Err()
 }
 
 // tick sets the clock to a request's time, and makes its volume the one at hand.
 func (s *Sim) tick(q *blktrace.Request) {
-	if s.cfg.Rate > 0 {
-		s.now = int64(s.requests*1e9/s.cfg.Rate) + s.lag
-	} else {
-		s.stamp.next(s, int64(q.Time)*1000)
-	}
-	s.requests++
+	s.setClock(q)
 	if s.idle > 0 {
 		s.busy()
 	}
+	s.setVolume(q)
+}
+
+// setVolume makes a request's volume the one at hand.
+func (s *Sim) setVolume(q *blktrace.Request) {
 	s.vol = s.volume(q.Volume)
 	s.vol.end = max(s.vol.end, q.Sector+uint64(q.Sectors))
+}
+
+// setClock sets the clock to a request's time.
+func (s *Sim) setClock(q *blktrace.Request) {
+	if s.cfg.Rate > 0 {
+		s.now = int64(s.requests*1e9/s.cfg.Rate) + s.lag
+	} else {
+		s.now = max(s.now, s.stamp.next(int64(q.Time)*1000))
+	}
+	s.requests++
 }
 
 // A stamp is the time of the last request. Many traces count seconds: requests of the same time are spread over as long
@@ -187,14 +200,15 @@ type stamp struct {
 	gap      int64 // between two
 }
 
-func (t *stamp) next(s *Sim, at int64) {
+func (t *stamp) next(at int64) int64 {
 	if at > t.at {
 		t.span = at - t.at
 		t.gap = t.span / max(t.n, 1)
 		t.at, t.n = at, 0
 	}
-	s.now = max(s.now, t.at+min(t.n*t.gap, t.span))
+	now := t.at + min(t.n*t.gap, t.span)
 	t.n++
+	return now
 }
 
 // ahead is how many requests' pages are fetched at a time.

@@ -56,10 +56,10 @@ func AllocBenchCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "trace", Usage: "replay the block trace in `FILE`, compressed or not; - is standard input; several, one behind the other", KeepSpace: true},
 			app.Choice(&cli.StringFlag{Name: "trace-format", Usage: "the trace is `FORMAT`: " + strings.Join(blktrace.FormatNames(), ", ") + "; csv:KEY=VALUE,... says which column is what", Value: "auto"}, blktrace.FormatNames()...),
 			app.Choice(&cli.StringFlag{Name: "model", Usage: "decide as Linux `VERSION`: " + strings.Join(models, ", ") + ", or the nearest of them", Value: alloc.DefaultModel().Name}, models...),
-			app.Choices(&cli.StringSliceFlag{Name: "policy", Usage: "replace by `POLICY`: lru, fifo, random, several with commas, or all (default: lru); clock is proposed, in no kernel"}, "lru", "fifo", "random", "all", "clock"),
+			app.Choices(&cli.StringSliceFlag{Name: "policy", Usage: "replace by `POLICY`: lru, fifo, random, several with commas, or all (default: lru); clock is proposed, in no kernel; exact-lru and belady are references without buckets"}, "lru", "fifo", "random", "all", "clock", "exact-lru", "belady"),
 			&cli.StringFlag{Name: "buckets", Usage: "a cache of `N` buckets (default: 65536)"},
 			&cli.StringSliceFlag{Name: "bucket", Usage: "buckets of `SIZE`; with --trace several with commas (default: 512k)"},
-			&cli.StringSliceFlag{Name: "cache-size", Usage: "with --trace: a cache of `SIZE`, several with commas, instead of --buckets"},
+			&cli.StringSliceFlag{Name: "cache-size", Usage: "with --trace: a cache of `SIZE`, several with commas, or auto: fractions of the working set; instead of --buckets"},
 			&cli.StringFlag{Name: "ops", Usage: "count `N` operations (default: 1000000; of a trace all)"},
 			&cli.StringFlag{Name: "seconds", Usage: "count for `S` seconds instead"},
 			&cli.StringFlag{Name: "warmup", Usage: "leave the first `N` operations uncounted (default: until the cache is full; of a trace 0)"},
@@ -71,7 +71,7 @@ func AllocBenchCommand() *cli.Command {
 			&cli.StringFlag{Name: "plot", Usage: "with --trace: draw the miss ratio over the cache size, a line a policy, to `FILE`.svg or .png"},
 			&cli.BoolFlag{Name: "commit", Usage: "write the prios and the journal entries for real, to an image file that is a scratch one"},
 			&cli.BoolFlag{Name: "csv", Usage: "write CSV, as --format csv"},
-		}, pathFlagList()...),
+		}, append(pathFlagList(), sweepFlagList()...)...),
 		Action: app.Action(allocBench),
 	}
 }

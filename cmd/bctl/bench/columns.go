@@ -102,7 +102,7 @@ func traceColumns() []render.Column[traceRow] {
 	columns := []render.Column[traceRow]{
 		{Name: "policy", Cell: func(r traceRow) string { return r.Policy }},
 		numeric("cache_bytes", func(r traceRow) string { return fmt.Sprint(r.CacheBytes) }, func(r traceRow) string { return app.SizeText(r.CacheBytes) }),
-		numeric("bucket_bytes", func(r traceRow) string { return fmt.Sprint(r.BucketBytes) }, func(r traceRow) string { return app.SizeText(r.BucketBytes) }),
+		numeric("bucket_bytes", func(r traceRow) string { return fmt.Sprint(r.BucketBytes) }, func(r traceRow) string { return r.orNone(app.SizeText(r.BucketBytes)) }),
 		onlyRaw(count("buckets", func(r traceRow) uint64 { return uint64(r.Buckets) })),
 		count("requests", func(r traceRow) uint64 { return r.Requests }),
 		onlyRaw(count("reads", func(r traceRow) uint64 { return r.Reads })),
@@ -119,6 +119,8 @@ func traceColumns() []render.Column[traceRow] {
 		onlyRaw(count("cache_bypass_misses", func(r traceRow) uint64 { return r.BypassMisses })),
 		onlyRaw(count("bypassed_sectors", func(r traceRow) uint64 { return r.BypassedSectors })),
 		onlyRaw(count("written_sectors", func(r traceRow) uint64 { return r.Written })),
+		{Name: "written", Num: true, Cell: func(r traceRow) string { return r.orNone(app.Human(r.Written)) }, Raw: func(r traceRow) string { return strconv.FormatUint(r.Written*512, 10) }},
+		{Name: "spread", Num: true, Cell: func(r traceRow) string { return r.spreadText("-") }, Raw: func(r traceRow) string { return r.spreadText("") }},
 		onlyRaw(count("btree_written_sectors", func(r traceRow) uint64 { return r.BtreeWritten })),
 		onlyRaw(count("metadata_written_sectors", func(r traceRow) uint64 { return r.MetadataWritten })),
 		onlyRaw(count("dirty_sectors", func(r traceRow) uint64 { return r.Dirty })),

@@ -41,7 +41,19 @@ type benchOptions struct {
 	commitTo  bool     // --commit: to the device
 	traces    []string // files, one behind the other
 	traceSpec blktrace.Spec
-	plot      string // a file
+	plot      string   // a file
+	metric    string   // that it shows
+	auto      bool     // cache sizes are fractions of the working set
+	refs      []string // reference lines
+	seeds     int
+	sample    cachesim.Share // 0: everything is replayed
+	sampleR   float64
+	volumes   volumeRange
+	interval  interval
+	columns   []string // nil: those that fit
+	wide      bool
+	lines     bool // JSON, an object a row
+	compare   bool // with what the kernel counted
 	geo       deviceShape
 }
 
@@ -65,7 +77,7 @@ func readBench(args *app.Args, io *app.IO, model alloc.Model) (*benchOptions, er
 // readTrace reads what to replay, if anything.
 func (o *benchOptions) readTrace(args *app.Args) error {
 	if !args.Given("trace") {
-		return args.Refuse("a workload, it needs --trace", "trace-format", "cache-size", "plot")
+		return args.Refuse("a workload, it needs --trace", append([]string{"trace-format", "cache-size", "plot"}, sweepFlags...)...)
 	}
 	if err := args.Refuse("--trace", "workload", "prios", "write-ratio", "streams", "seconds"); err != nil {
 		return err
@@ -75,8 +87,10 @@ func (o *benchOptions) readTrace(args *app.Args) error {
 	if o.traceSpec, err = blktrace.ParseSpec(args.String("trace-format")); err != nil {
 		return app.Usagef("--%v", err)
 	}
-	o.plot, err = readPlot(args)
-	return err
+	if o.plot, err = readPlot(args); err != nil {
+		return err
+	}
+	return o.readSweep(args)
 }
 
 // readDevice reads what to start from, if it is no empty cache.
@@ -119,6 +133,10 @@ func (o *benchOptions) readCache(args *app.Args) error {
 			o.policies = []alloc.Policy{alloc.LRU, alloc.FIFO, alloc.Random}
 			continue
 		}
+		if name == exactLRU || name == belady {
+			o.refs = append(o.refs, name)
+			continue
+		}
 		p, err := alloc.ParsePolicy(name)
 		if err != nil {
 			return app.Usagef("--policy %v, or all", strings.TrimPrefix(err.Error(), "policy "))
@@ -135,6 +153,10 @@ func (o *benchOptions) readCache(args *app.Args) error {
 		o.buckets = append(o.buckets, int(sectors))
 	}
 	for _, s := range args.List("cache-size", "") {
+		if s == "auto" {
+			o.auto = true
+			continue
+		}
 		n, err := app.ParseSize(s)
 		if err != nil {
 			return app.Usagef("--cache-size: %v", err)
@@ -144,7 +166,13 @@ func (o *benchOptions) readCache(args *app.Args) error {
 	if !args.Given("trace") && len(o.buckets) > 1 {
 		return app.Usagef("--bucket: several sizes only with --trace")
 	}
-	if len(o.sizes) > 0 && args.Given("buckets") {
+	if len(o.refs) > 0 && !args.Given("trace") {
+		return app.Usagef("--policy %s: only with --trace", o.refs[0])
+	}
+	if o.auto && len(o.sizes) > 0 {
+		return app.Usagef("--cache-size auto contradicts other sizes")
+	}
+	if (len(o.sizes) > 0 || o.auto) && args.Given("buckets") {
 		return app.Usagef("--buckets contradicts --cache-size")
 	}
 	if err := args.Number("buckets", 0, math.MaxInt32, func(n uint64) { o.count = int(n) }); err != nil {

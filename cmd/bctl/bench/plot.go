@@ -27,28 +27,30 @@ func readPlot(args *app.Args) (string, error) {
 	return name, nil
 }
 
-// plotMisses draws the miss ratio over the cache size: a line a policy, and a bucket size where there are several.
-func plotMisses(name, trace string, jobs []*traceJob) error {
+// plotMisses draws a metric, mostly the miss ratio, over the cache size: a line a policy, and a bucket size where there are several.
+func plotMisses(o *benchOptions, t *trace, rows []traceRow) error {
+	name, metric := o.plot, metricOf(o.metric)
 	p := chart.Chart{
-		Title: "misses of " + filepath.Base(trace), X: "cache size", Y: "miss ratio",
-		Tick: func(x float64) string { return app.SizeText(int64(x)) },
+		Title: strings.ReplaceAll(o.metric, "_", " ") + " of " + filepath.Base(t.name()), X: "cache size", Y: strings.ReplaceAll(o.metric, "_", " "),
+		Subtitle: fmt.Sprintf("%s, model %s, %s, seed %d", t.found, o.model.Name, o.path.Mode, o.seed),
+		Tick:     func(x float64) string { return app.SizeText(int64(x)) },
 	}
 	several := false
-	for _, j := range jobs {
-		several = several || j.row.BucketBytes != jobs[0].row.BucketBytes
+	for _, r := range rows {
+		several = several || r.BucketBytes > 0 && r.BucketBytes != rows[0].BucketBytes
 	}
-	for _, j := range jobs {
-		line := j.row.Policy
-		if several {
-			line += ", " + app.SizeText(j.row.BucketBytes)
+	for _, r := range rows {
+		line := r.Policy
+		if several && r.BucketBytes > 0 {
+			line += ", " + app.SizeText(r.BucketBytes)
 		}
 		i := slices.IndexFunc(p.Lines, func(l chart.Line) bool { return l.Name == line })
 		if i < 0 {
 			i = len(p.Lines)
 			p.Lines = append(p.Lines, chart.Line{Name: line})
 		}
-		if j.row.MissRatio != nil {
-			p.Lines[i].Points = append(p.Lines[i].Points, chart.Point{X: float64(j.row.CacheBytes), Y: *j.row.MissRatio})
+		if y := metric(r); y != nil {
+			p.Lines[i].Points = append(p.Lines[i].Points, chart.Point{X: float64(r.CacheBytes), Y: *y})
 		}
 	}
 	for i := range p.Lines {

@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"bctl/alloc/blktrace"
+	"bctl/alloc/cachesim"
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/progress"
 )
@@ -20,8 +22,11 @@ type trace struct {
 	spec  blktrace.Spec
 	found blktrace.Format // of the first file
 	timed bool            // it tells times
-	bytes int64           // of all files
-	stdin *os.File        // what came from standard input, copied
+
+	summary *cachesim.Summary // once somebody has read all of it
+	claimed atomic.Bool       // somebody does
+	bytes   int64             // of all files
+	stdin   *os.File          // what came from standard input, copied
 }
 
 // openTrace finds the format out before anything is set up.
@@ -81,6 +86,9 @@ func (t *trace) spool(stdin io.Reader) (int64, error) {
 	}
 	return io.Copy(f, stdin)
 }
+
+// claimSummary tells the first who asks to sum the trace up.
+func (t *trace) claimSummary() bool { return t.claimed.CompareAndSwap(false, true) }
 
 // name is what messages and results call the trace.
 func (t *trace) name() string { return strings.Join(t.names, ", ") }

@@ -5,16 +5,15 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"runtime"
+	"slices"
 
 	"bctl/alloc"
 	"bctl/alloc/blktrace"
 	"bctl/alloc/cachesim"
 	"bctl/cmd/bctl/app"
 	"bctl/internal/ui/progress"
-	"bctl/internal/ui/render"
-	"bctl/internal/workers"
 )
 
 // traceRow is a trace replayed through one cache.
@@ -43,6 +42,33 @@ type traceRow struct {
 	WrittenBack    uint64   `json:"written_back_sectors"`
 	MetadataWA     *float64 `json:"metadata_write_amplification"`
 	TotalWA        *float64 `json:"total_write_amplification"`
+
+	MissRatioLow  *float64      `json:"miss_ratio_min,omitempty"` // of several seeds
+	MissRatioHigh *float64      `json:"miss_ratio_max,omitempty"`
+	Error         *float64      `json:"miss_ratio_error,omitempty"` // of a sample: half of what two samples differ by
+	Intervals     []intervalRow `json:"intervals,omitempty"`
+}
+
+// id tells rows apart.
+func (r traceRow) id() string { return fmt.Sprint(r.Policy, r.CacheBytes, r.BucketBytes) }
+
+// orNone is a text of rows that have buckets.
+func (r traceRow) orNone(text string) string {
+	if r.BucketBytes == 0 {
+		return "-"
+	}
+	return text
+}
+
+// spreadText is how far the miss ratio may be off, or none.
+func (r traceRow) spreadText(none string) string {
+	switch {
+	case r.Error != nil:
+		return fmt.Sprintf("±%.4f", *r.Error)
+	case r.MissRatioHigh != nil && r.MissRatioLow != nil:
+		return fmt.Sprintf("±%.4f", (*r.MissRatioHigh-*r.MissRatioLow)/2)
+	}
+	return none
 }
 
 // kernelCounts are the kernel's own counters, by its names.
@@ -65,19 +91,23 @@ func kernelCountsOf(f *cachesim.Figures) kernelCounts {
 	}
 }
 
-// A traceJob is a row to be made.
+// A traceJob is a row to be made, with one of its seeds.
 type traceJob struct {
-	cfg     cachesim.Config
-	row     traceRow
-	skipped []blktrace.Skip
-	taken   uint64 // buckets, since the start
-	err     error
+	cfg       cachesim.Config
+	reference string // one of no kernel's
+	row       traceRow
+	skipped   []blktrace.Skip
+	taken     uint64 // buckets, since the start
+	counted   bool   // row has something in it
+	err       error
 }
 
 // benchTrace is --trace.
 func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
-	if _, err := o.traceJobs(); err != nil {
-		return err // before the trace is opened
+	if !o.auto {
+		if _, err := o.traceJobs(); err != nil {
+			return err // before the trace is opened
+		}
 	}
 	t, err := openTrace(o, io.In)
 	if err != nil {
@@ -85,73 +115,98 @@ func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
 	}
 	defer t.close()
 	o.fit(t)
+	if o.auto {
+		if err := o.sizeUp(ctx, t, io); err != nil {
+			return err
+		}
+	}
 	jobs, err := o.traceJobs()
 	if err != nil {
 		return err
 	}
-	if err := o.runJobs(ctx, t, jobs, io); err != nil {
+	err = o.runJobs(ctx, t, jobs, io)
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	view := render.View[traceRow]{
-		Head: []render.Field{
-			{Key: "trace", Value: t.name(), Name: "trace"},
-			{Key: "trace_format", Value: t.found.String(), Name: "format"},
-			{Key: "device", Value: nullIfEmpty(o.name), Name: app.OptionalName("device", o.name != ""), Text: o.name},
-			{Key: "model", Value: o.model.Name, Name: "model"},
-			{Key: "seed", Value: o.seed, Name: "seed"},
-			{Key: "cache_mode", Value: o.path.Mode.String(), Name: "cache mode"},
-			{Key: "sequential_cutoff", Value: o.path.SequentialCutoff, Name: "sequential cutoff", Text: app.SizeText(int64(o.path.SequentialCutoff))},
-			{Key: "writeback_percent", Value: o.path.WritebackPercent, Name: app.OptionalName("writeback percent", o.path.Mode == cachesim.Writeback)},
-		},
-		Key: "results", Columns: traceColumns(), Limit: -1,
-		Rows: func(yield func(traceRow, error) bool) {
-			for _, j := range jobs {
-				if !yield(j.row, nil) {
-					return
-				}
-			}
-		},
+	rows := merge(jobs, o.seeds)
+	if len(rows) == 0 {
+		return err
 	}
-	if o.plot != "" {
-		if err := plotMisses(o.plot, t.name(), jobs); err != nil {
+	if o.plot != "" && err == nil {
+		if err := plotMisses(o, t, rows); err != nil {
 			return err
 		}
 	}
-	if err := render.Write(io.Out, o.format, view); err != nil {
-		return err
+	if werr := o.writeTrace(io, t, rows); werr != nil {
+		return werr
 	}
 	noteTrace(io, t, jobs)
-	if !t.timed {
+	switch {
+	case err != nil:
+		io.Note("interrupted: each row is of the requests until then")
+	case !t.timed:
 		io.Note("%s tells no times: taken as %d requests a second (--rate)", t.name(), o.path.Rate)
 	}
-	return nil
+	return err
 }
 
-// traceJobs is a job for each policy, bucket size and cache size.
+// traceJobs is a job for each policy, bucket size, cache size and seed.
 func (o *benchOptions) traceJobs() (jobs []*traceJob, err error) {
+	add := func(p alloc.Policy, n, sectors int, reference string) error {
+		for seed := range o.seeds {
+			cfg, err := o.config(p, n, sectors)
+			if err != nil {
+				return err
+			}
+			cfg.Alloc.Seed = o.seed + uint64(seed)
+			jobs = append(jobs, &traceJob{cfg: cfg, reference: reference})
+		}
+		return nil
+	}
 	for _, p := range o.policies {
 		for _, sectors := range o.buckets {
-			counts := []int{o.count}
-			if len(o.sizes) > 0 {
-				counts = nil
-			}
-			for _, size := range o.sizes {
-				n := size / 512 / int64(sectors)
-				if n > 1<<31-1 {
-					return nil, app.Usagef("--cache-size %s: %d buckets of %s, which is more than can be modelled", app.SizeText(size), n, app.SizeText(int64(sectors)*512))
-				}
-				counts = append(counts, int(n))
+			counts, err := o.counts(sectors)
+			if err != nil {
+				return nil, err
 			}
 			for _, n := range counts {
-				cfg, err := o.config(p, n, sectors)
-				if err != nil {
+				if err := add(p, n, sectors, ""); err != nil {
 					return nil, err
 				}
-				jobs = append(jobs, &traceJob{cfg: cfg})
+			}
+		}
+	}
+	for _, name := range o.refs {
+		counts, err := o.counts(o.buckets[0])
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range counts {
+			if err := add(alloc.LRU, n, o.buckets[0], name); err != nil {
+				return nil, err
 			}
 		}
 	}
 	return jobs, nil
+}
+
+// counts are the cache sizes in buckets of so many sectors.
+func (o *benchOptions) counts(sectors int) ([]int, error) {
+	if len(o.sizes) == 0 {
+		return []int{o.count}, nil
+	}
+	var counts []int
+	for _, size := range o.sizes {
+		n := size / 512 / int64(sectors)
+		if n > 1<<31-1 {
+			return nil, app.Usagef("--cache-size %s: %d buckets of %s, which is more than can be modelled", app.SizeText(size), n, app.SizeText(int64(sectors)*512))
+		}
+		if o.auto {
+			n = max(n, alloc.MinBuckets)
+		}
+		counts = append(counts, int(n))
+	}
+	return slices.Compact(counts), nil
 }
 
 // noteTrace says on stderr what the rows do not: what was skipped, and which caches never filled.
@@ -175,31 +230,6 @@ func noteTrace(io *app.IO, t *trace, jobs []*traceJob) {
 	}
 }
 
-// runJobs runs the jobs on all cores. Each reads the trace itself: so only as many caches are in memory as there are
-// cores. The first error, in the order of the jobs, stops the others.
-func (o *benchOptions) runJobs(ctx context.Context, t *trace, jobs []*traceJob, io *app.IO) error {
-	counter := io.Progress("bytes of trace", t.bytes*int64(len(jobs)))
-	defer counter.Done()
-	running, cancel := context.WithCancel(ctx)
-	defer cancel()
-	workers.Each(running, runtime.GOMAXPROCS(0), len(jobs), func() func(int) {
-		return func(i int) {
-			if jobs[i].err = o.replay(running, t, jobs[i], counter); jobs[i].err != nil {
-				cancel()
-			}
-		}
-	})
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	for _, j := range jobs {
-		if j.err != nil && !errors.Is(j.err, context.Canceled) {
-			return o.traceError(t, j.err)
-		}
-	}
-	return nil
-}
-
 // traceError tells a wrong command line from a trace that is bad or cannot be read.
 func (o *benchOptions) traceError(t *trace, err error) error {
 	var short cachesim.ShortTraceError
@@ -210,32 +240,6 @@ func (o *benchOptions) traceError(t *trace, err error) error {
 		return app.Usagef("%v", err)
 	}
 	return t.explain(err)
-}
-
-// replay runs one job.
-func (o *benchOptions) replay(ctx context.Context, t *trace, j *traceJob, counter progress.Counter) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	r, err := blktrace.Join(t.spec, t.sources(counter)...)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	s, err := cachesim.NewFrom(j.cfg, o.device)
-	if err != nil {
-		return err
-	}
-	if err := s.Replay(ctx, r, uint64(max(o.warmup, 0)), o.ops); err != nil {
-		return err
-	}
-	f := s.Figures()
-	taken, filled := s.Filled()
-	j.row, j.skipped, j.taken = rowOf(&j.cfg.Alloc, &f), r.Skipped(), taken
-	if o.device == nil {
-		j.row.Filled = &filled
-	}
-	return nil
 }
 
 func rowOf(a *alloc.Config, f *cachesim.Figures) traceRow {

@@ -99,7 +99,7 @@ type sampled struct {
 type Feed struct {
 	cfg     Config
 	share   Share
-	salts   []uint64
+	salt    uint64
 	clock   Sim // of which only the clock is used
 	streams []*streams
 	tasks   tasks
@@ -108,14 +108,14 @@ type Feed struct {
 	Full    Figures // of all requests: what no cache has a say in
 }
 
-// NewFeed makes a feed for a sample for each salt.
-func NewFeed(cfg Config, r Share, salts []uint64) *Feed {
-	f := &Feed{cfg: cfg, share: r, salts: salts}
+// NewFeed makes a feed; which blocks are in a sample depends on seed.
+func NewFeed(cfg Config, r Share, seed uint64) *Feed {
+	f := &Feed{cfg: cfg, share: r, salt: mix(seed)}
 	f.clock.cfg.Rate = cfg.Rate
 	return f
 }
 
-// Split appends each request's pieces to out, a list for each salt.
+// Split appends each request's pieces to out: a list, or two, of different samples.
 func (f *Feed) Split(batch []blktrace.Request, out [][]Piece) {
 	for i := range batch {
 		q := &batch[i]
@@ -131,42 +131,60 @@ func (f *Feed) Split(batch []blktrace.Request, out [][]Piece) {
 				f.written += uint64(q.Sectors)
 			}
 		}
-		p := Piece{*q, f.clock.now, weightOne, bypass, f.sectors, f.written}
-		for k, salt := range f.salts {
-			if f.share == whole || q.Op == blktrace.Trim && q.Sectors >= wholeTrim {
-				out[k] = append(out[k], p)
-			} else {
-				out[k] = f.cut(out[k], &p, salt)
+		if f.share != whole && q.Sector%sampleBlock+uint64(q.Sectors) <= sampleBlock && q.Op != blktrace.Trim {
+			// Mostly it is one block, and in no sample.
+			k := f.sampleOf(q.Volume, q.Sector/sampleBlock)
+			for i := range out {
+				if k>>i&1 != 0 {
+					out[i] = append(out[i], Piece{*q, f.clock.now, weightOne, bypass, f.sectors, f.written})
+				}
 			}
+			continue
 		}
+		p := Piece{*q, f.clock.now, weightOne, bypass, f.sectors, f.written}
+		if f.share == whole || q.Op == blktrace.Trim && q.Sectors >= wholeTrim {
+			for i := range out {
+				out[i] = append(out[i], p)
+			}
+			continue
+		}
+		f.cut(out, &p)
 	}
 }
 
+// sampleOf is which samples a block is in, a bit each. There are two at most: blocks whose hash is low, and those whose
+// is high.
+func (f *Feed) sampleOf(volume uint32, block uint64) (k uint) {
+	h := mix(block^uint64(volume+1)<<45^f.salt) >> 32
+	_, low := bits.Sub64(h, uint64(f.share), 0)
+	_, high := bits.Sub64(whole-1-h, uint64(f.share), 0)
+	return uint(low | high<<1)
+}
+
 // cut appends the pieces of one request. Blocks in a row are one piece.
-func (f *Feed) cut(out []Piece, p *Piece, salt uint64) []Piece {
+func (f *Feed) cut(out [][]Piece, p *Piece) {
 	end := p.Sector + uint64(p.Sectors)
 	first, last := p.Sector/sampleBlock, (end-1)/sampleBlock
-	seed := uint64(p.Volume+1)<<45 ^ salt
-	joins := false
+	weight := weightOne / (last - first + 1)
+	joins := uint(0)
 	for block := first; block <= last; block++ {
-		if mix(block^seed)>>32 >= uint64(f.share) {
-			joins = false
-			continue
-		}
+		in := f.sampleOf(p.Volume, block)
 		from, to := max(block*sampleBlock, p.Sector), min((block+1)*sampleBlock, end)
-		weight := weightOne / (last - first + 1)
-		if joins {
-			o := &out[len(out)-1]
-			o.Sectors += uint32(to - from)
-			o.weight += weight
-			continue
+		for i := range out {
+			switch {
+			case in>>i&1 == 0:
+			case joins>>i&1 != 0:
+				o := &out[i][len(out[i])-1]
+				o.Sectors += uint32(to - from)
+				o.weight += weight
+			default:
+				piece := *p
+				piece.Sector, piece.Sectors, piece.weight = from, uint32(to-from), weight
+				out[i] = append(out[i], piece)
+			}
 		}
-		piece := *p
-		piece.Sector, piece.Sectors, piece.weight = from, uint32(to-from), weight
-		out = append(out, piece)
-		joins = true
+		joins = in
 	}
-	return out
 }
 
 // mix scatters the bits of x: the end of SplitMix64.
@@ -212,6 +230,11 @@ func (f *Feed) count(q *blktrace.Request, bypass bool) {
 // DoPieces replays the pieces of a sample.
 func (s *Sim) DoPieces(pieces []Piece) error {
 	for i := range pieces {
+		if i%ahead == 0 {
+			for k := range pieces[i:min(i+ahead, len(pieces))] {
+				s.fetchPage(&pieces[i+k].Request)
+			}
+		}
 		p := &pieces[i]
 		s.now = max(s.now, p.now)
 		s.requests++

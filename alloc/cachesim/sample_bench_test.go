@@ -37,7 +37,7 @@ func BenchmarkSample(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		feed := NewFeed(cfg, r, []uint64{1, 2 << 40})
+		feed := NewFeed(cfg, r, 1)
 		pieces := make([][]Piece, 2)
 		for done := 0; done < min(left, n); {
 			got, err := reader.Read(batch[:min(replayBatch, min(left, n)-done)])

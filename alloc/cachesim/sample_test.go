@@ -33,7 +33,7 @@ func TestWholeSample(t *testing.T) {
 		if err := full.Do(batch); err != nil {
 			t.Fatal(err)
 		}
-		feed := NewFeed(cfg, whole, []uint64{1})
+		feed := NewFeed(cfg, whole, 1)
 		pieces := make([][]Piece, 1)
 		feed.Split(batch, pieces)
 		part := newSim(t, cfg.Sample(whole))
@@ -63,7 +63,7 @@ func TestSample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		feed := NewFeed(cfg, r, []uint64{1, 2})
+		feed := NewFeed(cfg, r, 1)
 		pieces := make([][]Piece, 2)
 		feed.Split(batch, pieces)
 		ff := full.Figures()
@@ -118,7 +118,7 @@ func TestReferences(t *testing.T) {
 			Op: blktrace.Op(r.IntN(20) / 9), Sector: uint64(r.IntN(60) * r.IntN(60) * 4), Sectors: uint32(1 + r.IntN(20)),
 		})
 	}
-	feed := NewFeed(Config{Rate: 1000}, whole, []uint64{1})
+	feed := NewFeed(Config{Rate: 1000}, whole, 1)
 	pieces := make([][]Piece, 1)
 	feed.Split(batch, pieces)
 	for _, most := range []int{1, 7, 40, 1000} {

@@ -218,12 +218,15 @@ const ahead = 16
 // gets to it, they would wait in turn.
 func (s *Sim) fetch(requests []blktrace.Request) {
 	for i := range requests {
-		q := &requests[i]
-		number, end := pageOf(q.Sector)
+		s.fetchPage(&requests[i])
+	}
+}
+
+func (s *Sim) fetchPage(q *blktrace.Request) {
+	number, end := pageOf(q.Sector)
+	s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
+	if last := q.Sector + uint64(q.Sectors); last > end {
+		number, _ = pageOf(last)
 		s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
-		if last := q.Sector + uint64(q.Sectors); last > end {
-			number, _ = pageOf(last)
-			s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
-		}
 	}
 }

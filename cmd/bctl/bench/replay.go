@@ -98,7 +98,7 @@ func (o *benchOptions) replay(ctx context.Context, t *trace, j *traceJob, counte
 // replayReference runs a job of a reference line.
 func (o *benchOptions) replayReference(ctx context.Context, t *trace, r *blktrace.Reader, j *traceJob) error {
 	const everything = cachesim.Share(1 << 32)
-	feed := cachesim.NewFeed(j.cfg, everything, []uint64{0})
+	feed := cachesim.NewFeed(j.cfg, everything, 0)
 	sectors := uint64(j.cfg.Alloc.NBuckets) * uint64(j.cfg.Alloc.BucketSize)
 	ref := newReference(j.reference, sectors)
 	pieces := make([][]cachesim.Piece, 1)

@@ -15,11 +15,6 @@ import (
 // Two samples are taken: what they differ by says how good one is.
 const samples = 2
 
-// salts are those of the hashes of the two.
-func (o *benchOptions) salts() []uint64 {
-	return []uint64{o.seed * 0x9e3779b97f4a7c15, o.seed*0x9e3779b97f4a7c15 ^ 0xd1b54a32d192ed03}
-}
-
 // A sampledCache is one cache of a job, for one of the samples.
 type sampledCache struct {
 	sim *cachesim.Sim
@@ -81,7 +76,7 @@ func (o *benchOptions) runSampled(ctx context.Context, t *trace, jobs []*traceJo
 			}
 		})
 	}
-	feed := cachesim.NewFeed(o.path, o.sample, o.salts())
+	feed := cachesim.NewFeed(o.path, o.sample, o.seed)
 	ferr := o.feed(ctx, t, r, feed, queues)
 	for _, q := range queues {
 		close(q)

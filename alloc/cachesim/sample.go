@@ -317,7 +317,7 @@ func (r Share) Estimate(part, full *Figures) Figures {
 	f.WriteMissSectors = min(r.whole(part.WriteMissSectors), full.WriteSectors)
 	for _, n := range []*uint64{
 		&f.NoRoom, &f.Filled, &f.Overwritten, &f.DataSectors, &f.WrittenBack, &f.Moved, &f.ThrownAway,
-		&f.JournalSectors, &f.BtreeSectors, &f.LiveSectors, &f.DirtySector,
+		&f.JournalSectors, &f.BtreeSectors, &f.PrioSectors, &f.LiveSectors, &f.DirtySector, &f.Alloc.PrioWrites,
 		&f.Alloc.Invalidated, &f.Alloc.LiveSectors, &f.Alloc.Taken, &f.Alloc.SectorsWritten,
 	} {
 		*n = r.whole(*n)

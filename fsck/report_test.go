@@ -151,7 +151,12 @@ func TestSteps(t *testing.T) {
 	all := func(finding.Code) bool { return true }
 	s := scenes.Open(t, "writeback-dirty")
 	s.Flip(s.Root().Sector().Bytes()+5000, 6)
-	if r := check(t, s); r.Steps(all)[0].Command != "bctl fsck -y dev0" || r.Steps(nil)[0].Command != "" {
+	orphan := scenes.Open(t, "writeback-dirty")
+	orphan.EditSlot(0, func(u *ondisk.UUIDEntry) { u.UUID, u.Invalidated = ondisk.InvalidUUID, 1700000000 })
+	if r := check(t, orphan); r.Steps(all)[0].Command != "bctl fsck dev0 BACKING..." { // the device that was detached may have them
+		t.Errorf("%+v", r.Steps(all))
+	}
+	if r := check(t, s); r.Steps(all)[0].Command != "bctl fsck -p dev0" || r.Steps(nil)[0].Command != "" {
 		t.Errorf("%+v", r.Steps(all))
 	}
 }

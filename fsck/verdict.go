@@ -128,7 +128,7 @@ type Step struct {
 }
 
 // Steps are what to do, a step for each code, in the order in which repairs build on one another; those of damage
-// first. mends says which codes bctl fsck mends; nil: none.
+// first. mends says which codes bctl fsck mends; nil: none. What tells more of the data comes before any repair.
 func (r *Report) Steps(mends func(finding.Code) bool) (steps []Step) {
 	for _, severity := range []finding.Severity{finding.Damage, finding.Warning} {
 		seen := map[finding.Code]bool{}
@@ -139,8 +139,9 @@ func (r *Report) Steps(mends func(finding.Code) bool) (steps []Step) {
 			}
 			seen[f.Code] = true
 			s := Step{Code: f.Code, Advice: row.Advice, Command: r.command(row.Command, f)}
-			if severity == finding.Damage && mends != nil && mends(f.Code) && !strings.HasPrefix(row.Command, "bctl rewrite-prios") {
-				s.Command = "bctl fsck " + map[finding.Fix]string{finding.Safe: "-p ", finding.Lossy: "-y "}[row.Fix] + r.all()
+			evidence := strings.HasPrefix(s.Command, "bctl fsck") || strings.HasPrefix(s.Command, "bctl rewrite-prios")
+			if severity == finding.Damage && mends != nil && mends(f.Code) && !evidence {
+				s.Command = "bctl fsck -p " + r.All() // whatever the class: what loses nothing here is mended by it
 			}
 			steps = append(steps, s)
 		}
@@ -179,8 +180,8 @@ func (r *Report) command(row string, f finding.Finding) string {
 	return strings.Join(words, " ")
 }
 
-// all is the names of all devices, as they were given.
-func (r *Report) all() string {
+// All is the names of all devices, as they were given, for a shell.
+func (r *Report) All() string {
 	words := []string{Quote(r.Device)}
 	for _, name := range r.Given {
 		words = append(words, Quote(name))

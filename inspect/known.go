@@ -27,6 +27,8 @@ func (k Known) Words(n uint64) string {
 	switch {
 	case k.Counts():
 		return fmt.Sprint(n)
+	case n == 0:
+		return "unknown"
 	case k.Tree && k.Journal:
 		return fmt.Sprintf("unknown, at most %d", n)
 	}

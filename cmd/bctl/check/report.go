@@ -156,11 +156,18 @@ func writeSteps(b *strings.Builder, rep *fsck.Report, steps []fsck.Step) {
 	if len(steps) > 0 {
 		fmt.Fprintln(b)
 	}
-	for _, s := range steps {
+	for i, s := range steps {
 		fmt.Fprintf(b, "%s: %s\n", s.Code, s.Advice)
-		if s.Command != "" {
+		again := slices.ContainsFunc(steps[i+1:], func(o fsck.Step) bool { return o.Command == s.Command })
+		if s.Command != "" && !again { // behind the last of those that it is for
 			fmt.Fprintf(b, "    %s\n", s.Command)
 		}
+	}
+	if slices.ContainsFunc(steps, func(s fsck.Step) bool {
+		row := finding.Lookup(s.Code)
+		return row.Severity == finding.Damage && row.Fix == finding.Lossy
+	}) {
+		fmt.Fprintf(b, "\nWhat -p leaves, because data must be given up for it, -y mends, and lists them first:\n    bctl fsck -y --lost lost.json %s\n", rep.All())
 	}
 	if rep.CopyFirst() {
 		fmt.Fprintf(b, "\nBefore anything is written to it, copy the device:\n    ddrescue %s%s copy.img copy.map\n", direct(rep.Device), fsck.Quote(rep.Device))

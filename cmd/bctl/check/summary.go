@@ -72,16 +72,15 @@ func writeCounts(b *strings.Builder, rep *fsck.Report) {
 		fmt.Fprintf(b, "  buckets  %d: by their pointers %d clean, %d dirty and %d metadata; how many are free is unknown, for gens are\n",
 			n.Total, n.Clean, n.Dirty, n.Metadata)
 	default:
-		fmt.Fprintf(b, "  buckets  %d: at least %d in use: %d clean, %d dirty, %d metadata; the others are unknown\n",
-			n.Total, n.Clean+n.Dirty+n.Metadata, n.Clean, n.Dirty, n.Metadata)
+		fmt.Fprintf(b, "  buckets  %d: at least %d in use%s; the others are unknown\n", n.Total, n.Clean+n.Dirty+n.Metadata, seenMarks(n))
 	}
 	at := atLeast(s)
 	switch {
 	case s.Journal.Entries == 0:
 		fmt.Fprintln(b, "  btree    unknown\n  journal  unknown")
 		return
-	case s.Btree.Nodes == 0 && !s.Known.Tree:
-		fmt.Fprintln(b, "  btree    unknown")
+	case s.Btree.Extents+s.Btree.StaleExtents == 0 && at != "":
+		fmt.Fprintf(b, "  btree    depth %d: nodes and extents unknown\n", s.Btree.Depth)
 	default:
 		fmt.Fprintf(b, "  btree    %s%s, depth %d: %s%d extents with %s, %d stale\n", at, app.Plural(s.Btree.Nodes, "node"), s.Btree.Depth,
 			at, s.Btree.Extents, app.Human(uint64(s.Btree.LiveSectors)), s.Btree.StaleExtents)
@@ -91,6 +90,20 @@ func writeCounts(b *strings.Builder, rep *fsck.Report) {
 		more = "at least "
 	}
 	fmt.Fprintf(b, "  journal  entry %d, %s%d live\n", s.Journal.Seq, more, s.Journal.Entries)
+}
+
+// seenMarks says for what, leaving out what may be there unseen.
+func seenMarks(n fsck.BucketCounts) string {
+	var parts []string
+	for _, m := range []struct {
+		n    uint64
+		mark string
+	}{{n.Clean, "clean"}, {n.Dirty, "dirty"}, {n.Metadata, "metadata"}} {
+		if m.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", m.n, m.mark))
+		}
+	}
+	return ": " + strings.Join(parts, ", ")
 }
 
 // atLeast stands before a count of which more may be where nothing could be read.
@@ -118,8 +131,14 @@ func writeVolume(b *strings.Builder, s *fsck.Summary, v *fsck.VolumeCounts) {
 	if v.FlashOnly {
 		name += ", flash-only"
 	}
-	at := atLeast(s)
-	fmt.Fprintf(b, "  volume   %d, %s: %s%s cached, %s%s dirty", v.Inode, name, at, app.Human(uint64(v.LiveSectors)), at, app.Human(uint64(v.DirtySectors)))
+	size := func(n ondisk.Sector) string {
+		at := atLeast(s)
+		if n == 0 && at != "" {
+			return "unknown how much is"
+		}
+		return at + app.Human(uint64(n))
+	}
+	fmt.Fprintf(b, "  volume   %d, %s: %s cached, %s dirty", v.Inode, name, size(v.LiveSectors), size(v.DirtySectors))
 	if n := v.LostSectors - v.SavedSectors; n > 0 {
 		fmt.Fprintf(b, "; at most %s of dirty data may be lost", app.Human(uint64(n)))
 	}

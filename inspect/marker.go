@@ -32,9 +32,10 @@ type marker struct {
 	over bool
 
 	// The volume of the last extent, and what is the same for all of its extents.
-	vol   *Volume
-	owner uint32
-	end   ondisk.Sector
+	vol    *Volume
+	owner  uint32
+	end    ondisk.Sector
+	joined [16]joined
 
 	// The geometry, as one extent after the other needs it.
 	dev                  uint64
@@ -235,13 +236,15 @@ func (m *marker) key(high, low, ptr uint64) {
 		m.turn(owner)
 	}
 	s := &m.c.Buckets.of[b]
-	if uint8(s.gens) != uint8(ptr) || s.flags&flagMeta != 0 || s.owners != m.owner && s.owners != 0 || low > uint64(m.end) {
+	if uint8(s.gens) != uint8(ptr) || s.flags&flagMeta != 0 || low > uint64(m.end) {
 		m.odd(high, low, ptr)
 		return
 	}
 	dirty := high >> 36 & 1
 	s.flags |= flagClean << dirty
-	s.owners = m.owner
+	if s.owners != m.owner {
+		s.owners = m.join(s.owners)
+	}
 	if sum := s.sectors + uint32(size); sum >= s.sectors {
 		s.sectors = sum
 	} else {
@@ -262,8 +265,23 @@ func (m *marker) key(high, low, ptr uint64) {
 	m.judge.claim(ondisk.Bucket(b), ondisk.Sector(at), ondisk.Sector(size))
 }
 
+// join is the owners word of a bucket that holds data of this volume too.
+func (m *marker) join(owners uint32) uint32 {
+	if owners == 0 {
+		return m.owner
+	}
+	if j := &m.joined[owners%uint32(len(m.joined))]; j.owners != owners || owners&ownList == ownList {
+		*j = joined{owners, m.c.Buckets.sets.with(owners, m.owner-1)}
+	}
+	return m.joined[owners%uint32(len(m.joined))].next
+}
+
+// joined is what join answered before.
+type joined struct{ owners, next uint32 }
+
 // turn turns to another volume.
 func (m *marker) turn(owner uint32) {
+	m.joined = [16]joined{}
 	m.vol, m.owner, m.end = m.tally.volume(owner-1), owner, ondisk.MaxKeyOffset
 	if e, ok := m.judge.ends[owner-1]; ok {
 		m.end = e.sector

@@ -26,6 +26,7 @@ type ownerSets struct {
 	sets  [][]uint32
 	index map[string]uint32
 	lists [][]uint32
+	steps map[uint64]uint32 // what with has answered, by its arguments, but for lists
 }
 
 // own notes that b holds live data of inode.
@@ -49,6 +50,22 @@ func (t *Buckets) own(b ondisk.Bucket, inode uint32) {
 func (s *ownerSets) with(w, inode uint32) uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	step := uint64(w)<<32 | uint64(inode)
+	if next, ok := s.steps[step]; ok {
+		return next
+	}
+	next := s.find(w, inode)
+	if next&ownList != ownList {
+		if s.steps == nil {
+			s.steps = map[uint64]uint32{}
+		}
+		s.steps[step] = next
+	}
+	return next
+}
+
+// find is with, where it was not asked before.
+func (s *ownerSets) find(w, inode uint32) uint32 {
 	inodes := s.inodes(w)
 	at, there := slices.BinarySearch(inodes, inode)
 	switch {

@@ -14,7 +14,7 @@ VERSION = $(shell sed -n 's/^const Version = "\(.*\)"/\1/p' cmd/bctl/app/version
 DATE ?= $(or $(shell git log -1 --format=%cs 2>/dev/null),1970-01-01)
 FUZZTIME ?= 30s
 
-.PHONY: build rescue check test kernel-test kernel-verdicts boot-test arm64-test fuzz docs man install install-names install-boot packages clean
+.PHONY: build rescue check test kernel-test kernel-verdicts boot-test arm64-test bench fuzz docs man install install-names install-boot packages clean
 
 # Static, and the same bytes from the same sources, with the commit if they lie in a repository.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags "-s -w"
@@ -56,6 +56,11 @@ kernel-verdicts:
 # Each fuzz target in turn, for FUZZTIME.
 fuzz:
 	.ci/fuzz $(FUZZTIME)
+
+# bctl beside its peers, on images of a terabyte: a quarter of an hour, 3 GB in TMPDIR. See docs/performance.md.
+BENCH_DIR ?= $(or $(TMPDIR),/tmp)/bctl-bench
+bench: build
+	$(GO) run ./test/speed -bctl ./bctl -dir $(or $(TMPDIR),/tmp) $$(test/speed/peers $(BENCH_DIR)) $(BENCH_FLAGS)
 
 # The manual and the list of findings, from the tables that the program runs on.
 docs:

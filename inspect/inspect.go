@@ -112,6 +112,9 @@ func (c *Cache) registered() bool {
 		return false
 	}
 	c.o.Sink(finding.About(finding.Super{}, finding.SBSyncLost, "SYNC is clear, but the journal goes up to entry %d: the next registration drops the whole cache", log.Newest.Seq))
+	if c.Geo.NJournal == 0 { // there is a tree, but nothing leads to it
+		c.Tree.hole(Everything.From, Everything.To)
+	}
 	return c.Geo.NJournal > 0
 }
 
@@ -123,6 +126,7 @@ func (c *Cache) read() error {
 	c.Journal = log
 	if err != nil {
 		c.Buckets.unknownGens(0, c.Geo.NBuckets)
+		c.Tree.hole(Everything.From, Everything.To)
 		return c.ctx.Err()
 	}
 	c.readPrios()

@@ -276,6 +276,21 @@ func TestNoRoot(t *testing.T) {
 	if len(got) != 1 || !got[0].FromJournal {
 		t.Errorf("extents %v", got)
 	}
+	// Nor does a journal without entries, or one that no superblock names, tell what the cache holds.
+	for name, plant := range map[string]func(){
+		"no journal bucket": func() { s.EditSuper(func(sb *ondisk.Super) { sb.Keys = 0; sb.SetSync(false) }) },
+		"no journal entries": func() {
+			s.EditSuper(func(sb *ondisk.Super) { sb.Keys = 4; sb.SetSync(true) })
+			s.Put(s.Newest().Sector.Bytes(), make([]byte, 8))
+			s.WipeEntry(s.Entries()[0])
+		},
+	} {
+		s = scenes.Open(t, "hostile")
+		plant()
+		if c := openAny(t, s.Image, s.Size()); len(c.Holes(Everything)) != 1 {
+			t.Errorf("%s: holes %v", name, c.Holes(Everything))
+		}
+	}
 }
 
 // fading fails all reads once it is told to.

@@ -8,6 +8,8 @@
 //	no extent, or a stale  -> the backing device has it; of a volume that lives in the cache alone, zeroes
 //	a hole in the tree     -> nobody knows: an error, never zeroes and never what lies below
 //
+// What a destroyed journal entry said is lost for the kernel too, which then shows what was there before: fsck names it.
+//
 // Where a sector stands is looked up as it is read, so a volume takes no memory but a few leaves of the tree, however
 // many extents it has.
 package volume

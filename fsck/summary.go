@@ -161,8 +161,10 @@ func (s *Summary) MarshalJSON() ([]byte, error) {
 		Volumes inspect.Maybe[[]volumeView] `json:"volumes"`
 	}{
 		Buckets: bucketsView{num(true, s.Buckets.Total), num(c, s.Buckets.Free), num(c, s.Buckets.Clean), num(c, s.Buckets.Dirty), num(c, s.Buckets.Metadata)},
-		Btree: btreeView{num(head, uint64(s.Btree.Depth)), num(k.Tree, uint64(s.Btree.Nodes)), num(c, uint64(s.Btree.Extents)),
-			num(c, uint64(s.Btree.LiveSectors)), num(c, uint64(s.Btree.StaleExtents))},
+		Btree: btreeView{
+			num(head, uint64(s.Btree.Depth)), num(k.Tree, uint64(s.Btree.Nodes)), num(c, uint64(s.Btree.Extents)),
+			num(c, uint64(s.Btree.LiveSectors)), num(c, uint64(s.Btree.StaleExtents)),
+		},
 		Journal: journalView{num(k.Journal, uint64(s.Journal.Entries)), num(head, s.Journal.Seq), num(head, s.Journal.LastSeq)},
 		Prio:    prioView{inspect.If(s.Sizes && k.Gens, s.Prio.Buckets)},
 	}

@@ -24,9 +24,6 @@ func Of(inode uint32, from, to ondisk.Sector) Range {
 // OfVolume is all sectors of a volume.
 func OfVolume(inode uint32) Range { return Of(inode, 0, ondisk.MaxKeyOffset) }
 
-// meets reports whether some of a piece lies in r.
-func (r Range) meets(p *btree.Piece) bool { return r.before(p) && !r.behind(p) }
-
 // before reports whether p ends behind the start of r.
 func (r Range) before(p *btree.Piece) bool {
 	return p.Inode > r.From.Inode || p.Inode == r.From.Inode && p.End > r.From.Offset

@@ -222,7 +222,6 @@ func TestHoles(t *testing.T) {
 				if t.Failed() {
 					return
 				}
-				sets = nil
 				if !readable(s, nodes, n) {
 					break // the planter cannot find its way any more
 				}

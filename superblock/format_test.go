@@ -219,8 +219,13 @@ func TestOldJournal(t *testing.T) {
 		set  ondisk.UUID
 		want bool
 	}{
-		{off, testSet, true}, {off + 3*32<<10, testSet, true}, {off + 4096, testSet, true},
-		{off + n - 4096, testSet, true}, {off, ondisk.UUID{9}, false}, {off + 512, testSet, false}, {off + n, testSet, false},
+		{off, testSet, true},
+		{off + 3*32<<10, testSet, true},
+		{off + 4096, testSet, true},
+		{off + n - 4096, testSet, true},
+		{off, ondisk.UUID{9}, false},
+		{off + 512, testSet, false},
+		{off + n, testSet, false},
 	} {
 		img := make([]byte, size)
 		copy(img[c.at:], (&ondisk.Jset{Magic: 0x245235c1a3625032 ^ binary.LittleEndian.Uint64(c.set[:])}).Append(nil))

@@ -74,7 +74,7 @@ func (r *Reader) beginCSV(begin []byte) (err error) {
 	r.parse = (*Reader).parseCSV
 	line, _, _ := bytes.Cut(begin, []byte{'\n'})
 	if r.state.csv, err = columns.resolve(bytes.TrimSuffix(line, []byte{'\r'})); err != nil {
-		return fmt.Errorf("%w: %v; it begins with %q", ErrFormat, err, line[:min(len(line), 60)])
+		return fmt.Errorf("%w: %w; it begins with %q", ErrFormat, err, line[:min(len(line), 60)])
 	}
 	return nil
 }

@@ -26,8 +26,13 @@ func TestCaseWrongDevice(t *testing.T) {
 	} {
 		path := imgtest.Case(t, name)
 		for _, args := range [][]string{
-			{"show-super", path}, {"show-buckets", path}, {"show-prios", path}, {"fsck", path}, {"fsck", imgtest.Case(t, "cache.img"), path},
-			{"alloc-bench", path}, {"rewrite-prios", "--dry-run", path},
+			{"show-super", path},
+			{"show-buckets", path},
+			{"show-prios", path},
+			{"fsck", path},
+			{"fsck", imgtest.Case(t, "cache.img"), path},
+			{"alloc-bench", path},
+			{"rewrite-prios", "--dry-run", path},
 		} {
 			got := bctl(args...)
 			if got.Code != app.ExitCannot || !strings.Contains(got.Stderr, path+": not a bcache device: "+says) {

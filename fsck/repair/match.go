@@ -76,7 +76,7 @@ func (w *Work) equalData(v *held, r io.ReaderAt) (equal int) {
 func (w *Work) writtenBack(h *harvest, inode uint32) bool {
 	for _, d := range w.backing {
 		all := true
-		for k := range h.sorted {
+		for k := range h.sorted { //nolint:errcheck // from memory
 			if k.Inode() != inode || !k.Dirty() {
 				continue
 			}

@@ -41,7 +41,7 @@ const sampled = 64
 
 func (h *harvest) volumes() map[uint32]*held {
 	out := map[uint32]*held{}
-	for k := range h.sorted {
+	for k := range h.sorted { //nolint:errcheck // from memory
 		v := out[k.Inode()]
 		if v == nil {
 			v = &held{}

@@ -147,7 +147,8 @@ func (s *spanner) gap(to ondisk.Sector) bool {
 // in a hole is unknown, unless it is sure.
 func (s *spanner) run(from, to ondisk.Sector, x Span, at ondisk.Sector, sure bool) bool {
 	s.at = to
-	for cut := from; from < to; from = cut {
+	var cut ondisk.Sector
+	for ; from < to; from = cut {
 		for len(s.holes) > 0 && s.end(s.holes[0]) <= from {
 			s.holes = s.holes[1:]
 		}

@@ -216,7 +216,7 @@ func (t *Formatted) close(done bool) {
 	if t.dev == nil {
 		return
 	}
-	t.dev.Close()
+	_ = t.dev.Close()
 	if t.made && !done {
 		os.Remove(t.Path)
 	}

@@ -65,7 +65,7 @@ func (t *trace) measure(stdin io.Reader) error {
 			return err
 		}
 		info, err := f.Stat()
-		f.Close()
+		_ = f.Close()
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (t *trace) sources(counter progress.Counter) []blktrace.Source {
 // close frees the copy of standard input.
 func (t *trace) close() {
 	if t.stdin != nil {
-		t.stdin.Close()
+		_ = t.stdin.Close()
 	}
 }
 

@@ -218,8 +218,10 @@ func (r *rewriteReport) write(io *app.IO) error {
 		{Key: "rebuilt_buckets", Value: len(r.Gens.Rebuilt), Name: app.OptionalName("rebuilt gens", len(r.Gens.Rebuilt) > 0), Text: r.rebuiltText()},
 		{Key: "unconfirmed", Value: r.unsure(r.Gens.Unsure), Name: app.OptionalName("unconfirmed", len(r.Gens.Unsure) > 0), Text: r.sumOf(r.Gens.Unsure) + "; dirty, perhaps old"},
 		{Key: "left_stale", Value: r.unsure(r.Gens.Held), Name: app.OptionalName("left stale", len(r.Gens.Held) > 0), Text: r.sumOf(r.Gens.Held) + "; the backing device holds the same"},
-		{Key: "given_up", Value: append([]ondisk.Bucket{}, r.GivenUp...), Name: app.OptionalName("given up", len(r.GivenUp) > 0),
-			Text: app.Plural(len(r.GivenUp), "clean bucket") + ", longest unused, for the kernel's reserve"},
+		{
+			Key: "given_up", Value: append([]ondisk.Bucket{}, r.GivenUp...), Name: app.OptionalName("given up", len(r.GivenUp) > 0),
+			Text: app.Plural(len(r.GivenUp), "clean bucket") + ", longest unused, for the kernel's reserve",
+		},
 		{Key: "undo_file", Value: undo, Name: app.OptionalName("undo file", r.UndoFile != ""), Text: r.UndoFile},
 	}
 	view := render.View[inspect.PrioChange]{

@@ -273,9 +273,12 @@ func (r repaired) view() []render.Field {
 		counts = []count{}
 	}
 	return []render.Field{
-		{Key: "repaired", Value: counts}, {Key: "lost", Value: append([]repair.Lost{}, r.result.Lost...)},
-		{Key: "unknown_lost", Value: r.result.Unknown}, {Key: "evidence", Value: append([]string{}, r.result.Evidence...)},
-		{Key: "undo_files", Value: append([]string{}, r.undo...)}, {Key: "not_repaired_because", Value: r.why},
+		{Key: "repaired", Value: counts},
+		{Key: "lost", Value: append([]repair.Lost{}, r.result.Lost...)},
+		{Key: "unknown_lost", Value: r.result.Unknown},
+		{Key: "evidence", Value: append([]string{}, r.result.Evidence...)},
+		{Key: "undo_files", Value: append([]string{}, r.undo...)},
+		{Key: "not_repaired_because", Value: r.why},
 	}
 }
 

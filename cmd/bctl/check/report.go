@@ -66,14 +66,19 @@ func writeReport(w io.Writer, format render.Format, rep *fsck.Report, how shown,
 	}
 	view := findingView(rep.Findings)
 	view.Head = []render.Field{
-		{Key: "device", Value: rep.Device}, {Key: "type", Value: rep.Type}, {Key: "result", Value: rep.Result},
-		{Key: "complete", Value: rep.Complete}, {Key: "verdict", Value: rep.Verdict()},
+		{Key: "device", Value: rep.Device},
+		{Key: "type", Value: rep.Type},
+		{Key: "result", Value: rep.Result},
+		{Key: "complete", Value: rep.Complete},
+		{Key: "verdict", Value: rep.Verdict()},
 		{Key: "devices", Value: rep.Devices},
 	}
 	view.Tail = func() []render.Field {
 		return append([]render.Field{
-			{Key: "backing", Value: rep.Backing}, {Key: "verified", Value: rep.Verified},
-			{Key: "next", Value: append([]fsck.Step{}, rep.Steps(mends)...)}, {Key: "summary", Value: rep.Summary},
+			{Key: "backing", Value: rep.Backing},
+			{Key: "verified", Value: rep.Verified},
+			{Key: "next", Value: append([]fsck.Step{}, rep.Steps(mends)...)},
+			{Key: "summary", Value: rep.Summary},
 		}, more...)
 	}
 	return render.Write(w, format, view)

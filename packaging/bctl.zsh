@@ -26,6 +26,7 @@ _bctl() {
 		'show-buckets:show the buckets of a cache device\: gens, prios, marks, owners'
 		'show-prios:show the chain of prio sets'
 		'fsck:check a cache device, or a backing device'
+		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
 		'undo:take back what a command wrote'
 		'alloc-bench:run the bucket allocator on a script, a workload or a trace'
@@ -81,7 +82,7 @@ _bctl() {
 			'(--bucket)--bucket=[only buckets A-B, or one]:A-B:_files'
 			'(--gen-above)--gen-above=[only buckets with a gen above N]:N:_files'
 			'(--sort)--sort=[by COLUMN: bucket, gen, disk_gen, prio, mark, sectors, owner; -COLUMN for the largest first]:COLUMN:(bucket gen disk_gen prio mark sectors owner)'
-			'(--limit)--limit=[at most N buckets]:N:_files'
+			'(--limit)--limit=[at most N buckets (default: 1000 in a table on a terminal, all elsewhere)]:N:_files'
 			'(--summary)--summary[the kernel'\''s priority_stats, and the dirty sectors of each volume]'
 			'(--map)--map[draw the device]'
 			'*:device:_bctl_devices'
@@ -109,6 +110,9 @@ _bctl() {
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
 			'*:device:_bctl_devices'
+		) ;;
+	explain)
+		own=(
 		) ;;
 	rewrite-prios)
 		own=(

@@ -60,6 +60,7 @@ func allCommands() []*cli.Command {
 		show.ShowBucketsCommand(),
 		show.ShowPriosCommand(),
 		check.FsckCommand(),
+		show.ExplainCommand(),
 		change.RewritePriosCommand(),
 		change.UndoCommand(),
 	}, append(extras(), app.CompletionCommand(bctlTool))...)

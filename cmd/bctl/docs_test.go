@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"bctl/internal/finding"
+	"bctl/internal/message"
 )
 
 var update = flag.Bool("update", false, "write docs/ anew")
@@ -24,6 +25,7 @@ var docs = []struct {
 }{
 	{"docs/bctl.8.md", bctlTool().WriteManual},
 	{"docs/findings.md", writeFindings},
+	{"docs/messages.md", writeMessages},
 	{"packaging/bctl.bash", completion("bash")},
 	{"packaging/bctl.fish", completion("fish")},
 	{"packaging/bctl.zsh", completion("zsh")},
@@ -82,6 +84,26 @@ column names the invariants that a code stands for: K are checked by the kernel 
 			codes = strings.Trim(fmt.Sprint(cs), "[]")
 		}
 		fmt.Fprintf(w, "| %s | %s | %s |\n", i.ID, cell(i.Text), codes)
+	}
+}
+
+// writeMessages lists what `bctl explain` knows of the kernel's log.
+func writeMessages(w io.Writer) {
+	fmt.Fprint(w, `# Messages
+
+What Linux' bcache says in the kernel's log, as `+"`bctl explain`"+` knows it (`+"`journalctl -k | bctl explain`"+` explains a whole log). An
+asterisk stands for anything. The last column names what `+"`bctl fsck`"+` finds on such a device; docs/findings.md explains
+the codes.
+
+| message | how bad | what it means | what not to do | next step | findings |
+| --- | --- | --- | --- | --- | --- |
+`)
+	for _, r := range message.All() {
+		texts := "`" + cell(r.Text) + "`"
+		for _, alias := range r.Aliases {
+			texts += ", `" + cell(alias) + "`"
+		}
+		fmt.Fprintf(w, "| %s | %s | %s | %s | `%s` | %s |\n", texts, r.Grade, cell(r.Means), cell(r.Dont), cell(r.Next), cell(r.Codes))
 	}
 }
 

@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"internal/disk/full", "internal/workers"},
 	{"internal/bcache/ondisk", "internal/disk", "internal/ui"},
 	{"internal/finding"},
-	{"superblock"},
+	{"superblock", "internal/message"},
 	{"prio", "internal/bcache"},
 	{"internal/bcache/newset", "alloc", "alloc/blktrace", "inspect"},
 	{"internal/change", "internal/generate", "alloc/script", "alloc/cachesim"},

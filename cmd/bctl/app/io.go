@@ -87,3 +87,9 @@ func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }
+
+// Typed says whether standard input is a terminal, so that somebody would have to type.
+func (io *IO) Typed() bool {
+	f, ok := io.In.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

@@ -40,7 +40,7 @@ func ShowBucketsCommand() *cli.Command {
 			&cli.StringFlag{Name: "bucket", Usage: "only buckets `A-B`, or one"},
 			&cli.StringFlag{Name: "gen-above", Usage: "only buckets with a gen above `N`"},
 			app.Choice(&cli.StringFlag{Name: "sort", Usage: "by `COLUMN`: " + strings.Join(inspect.SortKeys, ", ") + "; -COLUMN for the largest first"}, inspect.SortKeys...),
-			&cli.StringFlag{Name: "limit", Usage: "at most `N` buckets"},
+			&cli.StringFlag{Name: "limit", Usage: "at most `N` buckets (default: 1000 in a table on a terminal, all elsewhere)"},
 			&cli.BoolFlag{Name: "summary", Usage: "the kernel's priority_stats, and the dirty sectors of each volume"},
 			&cli.BoolFlag{Name: "map", Usage: "draw the device"},
 		},
@@ -130,8 +130,8 @@ func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[
 		Columns: bucketColumns,
 		Notes:   io.Err,
 	}
-	if o.filter.Limit > 0 {
-		view.Limit = -1
+	if o.filter.Limit > 0 || !app.IsTerminal(io.Out) {
+		view.Limit = -1 // a pipe gets all
 	}
 	return view
 }

@@ -64,7 +64,11 @@ func (a *Args) Strings(flag string) []string { return a.c.StringSlice(flag) }
 
 // List is the values of a flag that takes several, given again or with commas; otherwise, if there are none.
 func (a *Args) List(flag, otherwise string) (list []string) {
-	for _, values := range a.Strings(flag) {
+	given := a.Strings(flag)
+	if len(given) == 0 && a.Given(flag) { // a flag that is given once, with commas
+		given = []string{a.String(flag)}
+	}
+	for _, values := range given {
 		list = append(list, strings.Split(values, ",")...)
 	}
 	if len(list) == 0 && otherwise != "" {

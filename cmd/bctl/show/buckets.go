@@ -96,12 +96,13 @@ func readFilter(args *app.Args) (inspect.Filter, error) {
 	if err := inspect.CheckSort(f.Sort); err != nil {
 		return f, app.Usagef("--sort %v", err)
 	}
-	return f, errors.Join(
+	err := errors.Join(
 		args.Number("inode", 0, ondisk.MaxInode, func(n uint64) { f.Inode = int64(n) }),
 		args.Number("gen-above", 0, math.MaxUint8, func(n uint64) { f.GenAbove = int(n) }),
 		args.Number("limit", 1, math.MaxInt32, func(n uint64) { f.Limit = int(n) }),
 		args.Buckets("bucket", &f.First, &f.Last),
 	)
+	return f, err
 }
 
 func showBuckets(ctx context.Context, o bucketsOptions, io *app.IO) error {

@@ -21,7 +21,7 @@ import (
 )
 
 const fsckDescription = `Checks a cache device, or a backing device alone. With the backing devices of the set given too, in any order, they
-are checked against the cache. Every finding has a code; docs/findings.md explains each.
+are checked against the cache. Every finding has a code, which bctl explain explains.
 
 The first line says what the check means for the data, and what to do next. Only damage makes the exit code 4: what the
 kernel refuses, crashes on, or loses data over; and a difference that --verify-data finds. Warnings and notes are legal

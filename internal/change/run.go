@@ -109,6 +109,9 @@ func Run(ctx context.Context, o Options, stages ...Stage) (undo []string, err er
 			err = s.After()
 		}
 		if err != nil {
+			if ctx.Err() != nil && len(undo) > 0 { // of an interruption no more is said than that
+				o.Note(kept(errInterrupted, undo).Error())
+			}
 			return undo, kept(err, undo)
 		}
 	}
@@ -163,6 +166,8 @@ func kept(err error, undo []string) error {
 	}
 	return fmt.Errorf("%w; what stood there before is in %q", err, undo)
 }
+
+var errInterrupted = errors.New("interrupted")
 
 // changed is a device and all that is written to it.
 type changed struct {

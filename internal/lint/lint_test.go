@@ -248,6 +248,33 @@ func TestCode(t *testing.T) {
 	}
 }
 
+// claims are the calls that open a device for writing.
+var claims = []string{"Claim", "OpenExclusive", "Create"}
+
+// One door leads to writing: whoever writes to a device goes through internal/change.Run, which proves, keeps what
+// stands there, and has the device for itself.
+func TestOneDoorForWriters(t *testing.T) {
+	sources(t, func(path string, text []byte) {
+		if strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "internal/change/") || strings.HasPrefix(path, "internal/disk/") || strings.HasPrefix(path, "test/") {
+			return
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, path, text, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "blockdev" && slices.Contains(claims, sel.Sel.Name) {
+					t.Errorf("%s: blockdev.%s: go through internal/change", fset.Position(sel.Pos()), sel.Sel.Name)
+				}
+			}
+			return true
+		})
+	})
+}
+
 // A package is called after what it is about.
 func TestNames(t *testing.T) {
 	for _, p := range packages(t) {

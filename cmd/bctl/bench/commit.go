@@ -12,7 +12,6 @@ import (
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
-	"bctl/internal/disk/blockdev"
 	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
 	"bctl/superblock"
@@ -21,7 +20,8 @@ import (
 // benchCommit is --commit: the bare loop on a device, whose prio writes are made for real.
 func benchCommit(ctx context.Context, o *benchOptions, io *app.IO) error {
 	name := o.name
-	dev, err := blockdev.Claim(name)
+	write := change.Options{Command: "alloc-bench", NoUndo: true} // of an image that is for trying
+	dev, err := change.Open(name, write)
 	if err != nil {
 		return err
 	}
@@ -40,27 +40,30 @@ func benchCommit(ctx context.Context, o *benchOptions, io *app.IO) error {
 	case cache.Journal == nil || cache.Journal.Newest == nil:
 		return fmt.Errorf("%s: never registered: it has no journal to write to", name)
 	}
-	if err := dev.Arm(); err != nil {
+	if err := dev.CanWrite(); err != nil {
 		return err
 	}
 	if o.ops == 0 && o.time == 0 {
 		o.ops = uint64(cache.Geo.NBuckets)
 	}
-	row, err := o.commit(ctx, dev, cache)
+	row, err := o.commit(ctx, dev, cache, func(p *plan.Plan) error {
+		_, err := change.Run(ctx, write, change.Stage{Dev: dev, Plan: p})
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return o.writeBench(io, []benchRow{row})
 }
 
-// commit runs the loop on dev, which cache was read from.
-func (o *benchOptions) commit(ctx context.Context, dev plan.Device, cache *inspect.Cache) (benchRow, error) {
+// commit runs the loop on dev, which cache was read from and run writes to.
+func (o *benchOptions) commit(ctx context.Context, dev plan.Device, cache *inspect.Cache, run func(*plan.Plan) error) (benchRow, error) {
 	o.takeCache(cache)
 	cfg, err := o.config(o.policies[0], o.count, o.buckets[0])
 	if err != nil {
 		return benchRow{}, err
 	}
-	w := &prioCommitter{ctx: ctx, dev: dev, entries: make([]ondisk.PrioEntry, o.count)}
+	w := &prioCommitter{ctx: ctx, dev: dev, run: run, entries: make([]ondisk.PrioEntry, o.count)}
 	cfg.Alloc.Prios = w
 	l, err := cachesim.NewBare(cfg.Alloc, o.prios, o.seed, o.device)
 	if err != nil {
@@ -79,6 +82,7 @@ func (o *benchOptions) commit(ctx context.Context, dev plan.Device, cache *inspe
 type prioCommitter struct {
 	ctx     context.Context
 	dev     plan.Device
+	run     func(*plan.Plan) error
 	entries []ondisk.PrioEntry // of all buckets, each as it was when its set was packed
 	sets    int
 }
@@ -100,7 +104,7 @@ func (w *prioCommitter) Journal(seq uint64, buckets []uint32) error {
 		return err
 	}
 	w.sets++
-	return p.Run(w.dev)
+	return w.run(p)
 }
 
 func (w *prioCommitter) plan(seq uint64, buckets []uint32) (*plan.Plan, error) {

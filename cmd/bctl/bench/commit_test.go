@@ -15,9 +15,15 @@ import (
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
+	"bctl/internal/disk/plan"
 	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/powercut"
 )
+
+// runOn carries plans out on a device.
+func runOn(dev plan.Device) func(*plan.Plan) error {
+	return func(p *plan.Plan) error { return p.Run(dev) }
+}
 
 // scratch is an image in a device that can lose its power.
 func scratch(t *testing.T, name string) *powercut.Device {
@@ -53,7 +59,7 @@ func TestCommitCutAnywhere(t *testing.T) {
 			cache := apptest.ReadCache(t, dev)
 			dirty := liveDirty(cache)
 			o := &benchOptions{model: alloc.DefaultModel(), policies: []alloc.Policy{policy}, prios: "random", seed: 1, ops: 40, warmup: -1}
-			row, err := o.commit(context.Background(), dev, cache)
+			row, err := o.commit(context.Background(), dev, cache, runOn(dev))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +95,7 @@ func TestCommitDistrusts(t *testing.T) {
 	dev := scratch(t, "writeback-dirty")
 	cache := apptest.ReadCache(t, dev)
 	entries := func(change func(*prioCommitter)) error {
-		w := &prioCommitter{ctx: context.Background(), dev: dev, entries: nil}
+		w := &prioCommitter{ctx: context.Background(), dev: dev, run: runOn(dev), entries: nil}
 		for b := range cache.Geo.NBuckets {
 			w.entries = append(w.entries, ondisk.PrioEntry{Prio: cache.Buckets.Prio(b), Gen: cache.Buckets.Gen(b)})
 		}
@@ -118,7 +124,7 @@ func TestCommitDistrusts(t *testing.T) {
 	if err := entries(func(w *prioCommitter) { w.entries[last].Gen-- }); !errors.Is(err, change.ErrUnsafe) {
 		t.Errorf("a gen that falls: %v", err)
 	}
-	w := &prioCommitter{ctx: context.Background(), dev: dev, entries: make([]ondisk.PrioEntry, cache.Geo.NBuckets)}
+	w := &prioCommitter{ctx: context.Background(), dev: dev, run: runOn(dev), entries: make([]ondisk.PrioEntry, cache.Geo.NBuckets)}
 	if _, err := w.plan(1, []uint32{uint32(cache.Chain.Links[0].Bucket)}); !errors.Is(err, change.ErrUnsafe) {
 		t.Errorf("the chain's own bucket: %v", err)
 	}

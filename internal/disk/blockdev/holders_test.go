@@ -3,6 +3,7 @@
 package blockdev
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,5 +127,26 @@ func TestInUseText(t *testing.T) {
 	}
 	if err := inUse("x", nil); !strings.Contains(err.Error(), "claimed") {
 		t.Error(err)
+	}
+}
+
+// What bcache shows is found under any name: itself, a partition of it, and what stands on it.
+func TestOnBcache(t *testing.T) {
+	s := fakeSystem(t, map[string]string{
+		"sys/devices/bcache0/dev": "252:0\n", "sys/devices/bcache0/bcache0p1/partition": "1\n", "sys/devices/dm-3/dev": "253:3\n", "sys/devices/md1/dev": "9:1\n",
+	}, map[string]string{
+		"sys/dev/block/252:0": "../../devices/bcache0", "sys/dev/block/252:1": "../../devices/bcache0/bcache0p1",
+		"sys/dev/block/253:3": "../../devices/dm-3", "sys/devices/dm-3/slaves/bcache0p1": "../../bcache0/bcache0p1",
+		"sys/dev/block/9:1": "../../devices/md1", "sys/devices/md1/slaves/dm-3": "../../dm-3", "sys/devices/md1/slaves/md1": "../../md1",
+	})
+	for n, want := range map[devnum]bool{{252, 0}: true, {252, 1}: true, {253, 3}: true, {9, 1}: true, {8, 0}: false, {8, 1}: false, {99, 9}: false} {
+		if got := s.onBcache(s.dir(n), 0); got != want {
+			t.Errorf("%v: %v", n, got)
+		}
+	}
+	for path, want := range map[string]bool{"/dev/bcache0": true, "/dev/bcache/by-uuid/x": true, "/dev/../dev/bcache9p1": true, "bcache0": false, t.TempDir() + "/bcache0": false} {
+		if err := OnBcache(path); errors.Is(err, ErrOnBcache) != want {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }

@@ -248,8 +248,8 @@ func TestCode(t *testing.T) {
 	}
 }
 
-// claims are the calls that open a device for writing.
-var claims = []string{"Claim", "OpenExclusive", "Create"}
+// claims are the calls that open what is there for writing. A new file is nobody's.
+var claims = []string{"Claim", "OpenExclusive"}
 
 // One door leads to writing: whoever writes to a device goes through internal/change.Run, which proves, keeps what
 // stands there, and has the device for itself.

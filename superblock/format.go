@@ -68,7 +68,7 @@ func FormatCache(o FormatOptions, d Device) (*ondisk.Super, error) {
 	s.Nbuckets = uint64(d.Size) / ondisk.SectorBytes / uint64(bucket)
 	s.NrInSet = 1
 	// The superblock and 4 KiB behind it, rounded up to buckets: make-bcache's rule, the kernel wants less.
-	s.FirstBucket = uint16(firstBucket(bucket))
+	s.FirstBucket = uint16(FirstBucket(bucket))
 	s.SetDiscard(o.Discard)
 	s.SetReplacement(o.Replacement)
 	s.Csum = s.Checksum()

@@ -144,7 +144,7 @@ func (t *Trace) Super(size int64, uuid, set ondisk.UUID) (*ondisk.Super, error) 
 		Offset: uint64(ondisk.SuperSector), Magic: ondisk.SuperMagic, Version: ondisk.VersionCacheUUID, UUID: uuid, SetUUID: set,
 		BlockSize: uint16(t.BlockSectors), NrInSet: 1, Seq: 1,
 		Nbuckets:    uint64(ondisk.Sector(size/ondisk.SectorBytes) / t.BucketSectors),
-		FirstBucket: uint16(firstBucket(t.BucketSectors)),
+		FirstBucket: uint16(FirstBucket(t.BucketSectors)),
 	}
 	if t.BucketSectors > 0xffff {
 		s.Version, s.FeatureIncompat = ondisk.VersionCacheFeat, ondisk.FeatureLogBucketSize
@@ -173,5 +173,5 @@ func SetJournal(s *ondisk.Super) {
 	}
 }
 
-// firstBucket is where make-bcache lets buckets begin: behind the superblock's 24 sectors.
-func firstBucket(bucket ondisk.Sector) ondisk.Bucket { return ondisk.Bucket(23/bucket) + 1 }
+// FirstBucket is where make-bcache lets buckets begin: behind the superblock's 24 sectors.
+func FirstBucket(bucket ondisk.Sector) ondisk.Bucket { return ondisk.Bucket(23/bucket) + 1 }

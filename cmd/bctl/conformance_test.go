@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -93,6 +95,64 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Help fits 80 columns, but for the commands of examples, which nobody could copy otherwise.
+func TestHelpFits(t *testing.T) {
+	t.Setenv("COLUMNS", "80")
+	for _, cmd := range allCommands() {
+		for line := range strings.Lines(bctl(cmd.Name, "--help").Stdout) {
+			line = strings.TrimSuffix(line, "\n")
+			if utf8.RuneCountInString(line) > 80 && !strings.HasPrefix(line, "    bctl ") && !strings.HasPrefix(line, "    source ") {
+				t.Errorf("%s --help: %q", cmd.Name, line)
+			}
+		}
+	}
+}
+
+// Errors are one object on stderr if JSON is asked for, however that is spelled and whatever else is wrong.
+func TestErrorsAsJSON(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing\n")
+	for _, test := range []struct {
+		args []string
+		code string
+		exit int
+	}{
+		{[]string{"show-super", "-J", missing}, "failed", app.ExitCannot},
+		{[]string{"show-super", missing, "--js"}, "failed", app.ExitCannot},
+		{[]string{"--format", "json", "fsck", missing}, "failed", app.ExitCannot},
+		{[]string{"fsck", "-qJ", missing}, "failed", app.ExitCannot},
+		{[]string{"fsck", "--frobnicate", "--json"}, "usage", app.ExitUsage},
+		{[]string{"fsk", "--format=json"}, "usage", app.ExitUsage},
+		{[]string{"-J"}, "usage", app.ExitUsage},
+	} {
+		got := bctl(test.args...)
+		var told struct {
+			Error struct {
+				Code, Message, Hint string
+				Exit                int
+			}
+		}
+		if err := json.Unmarshal([]byte(got.Stderr), &told); err != nil || strings.Count(got.Stderr, "\n") != 1 {
+			t.Errorf("%q: said %q: %v", test.args, got.Stderr, err)
+		}
+		if e := told.Error; e.Code != test.code || e.Exit != test.exit || got.Code != test.exit || e.Message == "" || test.exit == app.ExitUsage && e.Hint == "" && !slices.Contains(test.args, "--frobnicate") {
+			t.Errorf("%q: exit %d, %+v", test.args, got.Code, e)
+		}
+		if test.code == "failed" && !strings.Contains(told.Error.Message, missing) {
+			t.Errorf("%q: the path is not as it was given in %q", test.args, told.Error.Message)
+		}
+	}
+	if got := bctl("fsck", "--", "--json"); strings.HasPrefix(got.Stderr, "{") {
+		t.Errorf("a device called --json: %q", got.Stderr)
+	}
+}
+
+// What other tools call a command leads to it.
+func TestOtherNamesOfCommands(t *testing.T) {
+	for typed, want := range map[string]string{"check": "fsck", "repair": "fsck", "ls": "show-super", "fsk": "fsck"} {
+		apptest.WantLine(t, typed, bctl(typed, "x"), app.ExitUsage, "unknown command "+typed, "\nhint: ", want)
+	}
 }
 
 // The commands apart keep to this at least.

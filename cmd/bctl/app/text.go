@@ -5,6 +5,7 @@ package app
 import (
 	"fmt"
 
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 	"bctl/internal/ui/render"
 )
@@ -36,12 +37,22 @@ func YesNo(b bool) string {
 	return "no"
 }
 
-// SizeText is a size as flags take it.
-func SizeText(n int64) string {
-	units := []string{"", "k", "M", "G", "T"}
-	i := 0
-	for n%1024 == 0 && n > 0 && i < len(units)-1 {
-		n, i = n/1024, i+1
+// SizeText is a size as flags take it: exact, in the largest unit that divides it.
+func SizeText(bytes int64) string {
+	n, unit := largestUnit(bytes)
+	return fmt.Sprintf("%d%s", n, []string{"", "k", "M", "G", "T"}[unit])
+}
+
+// Sectors is an exact size for people: in sectors, and in the largest unit that divides it.
+func Sectors(n ondisk.Sector) string {
+	v, unit := largestUnit(n.Bytes())
+	return fmt.Sprintf("%d sectors (%d %s)", n, v, []string{"bytes", "KiB", "MiB", "GiB", "TiB"}[unit])
+}
+
+// largestUnit divides by 1024 as often as nothing is left over, four times at most.
+func largestUnit(bytes int64) (n int64, unit int) {
+	for n = bytes; n%1024 == 0 && n != 0 && unit < 4; unit++ {
+		n /= 1024
 	}
-	return fmt.Sprintf("%d%s", n, units[i])
+	return n, unit
 }

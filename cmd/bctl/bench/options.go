@@ -14,7 +14,9 @@ import (
 	"bctl/alloc/blktrace"
 	"bctl/alloc/cachesim"
 	"bctl/cmd/bctl/app"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/ui/render"
+	"bctl/superblock"
 )
 
 // benchOptions is a command line of alloc-bench, but of --script.
@@ -242,9 +244,7 @@ func (o *benchOptions) config(policy alloc.Policy, buckets, sectors int) (caches
 	a := alloc.DefaultConfig()
 	a.Model, a.Policy, a.NBuckets, a.BucketSize, a.Seed = o.model, policy, buckets, sectors, o.seed
 	a.BlockSize = 1
-	for a.FirstBucket*sectors < superSectors {
-		a.FirstBucket++
-	}
+	a.FirstBucket = int(superblock.FirstBucket(ondisk.Sector(sectors)))
 	if o.device != nil {
 		a.FirstBucket, a.BlockSize, a.NJournal = o.geo.first, o.geo.block, len(o.device.Journal)
 	}
@@ -258,6 +258,3 @@ func (o *benchOptions) config(policy alloc.Policy, buckets, sectors int) (caches
 	cfg.Alloc = a
 	return cfg, nil
 }
-
-// superSectors is where the first bucket may be, at the least: behind the superblock.
-const superSectors = 24

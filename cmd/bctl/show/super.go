@@ -78,7 +78,11 @@ type csumView struct {
 
 // superFields is the superblock, every key for every kind; what a kind does not have is null, and not for people.
 func superFields(path string, s *ondisk.Super) []render.Field {
-	cache, backing, kind := superKind(s)
+	var kind any // null where the version says nothing known
+	if k := superblock.Kind(s); k != "" {
+		kind = k
+	}
+	cache, backing := kind != "backing", kind != "cache"
 	of := func(has bool, f render.Field) render.Field {
 		if !has {
 			f.Value, f.Name = nil, ""
@@ -89,16 +93,16 @@ func superFields(path string, s *ondisk.Super) []render.Field {
 	if s.Csum != sum {
 		verdict = "wrong, its bytes have " + hex64(sum)
 	}
-	features := superFeatures(s)
+	features := superblock.FeatureNames(s)
 	return []render.Field{
 		{Key: "device", Value: path, Name: "device"},
 		{Key: "type", Value: kind, Name: "type", Text: fmt.Sprint(kind)},
-		{Key: "version", Value: s.Version, Name: "version", Text: fmt.Sprintf("%d (%s)", s.Version, versionName(s.Version))},
+		{Key: "version", Value: s.Version, Name: "version", Text: fmt.Sprintf("%d (%s)", s.Version, superblock.VersionName(s.Version))},
 		{Key: "uuid", Value: s.UUID.String(), Name: "uuid"},
 		{Key: "set_uuid", Value: s.SetUUID.String(), Name: "set uuid"},
 		{Key: "label", Value: superblock.Label(s.Label), Name: "label"},
-		{Key: "block_sectors", Value: s.BlockSize, Name: "block", Text: sectorsText(ondisk.Sector(s.BlockSize))},
-		{Key: "bucket_sectors", Value: superblock.BucketSectors(s), Name: "bucket", Text: sectorsText(superblock.BucketSectors(s))},
+		{Key: "block_sectors", Value: s.BlockSize, Name: "block", Text: app.Sectors(ondisk.Sector(s.BlockSize))},
+		{Key: "bucket_sectors", Value: superblock.BucketSectors(s), Name: "bucket", Text: app.Sectors(superblock.BucketSectors(s))},
 		of(cache, render.Field{Key: "nbuckets", Value: s.Nbuckets, Name: "buckets"}),
 		of(cache, render.Field{Key: "first_bucket", Value: s.FirstBucket, Name: "first bucket"}),
 		of(cache, render.Field{Key: "journal_buckets", Value: s.Keys, Name: "journal buckets"}),
@@ -120,70 +124,7 @@ func superFields(path string, s *ondisk.Super) []render.Field {
 	}
 }
 
-// superKind is what the version says the device is; null where it says nothing known.
-func superKind(s *ondisk.Super) (cache, backing bool, kind any) {
-	switch s.Version {
-	case ondisk.VersionCache, ondisk.VersionCacheUUID, ondisk.VersionCacheFeat:
-		return true, false, "cache"
-	case ondisk.VersionBacking, ondisk.VersionBackingOffset, ondisk.VersionBackingFeat:
-		return false, true, "backing"
-	}
-	return true, true, nil
-}
-
-func versionName(v uint64) string {
-	names := []string{"as formatted", "backing", "unknown", "with uuids", "with data offset", "with features", "with features"}
-	if v < uint64(len(names)) {
-		return names[v]
-	}
-	return "unknown"
-}
-
-// superFeatures names the bits of versions 5 and 6.
-func superFeatures(s *ondisk.Super) []string {
-	names := []string{}
-	if s.Version != ondisk.VersionCacheFeat && s.Version != ondisk.VersionBackingFeat {
-		return names
-	}
-	for _, set := range []struct {
-		kind string
-		bits uint64
-		name map[uint64]string
-	}{
-		{"compat", s.FeatureCompat, nil},
-		{"ro_compat", s.FeatureROCompat, nil},
-		{"incompat", s.FeatureIncompat, map[uint64]string{
-			ondisk.FeatureObsoLargeBucket: "obso_large_bucket", ondisk.FeatureLogBucketSize: "large_bucket",
-		}},
-	} {
-		for bit := uint64(1); bit != 0; bit <<= 1 {
-			switch {
-			case set.bits&bit == 0:
-			case set.name[bit] != "":
-				names = append(names, set.name[bit])
-			default:
-				names = append(names, fmt.Sprintf("unknown_%s_%#x", set.kind, bit))
-			}
-		}
-	}
-	return names
-}
-
 func hex64(v uint64) string { return fmt.Sprintf("0x%016x", v) }
-
-// sectorsText is a size for people: in sectors, and in the largest unit that divides it.
-func sectorsText(n ondisk.Sector) string {
-	return fmt.Sprintf("%d sectors (%s)", n, bytesText(n.Bytes()))
-}
-
-func bytesText(n int64) string {
-	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
-	i := 0
-	for ; i < len(units)-1 && n != 0 && n%1024 == 0; i++ {
-		n /= 1024
-	}
-	return fmt.Sprintf("%d %s", n, units[i])
-}
 
 func syncText(on bool) string {
 	if on {

@@ -11,6 +11,7 @@ import (
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/full"
+	"bctl/internal/hint"
 )
 
 var (
@@ -73,7 +74,7 @@ func FormatCache(o FormatOptions, d Device) (*ondisk.Super, error) {
 	s.SetReplacement(o.Replacement)
 	s.Csum = s.Checksum()
 	if s.Nbuckets < MinBuckets { // before Check, which says 128 first
-		return nil, fmt.Errorf("%w: %d buckets, at least %d%s", ErrCacheSmall, s.Nbuckets, MinBuckets, smallerBucket(o, d))
+		return nil, hint.Add(fmt.Errorf("%w: %d buckets, at least %d", ErrCacheSmall, s.Nbuckets, MinBuckets), "%s", smallerBucket(o, d))
 	}
 	if s.Nbuckets > uint64(maxPtrOffset/bucket) {
 		return nil, fmt.Errorf("%w: %d of %d sectors, a pointer reaches %d sectors", ErrTooManyBuckets, s.Nbuckets, bucket, maxPtrOffset)
@@ -182,7 +183,7 @@ func OldJournal(r io.ReaderAt, s *ondisk.Super) (bool, error) {
 func smallerBucket(o FormatOptions, d Device) string {
 	for b := o.BucketSectors / 2; b >= max(ondisk.PageSectors, 2*o.BlockSectors); b /= 2 {
 		if d.Size/b.Bytes() >= MinBuckets {
-			return fmt.Sprintf("; buckets of %d KiB would do", b.Bytes()/1024)
+			return fmt.Sprintf("buckets of %d KiB would do", b.Bytes()/1024)
 		}
 	}
 	return ""

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/hint"
 )
 
 var (
@@ -157,7 +158,7 @@ func TestFormatRefuses(t *testing.T) {
 func TestFormatNamesTheWayOut(t *testing.T) {
 	o := cacheOptions()
 	_, err := FormatCache(o, Device{Size: 100 << 20})
-	if err == nil || err.Error() != "cache device is too small: 200 buckets, at least 513; buckets of 128 KiB would do" {
+	if err == nil || err.Error()+"; "+hint.Of(err) != "cache device is too small: 200 buckets, at least 513; buckets of 128 KiB would do" {
 		t.Error(err)
 	}
 	if _, err := FormatCache(o, Device{Size: 1 << 20}); err == nil || strings.Contains(err.Error(), ";") {

@@ -173,7 +173,7 @@ func TestFormatInUse(t *testing.T) {
 	defer func() { _ = syscall.Unmount(at, 0) }()
 	before := mustRead(t, img)
 	for _, args := range [][]string{{"-B", node}, {"-C", node, "-b", "8k", "--force", "--wipe-bcache"}, {"-B", node, "-n", "--force"}} {
-		apptest.WantLine(t, strings.Join(args, " "), bctl(append([]string{"format"}, args...)...), app.ExitCannot, node+": in use: mounted on "+at+": umount "+at+" first")
+		apptest.WantLine(t, strings.Join(args, " "), bctl(append([]string{"format"}, args...)...), app.ExitCannot, node+": in use: mounted on "+at+"\nhint: umount "+at)
 		apptest.WantLine(t, strings.Join(args, " "), runAs("mkfs.bcache", args...), app.ExitCannot, "umount")
 	}
 	if !bytes.Equal(mustRead(t, img), before) {

@@ -13,6 +13,7 @@ import (
 	"bctl/internal/bcache/newset"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
+	"bctl/internal/hint"
 	"bctl/superblock"
 )
 
@@ -162,11 +163,11 @@ func (o *FormatOptions) refuse(e *Evidence) error {
 	}
 	switch {
 	case !o.WipeBcache && needData:
-		return withHint(fmt.Errorf("%s: %s", what, data), "use --wipe-bcache to overwrite it, and --discard-dirty to give the data up")
+		return hint.Add(fmt.Errorf("%s: %s", what, data), "use --wipe-bcache to overwrite it, and --discard-dirty to give the data up")
 	case !o.WipeBcache:
-		return withHint(errors.New(what), "use --wipe-bcache to overwrite it")
+		return hint.Add(errors.New(what), "use --wipe-bcache to overwrite it")
 	case needData:
-		return withHint(fmt.Errorf("%s: %s", what, data), "use --discard-dirty to give the data up")
+		return hint.Add(fmt.Errorf("%s: %s", what, data), "use --discard-dirty to give the data up")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bctl/internal/disk/plan"
+	"bctl/internal/hint"
 )
 
 // save has what stands on d now on its medium before anything is written. nth is how many devices came before it: the
@@ -65,7 +66,7 @@ func (o *Options) stateDir() (dir string, err error) {
 
 // noState is the way out where the state directory cannot be used, as in an initramfs.
 func noState(err error) error {
-	return withHint(fmt.Errorf("no state directory to keep it in: %w", err), "--undo FILE says where else, --no-undo keeps none")
+	return hint.Add(fmt.Errorf("no state directory to keep it in: %w", err), "--undo FILE says where else, --no-undo keeps none")
 }
 
 // makeDir makes a folder and those above it, and has their names on the medium.

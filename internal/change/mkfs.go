@@ -15,6 +15,7 @@ import (
 	"bctl/internal/disk/blockdev"
 	"bctl/internal/disk/plan"
 	"bctl/internal/disk/signature"
+	"bctl/internal/hint"
 	"bctl/superblock"
 )
 
@@ -114,7 +115,7 @@ func (o *FormatOptions) claim(path string, before []*Formatted) (*Formatted, err
 		}
 		dev, err := blockdev.Claim(path, held...)
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, withHint(err, "use --size to make an image file")
+			return nil, hint.Add(err, "use --size to make an image file")
 		}
 		if err != nil {
 			return nil, err
@@ -134,7 +135,7 @@ func (o *FormatOptions) claim(path string, before []*Formatted) (*Formatted, err
 	}
 	err := blockdev.CanCreate(path)
 	if errors.Is(err, blockdev.ErrExists) {
-		return nil, withHint(err, "leave --size out to format it as it is")
+		return nil, hint.Add(err, "leave --size out to format it as it is")
 	}
 	if err == nil && underDev(path) {
 		return nil, fmt.Errorf("%s: no image file is made under /dev: a device of that name is not there", path)

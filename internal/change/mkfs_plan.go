@@ -13,6 +13,7 @@ import (
 	"bctl/internal/disk/full"
 	"bctl/internal/disk/plan"
 	"bctl/internal/disk/signature"
+	"bctl/internal/hint"
 	"bctl/superblock"
 )
 
@@ -89,7 +90,7 @@ func (t *Formatted) signatures(o FormatOptions) ([]signature.Found, error) {
 	if len(found) > 5 {
 		texts = append(texts, fmt.Sprintf("%d more", len(found)-5))
 	}
-	return nil, withHint(fmt.Errorf("it holds %s", strings.Join(texts, ", ")), "use --force to overwrite it")
+	return nil, hint.Add(fmt.Errorf("it holds %s", strings.Join(texts, ", ")), "use --force to overwrite it")
 }
 
 // planErase erases them: mkfs and blkid want one signature on a device. What lies in a backing device's data may as

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bctl/internal/disk/plan"
+	"bctl/internal/hint"
 	"bctl/internal/lab/powercut"
 )
 
@@ -214,8 +215,7 @@ func TestStateDir(t *testing.T) {
 	}
 	t.Setenv("BCTL_STATE_DIR", at("file"))
 	events, _, err := watchedRun(t, "", Options{})
-	var way hinted
-	if !errors.Is(err, ErrUndoKeep) || !errors.As(err, &way) || !strings.Contains(way.Hint(), "--undo FILE") || !strings.Contains(way.Hint(), "--no-undo") || slices.Contains(events, "arm") {
+	if !errors.Is(err, ErrUndoKeep) || !strings.Contains(hint.Of(err), "--undo FILE") || !strings.Contains(hint.Of(err), "--no-undo") || slices.Contains(events, "arm") {
 		t.Errorf("a state directory that is a file: %q, %v", events, err)
 	}
 	if events, _, err := watchedRun(t, "", Options{NoUndo: true}); err != nil || !slices.Contains(events, "write") {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/internal/hint"
+
 	"github.com/urfave/cli/v2"
 )
 
@@ -100,8 +102,8 @@ func TestParseLineRefuses(t *testing.T) {
 
 // said is a message and its hint.
 func said(err error) string {
-	if hint := hintOf(err); hint != "" {
-		return err.Error() + "; " + hint
+	if way := hint.Of(err); way != "" {
+		return err.Error() + "; " + way
 	}
 	return err.Error()
 }

@@ -9,39 +9,12 @@ import (
 	"io"
 	"strings"
 	"unicode"
+
+	"bctl/internal/hint"
 )
 
-// A hintError is an error to which there is a way out. Packages below may have their own: whatever has a method Hint
-// is asked.
-type hintError struct {
-	error
-	hint string
-}
-
-func (e hintError) Unwrap() error { return e.error }
-
-func (e hintError) Hint() string { return e.hint }
-
-// WithHint adds the way out to an error. It is printed on a line of its own. Of several hints the outermost counts.
-func WithHint(err error, format string, a ...any) error {
-	hint := fmt.Sprintf(format, a...)
-	if err == nil || hint == "" {
-		return err
-	}
-	return hintError{err, hint}
-}
-
-// hintOf is the way out, or "".
-func hintOf(err error) string {
-	var h interface {
-		error
-		Hint() string
-	}
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
-}
+// WithHint adds the way out to an error. It is printed on a line of its own.
+func WithHint(err error, format string, a ...any) error { return hint.Add(err, format, a...) }
 
 // A jsonError is one that is to be told as JSON.
 type jsonError struct{ error }
@@ -58,18 +31,18 @@ func sameForm(err, next error) error {
 
 // say writes a message: "NAME: WHAT", and "hint: WAY OUT" if there is one; or one object in one line.
 func say(w io.Writer, name string, code int, err error) {
-	what, hint := err.Error(), hintOf(err)
+	what, way := err.Error(), hint.Of(err)
 	if code == ExitInterrupted {
 		what = "interrupted"
 	}
 	if errors.As(err, new(jsonError)) {
-		b, _ := json.Marshal(map[string]errorView{"error": {codeNames[code], what, hint, code}}) // it holds what JSON can
+		b, _ := json.Marshal(map[string]errorView{"error": {codeNames[code], what, way, code}}) // it holds what JSON can
 		fmt.Fprintf(w, "%s\n", b)
 		return
 	}
 	fmt.Fprintf(w, "%s: %s\n", name, OneLine(what))
-	if hint != "" {
-		fmt.Fprintf(w, "hint: %s\n", OneLine(hint))
+	if way != "" {
+		fmt.Fprintf(w, "hint: %s\n", OneLine(way))
 	}
 }
 

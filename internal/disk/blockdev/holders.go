@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"bctl/internal/hint"
 )
 
 // A Holder is who has a device, and what makes them let go of it.
@@ -19,11 +21,11 @@ func inUse(path string, hs []Holder) error {
 	if len(hs) == 0 {
 		return fmt.Errorf("%s: %w: another program or the kernel has claimed it", path, ErrInUse)
 	}
-	var parts []string
+	var what, release []string
 	for _, h := range hs {
-		parts = append(parts, fmt.Sprintf("%s: %s first", h.What, h.Release))
+		what, release = append(what, h.What), append(release, h.Release)
 	}
-	return fmt.Errorf("%s: %w: %s", path, ErrInUse, strings.Join(parts, "; "))
+	return hint.Add(fmt.Errorf("%s: %w: %s", path, ErrInUse, strings.Join(what, ", ")), "%s", strings.Join(release, "; "))
 }
 
 // A system is where the kernel tells about itself. The tests have their own.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bctl/internal/hint"
 )
 
 // fakeSystem is a machine with a disk 8:0 of two partitions, in files.
@@ -122,7 +124,7 @@ func TestHolders(t *testing.T) {
 
 func TestInUseText(t *testing.T) {
 	err := inUse("/dev/sda", []Holder{{"swap space", "swapoff /dev/sda"}, {"mounted on /x", "umount /x"}})
-	if got, want := err.Error(), "/dev/sda: in use: swap space: swapoff /dev/sda first; mounted on /x: umount /x first"; got != want {
+	if got, want := err.Error()+", "+hint.Of(err), "/dev/sda: in use: swap space, mounted on /x, swapoff /dev/sda; umount /x"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if err := inUse("x", nil); !strings.Contains(err.Error(), "claimed") {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"bctl/internal/hint"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -205,7 +207,7 @@ func TestLoopMounted(t *testing.T) {
 	}
 	defer func() { _ = unix.Unmount(at, 0) }()
 	_, err := OpenExclusive(node)
-	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "mounted on "+at+": umount "+at) {
+	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "mounted on "+at) || hint.Of(err) != "umount "+at {
 		t.Error(err)
 	}
 }

@@ -129,6 +129,26 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// A key that starts before its volume does not start near 2^64, in no form.
+func TestOffsetsDoNotWrap(t *testing.T) {
+	n := 0
+	for _, c := range damages.Causes() {
+		if c.Says != "starts before its volume" {
+			continue
+		}
+		n++
+		s := scenes.Open(t, c.Base)
+		c.Plant(s)
+		b, err := json.Marshal(check(t, s).Findings)
+		if err != nil || strings.Contains(string(b), "1844674407370955") || !strings.Contains(string(b), `"offset_sectors":0`) {
+			t.Errorf("%v: %s", err, b)
+		}
+	}
+	if n == 0 {
+		t.Error("no such cause")
+	}
+}
+
 // For every damage of the catalogue there is a next step, in words that fit what is wrong.
 func TestSteps(t *testing.T) {
 	for _, d := range damages.Proved() {

@@ -233,11 +233,11 @@ var superRows = []Row{
 		Command: "bctl show-super DEVICE",
 	},
 	{
-		Code: SBBucketBlocks, Severity: Damage, Fix: None, Kernel: Crashes, Invariants: "K17",
+		Code: SBBucketBlocks, Severity: Damage, Fix: Safe, Mend: Superblock, Kernel: Crashes, Invariants: "K17",
 		Title:  "bucket of fewer than two blocks",
 		Help:   "The kernel panics at the first read that misses.",
-		Cost:   "the layout itself is what the kernel cannot use",
-		Advice: "Do not register the device: write its dirty data back offline, and format it anew with larger buckets.",
+		Cost:   "no data where the sizes are what is damaged; a cache that was made so stays as it is",
+		Advice: "Do not register the device. If it was made with such buckets, write its dirty data back offline, and format it anew with larger ones.",
 	},
 	{
 		Code: SBJournalEnd, Severity: Damage, Fix: Safe, Mend: Superblock, Kernel: Refuses, Invariants: "K22",

@@ -170,6 +170,9 @@ func (k *Bkey) CutBack(end Sector) {
 // String is bch_extent_to_text: inode:start len size -> [dev:sector gen g] dirty.
 func (k *Bkey) String() string {
 	s := fmt.Sprintf("%d:%d len %d -> [", k.Inode(), k.Start(), k.Size())
+	if k.Size() > k.Offset() { // a malformed key, which starts before its volume
+		s = fmt.Sprintf("%d:-%d len %d -> [", k.Inode(), k.Size()-k.Offset(), k.Size())
+	}
 	for i := range k.Ptrs() {
 		if i > 0 {
 			s += ", "

@@ -92,7 +92,7 @@ func writeText(w io.Writer, rep *fsck.Report, how shown) error {
 	var b strings.Builder
 	steps := rep.Steps(mends)
 	verdict := fmt.Sprintf("%s: %s: %s.", app.OneLine(rep.Device), rep.Word(), rep.Verdict())
-	if len(steps) > 0 && rep.Result == fsck.Damaged {
+	if len(steps) > 0 && (rep.Result == fsck.Damaged || rep.KeepAway()) {
 		verdict += " Next: " + cmp.Or(steps[0].Command, strings.TrimSuffix(steps[0].Advice, "."))
 	} else {
 		verdict = strings.TrimSuffix(verdict, ".")

@@ -236,3 +236,65 @@ func TestCaseOperands(t *testing.T) {
 		}
 	}
 }
+
+// A dirty backing device alone: what that means is said, and where the rest of its data is.
+func TestCaseDirtyAlone(t *testing.T) {
+	got := bctl("fsck", imgtest.Case(t, "back.img"))
+	if got.Code != 0 || !strings.Contains(got.Stdout, "dirty") || !strings.Contains(got.Stdout, "6d3d7ce1-7d68-49ca-ae36-94bd99711f68") {
+		t.Errorf("exit %d, %s", got.Code, got.Stdout)
+	}
+}
+
+// A data offset inside a block is refused: on a disk with such blocks every read would fail.
+func TestCaseDataOffset(t *testing.T) {
+	for _, test := range []struct {
+		offset, block string
+		ok            bool
+	}{{"17", "4k", false}, {"24", "4k", true}, {"17", "512", true}} {
+		path := filepath.Join(t.TempDir(), "a.img")
+		got := bctl("format", "-B", path, "--size", "32M", "-o", test.offset, "-w", test.block)
+		if (got.Code == 0) != test.ok {
+			t.Errorf("-o %s -w %s: exit %d, said %q", test.offset, test.block, got.Code, got.Stderr)
+		}
+	}
+}
+
+// Two sound devices whose blocks do not fit: neither is to be kept from the kernel, or copied.
+func TestCaseBlocksDoNotFit(t *testing.T) {
+	dir := t.TempDir()
+	cache, back := filepath.Join(dir, "c.img"), filepath.Join(dir, "b.img")
+	for _, args := range [][]string{{"format", "-C", cache, "--size", "32M", "-b", "32k", "-w", "4k"}, {"format", "-B", back, "--size", "32M", "-w", "512"}} {
+		if got := bctl(args...); got.Code != 0 {
+			t.Fatal(got.Stderr)
+		}
+	}
+	got := bctl("fsck", cache, back)
+	if !strings.Contains(got.Stdout, "BD02") || strings.Contains(strings.ToLower(got.Stdout), "copy it before anything") {
+		t.Errorf("exit %d, %s", got.Code, got.Stdout)
+	}
+}
+
+// Traces as people have them: three requests each.
+func TestCaseTraces(t *testing.T) {
+	le := binary.LittleEndian
+	var vscsi1, vscsi2 []byte
+	for i := range uint64(3) {
+		vscsi1 = le.AppendUint32(le.AppendUint32(le.AppendUint32(vscsi1, uint32(i)), 4096), 1)
+		vscsi1 = le.AppendUint16(le.AppendUint16(vscsi1, uint16(0x2a-2*(i%2))), 1)
+		vscsi1 = le.AppendUint64(le.AppendUint64(vscsi1, i*1000), i*1000)
+		vscsi2 = le.AppendUint16(le.AppendUint16(vscsi2, 0x28), 2)
+		vscsi2 = le.AppendUint32(le.AppendUint32(le.AppendUint32(vscsi2, uint32(i)), 4096), 1)
+		vscsi2 = le.AppendUint64(le.AppendUint64(le.AppendUint64(vscsi2, i*1000), i*1000), 500)
+	}
+	for name, text := range map[string]string{
+		"spc":    "0,20941264,8192,W,0.551706\n0,20939840,8192,W,0.554041\n1,3072,4096,r,0.560000\n",
+		"systor": "Timestamp,Response,IOType,LUN,Offset,Size\n1455592200.001266000,0.000303,W,0,20828782592,4096\n1455592200.001500000,,R,1,512,8192\n1455592201.0,0.1,R,1,512,8192\n",
+		"fiu":    "329131208190249 4892 syslogd 904265560 8 W 6 0 531e779b5b25b3c4c3ca5c5b32dfa4c8\n329131208192000 4892 syslogd 904265568 8 W 6 0 0\n329131208193000 4892 syslogd 904265568 8 R 6 0 0\n",
+		"vscsi1": string(vscsi1), "vscsi2": string(vscsi2),
+	} {
+		row := benchResults(t, "--trace", traceFile(t, text), "--cache-size", "128M", "--bucket", "128k")[0]
+		if row["requests"] != 3.0 {
+			t.Errorf("%s: %v requests", name, row["requests"])
+		}
+	}
+}

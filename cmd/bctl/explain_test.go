@@ -104,3 +104,14 @@ func TestPipeGetsAll(t *testing.T) {
 		t.Errorf("--limit 5: %d lines", strings.Count(got.Stdout, "\n"))
 	}
 }
+
+// A flag that takes several values with commas, given once, is heard.
+func TestMarksAreHeard(t *testing.T) {
+	img := imgtest.Open(t, "writeback-dirty")
+	for marks, others := range map[string]string{"dirty": " clean ", "clean,dirty": " metadata "} {
+		got := bctl("show-buckets", "--mark", marks, img.Cache)
+		if got.Code != 0 || !strings.Contains(got.Stdout, " dirty ") || strings.Contains(got.Stdout, others) {
+			t.Errorf("--mark %s: exit %d, begins with %.200s", marks, got.Code, got.Stdout)
+		}
+	}
+}

@@ -32,6 +32,8 @@ func (r *Reader) choose(begin []byte) error {
 		r.parse = (*Reader).parseSYSTOR
 	case FIU:
 		r.parse = (*Reader).parseFIU
+	case Tracepoints:
+		r.parse = (*Reader).parseTracepoint
 	case CSV:
 		return r.beginCSV(begin)
 	case LCS:
@@ -57,7 +59,7 @@ func detect(begin []byte, whole bool) Format {
 	// The first line may be a header, so the second counts too. Before blkparse's events may stand what it says.
 	for i := range 16 {
 		line, rest, _ := bytes.Cut(begin, []byte{'\n'})
-		if f := detectLine(bytes.TrimSuffix(line, []byte{'\r'})); f == Blkparse || f != Detect && i < 2 {
+		if f := detectLine(bytes.TrimSuffix(line, []byte{'\r'})); f == Blkparse || f == Tracepoints || f != Detect && i < 2 {
 			return f
 		}
 		begin = rest
@@ -112,6 +114,9 @@ func detectLine(line []byte) Format {
 	n := words(line, &f)
 	if n >= 6 && isDevice(f[0]) && bytes.IndexByte(line, '.') > 0 {
 		return Blkparse
+	}
+	if name, _ := tracepoint(f[:n]); name != nil {
+		return Tracepoints
 	}
 	if fiuOp(f[:n]) > 0 {
 		return FIU

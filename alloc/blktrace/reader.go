@@ -49,6 +49,8 @@ type lineState struct {
 	headers int    // fio: how many there were
 	waits   uint64 // us: fio 2 tells only differences
 	blk     blkState
+	inodes  volumes     // of tracepoints that write
+	kernel  KernelCount // what they tell besides
 	csv     *csvState
 }
 
@@ -74,7 +76,7 @@ func (r *Reader) KeepFlushes() { r.flushes = true }
 // Tasks reports whether the trace tells who asked: each process, or that there was one.
 func (r *Reader) Tasks() bool {
 	switch r.format {
-	case Fio, Blkparse, FIU:
+	case Fio, Blkparse, FIU, Tracepoints:
 		return true
 	case CSV:
 		return r.state.csv.column[colTask] >= 0

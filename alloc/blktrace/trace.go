@@ -14,6 +14,7 @@
 //	systor         TIMESTAMP,RESPONSE,R|W,LUN,OFFSET,SIZE                       bytes; s
 //	fiu            TIMESTAMP PID PROCESS LBA COUNT R|W MAJOR MINOR MD5          sectors; ns
 //	csv            columns as the header names them, or as Columns say          as they say
+//	tracepoints    bcache's own, of perf script, trace-cmd or tracefs          sectors; s
 //	vscsi          records of 32 (v1) or 40 bytes (v2), see vscsi.go            sectors, bytes; us
 //	oracleGeneral  u32 time, u64 object, u32 size, i64 next access; LE, packed  objects of bytes; s
 //	lcs            a header, then records of objects, see lcs.go                objects of bytes; s
@@ -50,11 +51,12 @@ const (
 	Vscsi
 	LCS
 	CSV
+	Tracepoints
 	formats
 )
 
 var formatNames = [formats]string{
-	"auto", "fio", "blkparse", "msr", "alibaba", "tencent", "oracleGeneral", "spc", "systor", "fiu", "vscsi", "lcs", "csv",
+	"auto", "fio", "blkparse", "msr", "alibaba", "tencent", "oracleGeneral", "spc", "systor", "fiu", "vscsi", "lcs", "csv", "tracepoints",
 }
 
 func (f Format) String() string { return formatNames[f] }

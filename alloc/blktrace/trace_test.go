@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +25,8 @@ var update = flag.Bool("update", false, "write the .want files anew")
 const golden = "../../testdata/traces"
 
 var goldens = map[string]Format{
-	"fio-v2.log": Fio, "fio-v3.log": Fio, "blkparse.txt": Blkparse, "msr.csv": MSR, "alibaba.csv": Alibaba,
+	"fio-v2.log": Fio, "tracepoints.txt": Tracepoints, "tracepoints-perf.txt": Tracepoints,
+	"fio-v3.log": Fio, "blkparse.txt": Blkparse, "msr.csv": MSR, "alibaba.csv": Alibaba,
 	"tencent.csv": Tencent, "oracleGeneral.bin": OracleGeneral, "oracleGeneral.bin.zst": OracleGeneral,
 	"spc.csv": SPC, "systor.csv": SYSTOR, "fiu.txt": FIU, "vscsi1.bin": Vscsi, "vscsi2.bin": Vscsi,
 	"lcs-v2.bin": LCS, "lcs-v3.bin.zst": LCS, "named.csv": CSV, "named-objects.csv": CSV,
@@ -327,5 +329,33 @@ func BenchmarkRead(b *testing.B) {
 			b.SetBytes(int64(len(long)))
 			b.ReportMetric(float64(total)/b.Elapsed().Seconds()/1e6, "M/s")
 		})
+	}
+}
+
+// What the kernel did is counted beside its requests.
+func TestKernelCounts(t *testing.T) {
+	r, err := NewReader(bytes.NewReader(load(t, "tracepoints.txt")), Detect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Read(make([]Request, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	text := string(load(t, "tracepoints.txt"))
+	k := r.Kernel()
+	for _, c := range []struct {
+		got  uint64
+		want string
+	}{
+		{k.Hits, "bcache_read: .* hit 1 bypass 0"}, {k.Misses, "bcache_read: .* hit 0 bypass 0"}, {k.Allocated, "bcache_alloc: "},
+		{k.AllocFails, "bcache_alloc_fail: "}, {k.Written / 32, "bcache_cache_insert: .* len 32 "},
+	} {
+		if want := len(regexp.MustCompile(c.want).FindAllString(text, -1)); c.got != uint64(want) {
+			t.Errorf("%s: %d, want %d", c.want, c.got, want)
+		}
+	}
+	if k.Misses == 0 || k.Allocated == 0 {
+		t.Errorf("%+v", k)
 	}
 }

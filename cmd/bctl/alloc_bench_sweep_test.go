@@ -143,3 +143,13 @@ func TestTraceSweepRefused(t *testing.T) {
 	apptest.WantLine(t, "no trace", bctl("alloc-bench", "--policy", "belady"), app.ExitUsage, "--trace")
 	apptest.WantLine(t, "no trace", bctl("alloc-bench", "--sample", "0.5"), app.ExitUsage, "--trace")
 }
+
+// A kernel's tracepoints are replayed, and what it did stands beside the model.
+func TestTraceCompare(t *testing.T) {
+	path := traceDir + "/tracepoints.txt"
+	got := bctl("alloc-bench", "--trace", path, "--cache-size", "64M", "--bucket", "64k", "--cache-mode", "writeback", "--compare")
+	if got.Code != 0 || !strings.Contains(got.Stdout, "difference") || !strings.Contains(got.Stdout, "cache_misses") || !strings.Contains(got.Stdout, "tracepoints") {
+		t.Errorf("exit %d, %s%s", got.Code, got.Stdout, got.Stderr)
+	}
+	apptest.WantLine(t, "no tracepoints", bctl("alloc-bench", "--trace", traceDir+"/msr.csv", "--compare"), app.ExitUsage, "tracepoints")
+}

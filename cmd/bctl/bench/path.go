@@ -121,7 +121,7 @@ func (o *benchOptions) fit(t *trace) {
 			o.path.PrioWrite, o.path.GC = 0, 0
 		}
 	}
-	o.path.SyncWrites = t.found != blktrace.Blkparse
+	o.path.SyncWrites = t.found != blktrace.Blkparse && t.found != blktrace.Tracepoints
 	if t.timed {
 		o.path.Rate = 0
 	}

@@ -88,6 +88,9 @@ func (o *benchOptions) replay(ctx context.Context, t *trace, j *traceJob, counte
 		cuts.close(0)
 		j.row.Intervals = cuts.rows
 	}
+	if k := r.Kernel(); k != nil && j.counted {
+		t.kernel.CompareAndSwap(nil, k)
+	}
 	if z != nil {
 		s := z.Summary()
 		t.summary = &s

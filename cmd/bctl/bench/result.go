@@ -70,8 +70,19 @@ func (o *benchOptions) writeTrace(io *app.IO, t *trace, rows []traceRow) error {
 			return []render.Field{{Key: "advice", Value: nullIfEmpty(text), Name: app.OptionalName("advice", text != ""), Text: text}}
 		},
 	}
-	if err := render.Write(io.Out, o.format, view); err != nil || !o.interval.given() || o.format != render.Table {
+	if k := t.kernel.Load(); o.compare && k != nil {
+		view.Head = append(view.Head, render.Field{Key: "kernel", Value: k})
+	}
+	if err := render.Write(io.Out, o.format, view); err != nil || o.format != render.Table {
 		return err
+	}
+	if k := t.kernel.Load(); o.compare && k != nil {
+		if err := writeCompared(io, rows, k); err != nil {
+			return err
+		}
+	}
+	if !o.interval.given() {
+		return nil
 	}
 	return writeIntervals(io, rows)
 }

@@ -23,10 +23,11 @@ type trace struct {
 	found blktrace.Format // of the first file
 	timed bool            // it tells times
 
-	summary *cachesim.Summary // once somebody has read all of it
-	claimed atomic.Bool       // somebody does
-	bytes   int64             // of all files
-	stdin   *os.File          // what came from standard input, copied
+	summary *cachesim.Summary                    // once somebody has read all of it
+	claimed atomic.Bool                          // somebody does
+	kernel  atomic.Pointer[blktrace.KernelCount] // of tracepoints: what the kernel did
+	bytes   int64                                // of all files
+	stdin   *os.File                             // what came from standard input, copied
 }
 
 // openTrace finds the format out before anything is set up.

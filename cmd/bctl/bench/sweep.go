@@ -72,6 +72,11 @@ func (o *benchOptions) readSweep(args *app.Args) error {
 		return app.Usagef("--plot-metric: only with --plot")
 	}
 	o.wide, o.lines, o.compare = args.Bool("wide"), args.Bool("json-lines"), args.Bool("compare")
+	if o.compare {
+		if err := args.Refuse("--compare", "sample", "warmup", "ops", "volumes"); err != nil {
+			return err
+		}
+	}
 	if o.metric = args.String("plot-metric"); metricOf(o.metric) == nil {
 		return app.Usagef("--plot-metric %q: want %s", o.metric, strings.Join(metricNames(), ", "))
 	}

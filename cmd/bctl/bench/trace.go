@@ -114,6 +114,9 @@ func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
 		return err
 	}
 	defer t.close()
+	if o.compare && t.found != blktrace.Tracepoints {
+		return app.Usagef("--compare: %s is of no kernel's tracepoints", t.name())
+	}
 	o.fit(t)
 	if o.auto {
 		if err := o.sizeUp(ctx, t, io); err != nil {

@@ -14,7 +14,7 @@ VERSION = $(shell sed -n 's/^const Version = "\(.*\)"/\1/p' cmd/bctl/app/version
 DATE ?= $(or $(shell git log -1 --format=%cs 2>/dev/null),1970-01-01)
 FUZZTIME ?= 30s
 
-.PHONY: build rescue check test kernel-test kernel-verdicts boot-test arm64-test bench fuzz docs man install install-names install-boot packages clean
+.PHONY: build rescue check test kernel-test kernel-verdicts kernel-predict boot-test arm64-test bench fuzz docs man install install-names install-boot packages clean
 
 # Static, and the same bytes from the same sources, with the commit if they lie in a repository.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags "-s -w"
@@ -52,6 +52,10 @@ arm64-test:
 # docs/kernel-verdicts.md, from every damage and both kernels: twenty minutes.
 kernel-verdicts:
 	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 60m -run '^TestVerdicts$$' ./test/kernel/ -update
+
+# Every workload of testdata/predict, replayed on a kernel and set beside what alloc-bench predicts: half an hour.
+kernel-predict:
+	BCTL_KERNEL_TEST=require BCTL_KERNEL_PREDICT=all $(GO) test -count=1 -timeout 60m -v -run '^TestPredict$$' ./test/kernel/
 
 # Each fuzz target in turn, for FUZZTIME.
 fuzz:

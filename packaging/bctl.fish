@@ -79,7 +79,7 @@ complete -c bctl -n __fish_use_subcommand -f -a alloc-bench -d 'run the bucket a
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -a '(__bctl_devices)'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l script -r -d 'print the decisions on FILE, an allocator script'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l trace -r -d 'replay the block trace in FILE, compressed or not; - is standard input; several, one behind the other'
-complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l trace-format -x -a 'auto fio blkparse msr alibaba tencent oracleGeneral spc systor fiu vscsi lcs csv' -d 'the trace is FORMAT: auto, fio, blkparse, msr, alibaba, tencent, oracleGeneral, spc, systor, fiu, vscsi, lcs, csv; csv:KEY=VALUE,... says which column is what'
+complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l trace-format -x -a 'auto fio blkparse msr alibaba tencent oracleGeneral spc systor fiu vscsi lcs csv tracepoints' -d 'the trace is FORMAT: auto, fio, blkparse, msr, alibaba, tencent, oracleGeneral, spc, systor, fiu, vscsi, lcs, csv, tracepoints; csv:KEY=VALUE,... says which column is what'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l model -x -a '7.2 6.2 5.8 4.6' -d 'decide as Linux VERSION: 7.2, 6.2, 5.8, 4.6, or the nearest of them'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l policy -x -a 'lru fifo random all clock exact-lru belady' -d 'replace by POLICY: lru, fifo, random, several with commas, or all (default: lru); clock is proposed, in no kernel; exact-lru and belady are references without buckets'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l buckets -r -d 'a cache of N buckets (default: 65536)'

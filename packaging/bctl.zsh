@@ -136,7 +136,7 @@ _bctl() {
 		own=(
 			'(--script)--script=[print the decisions on FILE, an allocator script]:FILE:_files'
 			'(--trace)--trace=[replay the block trace in FILE, compressed or not; - is standard input; several, one behind the other]:FILE:_files'
-			'(--trace-format)--trace-format=[the trace is FORMAT: auto, fio, blkparse, msr, alibaba, tencent, oracleGeneral, spc, systor, fiu, vscsi, lcs, csv; csv:KEY=VALUE,... says which column is what]:FORMAT:(auto fio blkparse msr alibaba tencent oracleGeneral spc systor fiu vscsi lcs csv)'
+			'(--trace-format)--trace-format=[the trace is FORMAT: auto, fio, blkparse, msr, alibaba, tencent, oracleGeneral, spc, systor, fiu, vscsi, lcs, csv, tracepoints; csv:KEY=VALUE,... says which column is what]:FORMAT:(auto fio blkparse msr alibaba tencent oracleGeneral spc systor fiu vscsi lcs csv tracepoints)'
 			'(--model)--model=[decide as Linux VERSION: 7.2, 6.2, 5.8, 4.6, or the nearest of them]:VERSION:(7.2 6.2 5.8 4.6)'
 			'(--policy)--policy=[replace by POLICY: lru, fifo, random, several with commas, or all (default: lru); clock is proposed, in no kernel; exact-lru and belady are references without buckets]:POLICY:(lru fifo random all clock exact-lru belady)'
 			'(--buckets)--buckets=[a cache of N buckets (default: 65536)]:N:_files'

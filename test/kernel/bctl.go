@@ -41,6 +41,15 @@ func bctl(t testing.TB, args ...string) (stdout string, code int) {
 	return out.String(), cmd.ProcessState.ExitCode()
 }
 
+// bctlJSON runs a command that must succeed, and decodes what it writes.
+func bctlJSON(t testing.TB, to any, args ...string) {
+	t.Helper()
+	out, code := bctl(t, args...)
+	if err := json.Unmarshal([]byte(out), to); code != 0 || err != nil {
+		t.Fatalf("bctl %q: exit %d, %v\n%s", args, code, err, out)
+	}
+}
+
 // format runs bctl format, which must succeed.
 func format(t testing.TB, args ...string) {
 	t.Helper()

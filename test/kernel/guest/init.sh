@@ -93,6 +93,20 @@ dump() {
 		END { for (i in k) print "@dump." n, i, k[i], s[i], d[i] + 0 }' "/sys/kernel/debug/bcache/bcache-$(basename "$(setof "$2")")" >&3
 }
 
+# replay CACHE BACKING OPS CUTOFF MODE: requests from a disk, with the kernel's defaults but for congestion
+replay() {
+	echo 0 >"$(setof "$1")/congested_read_threshold_us"
+	echo 0 >"$(setof "$1")/congested_write_threshold_us"
+	[ "$4" = default ] || set_attr "$2" sequential_cutoff "$4"
+	set_attr "$2" cache_mode "$5"
+	say "replayed.$2 $(guest replay "/dev/$(bcache "$2")" "/disk/$3")"
+	say "dirty_at_end.$2 $(cat "$(sys "$2")/dirty_data")"
+}
+# counters CACHE BACKING: the timer that adds them up must have run since
+counters() {
+	for f in "$(sys "$2")"/stats_total/* "$(setof "$1")"/cache0/written; do say "$(basename "$f").$2 $(cat "$f")"; done
+}
+
 gone() { for x in $B/*-* /sys/class/block/*/bcache; do [ -e "$x" ] && return 1; done; return 0; }
 # stop_all stops every device and set, and waits until the kernel has let go of them
 stop_all() {

@@ -5,6 +5,7 @@
 //	guest write DEVICE WORKLOAD    direct writes, in order
 //	guest read  DEVICE WORKLOAD    direct reads
 //	guest sum   DEVICE...          a line "DEVICE SIZE SHA256" each
+//	guest replay DEVICE OPS        the requests in a file, a line "REQUESTS MILLISECONDS"
 //	guest pieces DEVICE            a line "NUMBER SHA256" for each piece of workload.Piece bytes
 //
 // A WORKLOAD is the text form of workload.Workload.
@@ -22,7 +23,7 @@ import (
 	"bctl/test/kernel/workload"
 )
 
-var errUsage = errors.New("usage: guest write|read DEVICE WORKLOAD, guest sum DEVICES, or guest pieces DEVICE")
+var errUsage = errors.New("usage: guest write|read DEVICE WORKLOAD, guest sum DEVICES, guest replay DEVICE OPS, or guest pieces DEVICE")
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
@@ -46,6 +47,8 @@ func run(args []string, out io.Writer) error {
 			}
 		}
 		return nil
+	case len(args) == 3 && args[0] == "replay":
+		return replay(args[1], args[2], out)
 	case len(args) == 2 && args[0] == "pieces":
 		f, err := os.Open(args[1])
 		if err != nil {

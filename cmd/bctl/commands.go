@@ -13,6 +13,7 @@ import (
 	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/legacy"
 	"bctl/cmd/bctl/mkfs"
+	"bctl/cmd/bctl/salvage"
 	"bctl/cmd/bctl/show"
 )
 
@@ -63,6 +64,7 @@ func allCommands() []*cli.Command {
 		show.ExplainCommand(),
 		change.RewritePriosCommand(),
 		change.UndoCommand(),
+		salvage.ExportCommand(),
 	}, append(extras(), app.CompletionCommand(bctlTool))...)
 }
 

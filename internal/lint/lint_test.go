@@ -32,7 +32,7 @@ var floors = [][]string{
 	{"internal/change", "internal/generate", "alloc/script", "alloc/cachesim"},
 	{"fsck"},
 	{"cmd/bctl/app"},
-	{"cmd/bctl/mkfs", "cmd/bctl/show", "cmd/bctl/check", "cmd/bctl/change", "cmd/bctl/bench", "cmd/bctl/legacy", "cmd/bctl/practice"},
+	{"cmd/bctl/mkfs", "cmd/bctl/show", "cmd/bctl/check", "cmd/bctl/change", "cmd/bctl/bench", "cmd/bctl/legacy", "cmd/bctl/practice", "cmd/bctl/salvage"},
 	{"cmd/bctl"},
 }
 

@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="show-super format show-buckets show-prios fsck explain rewrite-prios undo alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="show-super format show-buckets show-prios fsck explain rewrite-prios undo export alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -24,6 +24,7 @@ _bctl() {
 		explain) cmd=$word words="" flags+=""; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
+		export) cmd=$word words="" flags+=" --volume --output --dm"; break ;;
 		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms --sample --seeds --volumes --interval --columns --wide --json-lines --plot-metric --compare"; break ;;
 		generate) cmd=$word words="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
 		demo) cmd=$word words="" flags+=" --damage"; break ;;
@@ -56,6 +57,8 @@ _bctl() {
 	fsck:--undo) values="files" ;;
 	rewrite-prios:--set) values="files" ;;
 	rewrite-prios:--undo) values="files" ;;
+	export:--volume) values="files" ;;
+	export:--output | export:-o) values="files" ;;
 	alloc-bench:--script) values="files" ;;
 	alloc-bench:--trace) values="files" ;;
 	alloc-bench:--trace-format) values="auto fio blkparse msr alibaba tencent oracleGeneral spc systor fiu vscsi lcs csv tracepoints" ;;

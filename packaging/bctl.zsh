@@ -29,6 +29,7 @@ _bctl() {
 		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
 		'undo:take back what a command wrote'
+		'export:write a volume as the kernel would show it, without the kernel'
 		'alloc-bench:run the bucket allocator on a script, a workload or a trace'
 		'generate:make an image of a used cache, to practise on or to measure with'
 		'demo:show what bctl does, on a scratch image'
@@ -131,6 +132,13 @@ _bctl() {
 			'(--dry-run -n)-n[check that it can be done, and write nothing]'
 			'(--list)--list[list the undo files of the state directory, for DEVICE or for all, and change nothing]'
 			'*:device:_bctl_devices'
+		) ;;
+	export)
+		own=(
+			'(--volume)--volume=[the volume'\''s UUID, or its inode]:UUID:_files'
+			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
+			'(--output -o)-o+[write to a new FILE; - is standard output]:FILE:_files'
+			'(--dm)--dm[print a device-mapper table instead]'
 		) ;;
 	alloc-bench)
 		own=(

@@ -27,11 +27,11 @@ func TestExport(t *testing.T) {
 				args = []string{"export", img.Cache, img.Backing[v.Backing]}
 			}
 			r := bctl(append(args, "-o", "-")...)
-			if got := fmt.Sprintf("%x", sha256.Sum256([]byte(r.stdout))); r.code != 0 || got != v.SHA256 {
-				t.Errorf("%s, volume %d: exit %d, %s, want %s; %s", f.Name, v.Inode, r.code, got, v.SHA256, r.stderr)
+			if got := fmt.Sprintf("%x", sha256.Sum256([]byte(r.Stdout))); r.Code != 0 || got != v.SHA256 {
+				t.Errorf("%s, volume %d: exit %d, %s, want %s; %s", f.Name, v.Inode, r.Code, got, v.SHA256, r.Stderr)
 			}
 			file := filepath.Join(t.TempDir(), "volume.img")
-			if r := bctl(append(args, "-o", file)...); r.code != 0 {
+			if r := bctl(append(args, "-o", file)...); r.Code != 0 {
 				t.Errorf("%s: %+v", f.Name, r)
 			}
 			if got := imgtest.SumFile(t, file); got == "" {
@@ -40,7 +40,7 @@ func TestExport(t *testing.T) {
 			if b, err := os.ReadFile(file); err != nil || fmt.Sprintf("%x", sha256.Sum256(b)) != v.SHA256 {
 				t.Errorf("%s, volume %d: the file differs: %v", f.Name, v.Inode, err)
 			}
-			if r := bctl(append(args, "-o", file)...); r.code != 8 || !strings.Contains(r.stderr, "exists") {
+			if r := bctl(append(args, "-o", file)...); r.Code != 8 || !strings.Contains(r.Stderr, "exists") {
 				t.Errorf("%s: over a file: %+v", f.Name, r)
 			}
 		}
@@ -54,9 +54,9 @@ func TestExport(t *testing.T) {
 func TestExportTable(t *testing.T) {
 	img := imgtest.Open(t, "writeback-crash")
 	r := bctl("export", img.Cache, img.Backing[0], "--dm")
-	want := bctl("export", img.Cache, img.Backing[0], "-o", "-").stdout
+	want := bctl("export", img.Cache, img.Backing[0], "-o", "-").Stdout
 	next, sum := int64(0), sha256.New()
-	for line := range strings.Lines(r.stdout) {
+	for line := range strings.Lines(r.Stdout) {
 		var start, n, at int64
 		var kind, dev string
 		if _, err := fmt.Sscan(line, &start, &n, &kind, &dev, &at); err != nil || kind != "linear" || start != next {
@@ -65,8 +65,8 @@ func TestExportTable(t *testing.T) {
 		sum.Write(imgtest.Read(t, dev, at*512, int(n*512)))
 		next = start + n
 	}
-	if got := fmt.Sprintf("%x", sum.Sum(nil)); r.code != 0 || next*512 != int64(len(want)) || got != fmt.Sprintf("%x", sha256.Sum256([]byte(want))) {
-		t.Errorf("exit %d, %d sectors, %s", r.code, next, got)
+	if got := fmt.Sprintf("%x", sum.Sum(nil)); r.Code != 0 || next*512 != int64(len(want)) || got != fmt.Sprintf("%x", sha256.Sum256([]byte(want))) {
+		t.Errorf("exit %d, %d sectors, %s", r.Code, next, got)
 	}
 }
 
@@ -76,11 +76,11 @@ func TestExportUsage(t *testing.T) {
 		"": 16, "-o -": 16, "--volume 2": 16, "--volume 2 -o - --dm": 16, "--volume 99 -o -": 8, "--volume 0 -o -": 8,
 		"--volume none -o -": 8,
 	} {
-		if r := bctl(append([]string{"export", img.Cache}, strings.Fields(args)...)...); r.code != code || r.stdout != "" {
-			t.Errorf("%q: exit %d, want %d: %s", args, r.code, code, r.stderr)
+		if r := bctl(append([]string{"export", img.Cache}, strings.Fields(args)...)...); r.Code != code || r.Stdout != "" {
+			t.Errorf("%q: exit %d, want %d: %s", args, r.Code, code, r.Stderr)
 		}
 	}
-	if r := bctl("export", img.Backing[0], img.Backing[1], "-o", "-"); r.code != 8 {
+	if r := bctl("export", img.Backing[0], img.Backing[1], "-o", "-"); r.Code != 8 {
 		t.Errorf("%+v", r)
 	}
 }

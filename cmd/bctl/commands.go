@@ -50,6 +50,8 @@ func meant() map[string]string {
 		"check":  "bctl fsck DEVICE checks",
 		"repair": "bctl fsck DEVICE checks, and with --preen or --yes repairs",
 		"ls":     "bctl show-super DEVICE shows what a device is",
+		"list":   "bctl show-super DEVICE shows what a device is",
+		"scan":   "bctl show-super DEVICE shows what a device is",
 	}
 }
 

@@ -150,7 +150,7 @@ func TestErrorsAsJSON(t *testing.T) {
 
 // What other tools call a command leads to it.
 func TestOtherNamesOfCommands(t *testing.T) {
-	for typed, want := range map[string]string{"check": "fsck", "repair": "fsck", "ls": "show-super", "fsk": "fsck"} {
+	for typed, want := range map[string]string{"check": "fsck", "repair": "fsck", "ls": "show-super", "scan": "show-super", "fsk": "fsck"} {
 		apptest.WantLine(t, typed, bctl(typed, "x"), app.ExitUsage, "unknown command "+typed, "\nhint: ", want)
 	}
 }

@@ -35,8 +35,33 @@ func (t Tool) WriteManual(w io.Writer) {
 	for _, e := range exitTable {
 		fmt.Fprintf(w, "| %d | %s |\n", e.code, cell(e.text))
 	}
-	fmt.Fprint(w, "\n## Environment\n\n- `NO_COLOR`: if set, `--color auto` means never\n")
+	fmt.Fprint(w, manualEnd)
 }
+
+// manualEnd is what holds for all commands and stands in no table.
+const manualEnd = `
+## Messages
+
+Data go to standard output, everything else to standard error. An error is one line, and the way out, if there is one,
+a second:
+
+    bctl: /dev/sda1: in use: mounted on /srv
+    hint: umount /srv
+
+With ` + "`--json`" + ` an error is one object in one line: ` + "`{\"error\": {\"code\", \"message\", \"hint\", \"exit\"}}`" + `. The code is usage,
+damaged, failed or interrupted.
+
+## Signals
+
+- ` + "`SIGINT`, `SIGTERM`, `SIGHUP`" + `: end in order; a second one kills
+- ` + "`SIGUSR1`" + `: write how far the work is to standard error
+
+## Environment
+
+- ` + "`NO_COLOR`" + `: if set, ` + "`--color auto`" + ` means never
+- ` + "`COLUMNS`" + `: how wide help and maps are where there is no terminal
+- ` + "`BCTL_STATE_DIR`" + `: where undo files go, instead of the state directory
+`
 
 // manualSection is one command, under the name that one calls it by.
 func manualSection(w io.Writer, name string, cmd *cli.Command) {

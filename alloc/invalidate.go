@@ -120,8 +120,17 @@ func (c *Cache) invalidateLRU() {
 	for !c.freeInc.full() && c.heap.n > 0 {
 		c.freeInc.push(c.heap.popMin())
 	}
-	for at := from; at != c.freeInc.back; at++ {
-		c.invalidateOne(*c.freeInc.at(at))
+	for at := from; at != c.freeInc.back; {
+		some := min(c.freeInc.back-at, 32)
+		gens := uint8(0)
+		for i := range some {
+			gens |= c.buckets[*c.freeInc.at(at + i)].gen
+		}
+		c.fetched = gens
+		for i := range some {
+			c.invalidateOne(*c.freeInc.at(at + i))
+		}
+		at += some
 	}
 	if !c.freeInc.full() {
 		c.needsGC()

@@ -298,3 +298,22 @@ func TestCaseTraces(t *testing.T) {
 		}
 	}
 }
+
+// What a device was given since it was used without its cache is not given up unasked: -p leaves it, -y lists it.
+func TestCaseDroppedDataRepair(t *testing.T) {
+	for _, state := range []string{"none", "stale"} {
+		cache, back := imgtest.Case(t, "cache.img"), imgtest.Case(t, "back-"+state+".img")
+		before := imgtest.SumFile(t, back)
+		got := bctl("fsck", "-p", "--no-undo", cache, back)
+		if got.Code != app.ExitDamage || imgtest.SumFile(t, back) != before {
+			t.Errorf("%s: -p: exit %d, %s%s", state, got.Code, got.Stdout, got.Stderr)
+		}
+		got = bctl("fsck", "-y", "--no-undo", cache, back)
+		if got.Code != app.ExitRepaired || !strings.Contains(got.Stderr, "given up: volume 0, 9237d2ae") {
+			t.Errorf("%s: -y: exit %d, %s%s", state, got.Code, got.Stdout, got.Stderr)
+		}
+		if got = bctl("fsck", cache, back); got.Code != 0 || !strings.Contains(got.Stdout, "state dirty") {
+			t.Errorf("%s: afterwards: exit %d, %s", state, got.Code, got.Stdout)
+		}
+	}
+}

@@ -3,6 +3,10 @@
 package repair
 
 import (
+	"bytes"
+	"io"
+	"sync"
+
 	"bctl/fsck"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
@@ -31,6 +35,16 @@ func mendPairs(w *Work, rep *fsck.Report) (did bool, err error) {
 		}
 		fixed := *b
 		pair(&fixed, c)
+		if left(b, c) {
+			over, err := w.overwritten(b, c, d.R)
+			if err != nil {
+				return false, err
+			}
+			if len(over) == 0 {
+				continue // it has all of the data: it was being detached
+			}
+			w.replaced = append(w.replaced, over...)
+		}
 		fixed.Csum = fixed.Checksum()
 		if fixed != *b {
 			w.saw("%s: superblock: set %v, state %s", d.Name, fixed.SetUUID, fixed.State())
@@ -39,6 +53,41 @@ func mendPairs(w *Work, rep *fsck.Report) (did bool, err error) {
 		}
 	}
 	return did, nil
+}
+
+// left reports whether a backing device may have been written to since its dirty data came to the cache: it says that no
+// cache has any, that it was used without one, or that it belongs to another set.
+func left(b *ondisk.Super, c *inspect.Cache) bool {
+	attached := b.State() == ondisk.StateClean || b.State() == ondisk.StateDirty
+	return !attached || !b.SetUUID.IsZero() && b.SetUUID != c.Super.SetUUID
+}
+
+// overwritten are the dirty extents of a backing device that has something else in their place: what stands there now
+// is given up when the cache's data count again.
+func (w *Work) overwritten(b *ondisk.Super, c *inspect.Cache, r io.ReaderAt) (list []Lost, err error) {
+	inode, ok := c.UUIDs.Find(b.UUID)
+	if !ok {
+		return nil, nil
+	}
+	var mu sync.Mutex
+	err = c.Walk(func(_ int, e *inspect.Extent) {
+		if e.Inode() != inode || !e.Live || !e.Dirty() {
+			return
+		}
+		n := int(e.Size().Bytes())
+		ours, err1 := readAll(w.dev.R, e.Ptr[0].Offset().Bytes(), n)
+		its, err2 := readAll(r, e.Start().Bytes(), n)
+		if err1 == nil && err2 == nil && bytes.Equal(ours, its) {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		list = append(list, Lost{
+			Device: b.UUID.String(), Label: superblock.Label(b.Label), Inode: inode, Offset: e.Start(), Count: e.Size(),
+			Dirty: true, Known: true, Code: finding.BDDropped,
+		})
+	})
+	return list, err
 }
 
 // pair fits a backing device's superblock to the cache that has its slot.

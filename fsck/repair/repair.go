@@ -74,6 +74,8 @@ type Work struct {
 	told    *superblock.Trace        // what the metadata tell of the superblock; nil: not looked for
 	unknown bool                     // keys may be gone of which nothing is known any more
 
+	replaced []Lost // what backing devices have in the place of dirty data that count again
+
 	patches, under int // how often something was patched, in all and below whole
 	before         int // notes that stand from before the metadata were made anew
 }
@@ -195,6 +197,7 @@ func (w *Work) finish() {
 		}
 		w.result.Lost = append(w.result.Lost, l)
 	}
+	w.result.Lost = append(w.result.Lost, w.replaced...)
 	slices.SortFunc(w.result.Lost, func(a, b Lost) int { return cmp.Or(cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.Offset, b.Offset)) })
 }
 

@@ -80,6 +80,14 @@ func TestExportUsage(t *testing.T) {
 			t.Errorf("%q: exit %d, want %d: %s", args, r.Code, code, r.Stderr)
 		}
 	}
+	for _, bad := range []string{filepath.Join(t.TempDir(), "missing"), t.TempDir(), "/dev/null"} {
+		for _, args := range [][]string{{bad, img.Backing[0]}, {img.Cache, bad}} {
+			r := bctl(append([]string{"export", "-o", "-"}, args...)...)
+			if r.Code != 8 || r.Stdout != "" || strings.Count(r.Stderr, "\n") > 2 {
+				t.Errorf("%q: %+v", args, r)
+			}
+		}
+	}
 	if r := bctl("export", img.Backing[0], img.Backing[1], "-o", "-"); r.Code != 8 {
 		t.Errorf("%+v", r)
 	}

@@ -16,6 +16,7 @@ func BenchmarkReplay(b *testing.B) {
 		for _, policy := range []alloc.Policy{alloc.LRU, alloc.FIFO, alloc.Random} {
 			b.Run(fmt.Sprintf("%s/%v", kind, policy), func(b *testing.B) {
 				cfg := config(policy, 1<<16, 1024)
+				cfg.Mode = Writethrough // the default; writing back is work of its own
 				w, err := NewWorkload(WorkloadConfig{
 					Kind: kind, Sectors: 4 << 26, WriteRatio: 0.3, Streams: 4, Seed: 1, Theta: 0.9,
 				})

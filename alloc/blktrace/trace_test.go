@@ -348,8 +348,11 @@ func TestKernelCounts(t *testing.T) {
 		got  uint64
 		want string
 	}{
-		{k.Hits, "bcache_read: .* hit 1 bypass 0"}, {k.Misses, "bcache_read: .* hit 0 bypass 0"}, {k.Allocated, "bcache_alloc: "},
-		{k.AllocFails, "bcache_alloc_fail: "}, {k.Written / 32, "bcache_cache_insert: .* len 32 "},
+		{k.Hits, "bcache_read: .* hit 1 bypass 0"},
+		{k.Misses, "bcache_read: .* hit 0 bypass 0"},
+		{k.Allocated, "bcache_alloc: "},
+		{k.AllocFails, "bcache_alloc_fail: "},
+		{k.Written / 32, "bcache_cache_insert: .* len 32 "},
 	} {
 		if want := len(regexp.MustCompile(c.want).FindAllString(text, -1)); c.got != uint64(want) {
 			t.Errorf("%s: %d, want %d", c.want, c.got, want)

@@ -57,13 +57,28 @@ func (s *Sim) ResetFigures() {
 // Mean is halfway between f and g in all that a row shows.
 func (f Figures) Mean(g *Figures) Figures {
 	for _, p := range [][2]*uint64{
-		{&f.ReadMisses, &g.ReadMisses}, {&f.WriteMisses, &g.WriteMisses}, {&f.BypassReadMisses, &g.BypassReadMisses},
-		{&f.ReadMissSectors, &g.ReadMissSectors}, {&f.WriteMissSectors, &g.WriteMissSectors}, {&f.NoRoom, &g.NoRoom},
-		{&f.Filled, &g.Filled}, {&f.Overwritten, &g.Overwritten}, {&f.DataSectors, &g.DataSectors}, {&f.WrittenBack, &g.WrittenBack},
-		{&f.ThrownAway, &g.ThrownAway}, {&f.GCs, &g.GCs}, {&f.JournalSectors, &g.JournalSectors}, {&f.BtreeSectors, &g.BtreeSectors},
-		{&f.PrioSectors, &g.PrioSectors}, {&f.LiveSectors, &g.LiveSectors}, {&f.DirtySector, &g.DirtySector},
-		{&f.Alloc.Invalidated, &g.Alloc.Invalidated}, {&f.Alloc.Taken, &g.Alloc.Taken}, {&f.Alloc.SectorsWritten, &g.Alloc.SectorsWritten},
-		{&f.Alloc.PrioWrites, &g.Alloc.PrioWrites}, {&f.Alloc.LiveSectors, &g.Alloc.LiveSectors},
+		{&f.ReadMisses, &g.ReadMisses},
+		{&f.WriteMisses, &g.WriteMisses},
+		{&f.BypassReadMisses, &g.BypassReadMisses},
+		{&f.ReadMissSectors, &g.ReadMissSectors},
+		{&f.WriteMissSectors, &g.WriteMissSectors},
+		{&f.NoRoom, &g.NoRoom},
+		{&f.Filled, &g.Filled},
+		{&f.Overwritten, &g.Overwritten},
+		{&f.DataSectors, &g.DataSectors},
+		{&f.WrittenBack, &g.WrittenBack},
+		{&f.ThrownAway, &g.ThrownAway},
+		{&f.GCs, &g.GCs},
+		{&f.JournalSectors, &g.JournalSectors},
+		{&f.BtreeSectors, &g.BtreeSectors},
+		{&f.PrioSectors, &g.PrioSectors},
+		{&f.LiveSectors, &g.LiveSectors},
+		{&f.DirtySector, &g.DirtySector},
+		{&f.Alloc.Invalidated, &g.Alloc.Invalidated},
+		{&f.Alloc.Taken, &g.Alloc.Taken},
+		{&f.Alloc.SectorsWritten, &g.Alloc.SectorsWritten},
+		{&f.Alloc.PrioWrites, &g.Alloc.PrioWrites},
+		{&f.Alloc.LiveSectors, &g.Alloc.LiveSectors},
 	} {
 		*p[0] = (*p[0] + *p[1]) / 2
 	}

@@ -25,8 +25,12 @@ type predicted struct {
 // quick are one workload of each kind, short.
 func quick() (list []predicted) {
 	for i, w := range []struct{ kind, policy, mode string }{
-		{"read", "lru", "writethrough"}, {"read4k", "fifo", "writethrough"}, {"mixed", "lru", "writeback"},
-		{"scan", "random", "writethrough"}, {"streams", "lru", "writethrough"}, {"loop", "fifo", "writethrough"},
+		{"read", "lru", "writethrough"},
+		{"read4k", "fifo", "writethrough"},
+		{"mixed", "lru", "writeback"},
+		{"scan", "random", "writethrough"},
+		{"streams", "lru", "writethrough"},
+		{"loop", "fifo", "writethrough"},
 	} {
 		list = append(list, predicted{w.kind, workloads.Said{
 			Kind: w.kind, Seed: uint64(51 + i), N: 4000, Policy: w.policy, Bucket: "64k", Size: "40M", Mode: w.mode, Cutoff: "default",

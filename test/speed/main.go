@@ -156,8 +156,10 @@ func (o *options) checksOf(n int, bsets string) error {
 		return err
 	}
 	commands := [][]string{
-		{o.bctl, "fsck", "-q", image}, {o.bctl, "show-buckets", "-q", "--summary", image},
-		{o.bctl, "show-buckets", "-q", "--format", "csv", image}, {"cat", meta},
+		{o.bctl, "fsck", "-q", image},
+		{o.bctl, "show-buckets", "-q", "--summary", image},
+		{o.bctl, "show-buckets", "-q", "--format", "csv", image},
+		{"cat", meta},
 	}
 	count := []int{n, n, buckets, 0}
 	if o.cacheCheck != "" && bsets == "1" {

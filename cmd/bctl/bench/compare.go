@@ -31,9 +31,12 @@ func writeCompared(io *app.IO, rows []traceRow, k *blktrace.KernelCount) error {
 	var list []compared
 	for _, r := range rows {
 		for _, c := range []compared{
-			{r, "cache_hits", k.Hits, r.Hits}, {r, "cache_misses", k.Misses, r.Misses},
-			{r, "cache_bypass_hits", k.BypassHits, r.BypassHits}, {r, "cache_bypass_misses", k.BypassMisses, r.BypassMisses},
-			{r, "written_sectors", k.Written, r.Written}, {r, "buckets_allocated", k.Allocated, r.Allocated},
+			{r, "cache_hits", k.Hits, r.Hits},
+			{r, "cache_misses", k.Misses, r.Misses},
+			{r, "cache_bypass_hits", k.BypassHits, r.BypassHits},
+			{r, "cache_bypass_misses", k.BypassMisses, r.BypassMisses},
+			{r, "written_sectors", k.Written, r.Written},
+			{r, "buckets_allocated", k.Allocated, r.Allocated},
 			{r, "gc_runs", k.GCs, r.GCRuns},
 		} {
 			if c.kernel > 0 || c.name == "cache_hits" || c.name == "cache_misses" {

@@ -120,7 +120,7 @@ func (o *options) replay() error {
 		if r.Next()%3 == 0 {
 			op = "Write"
 		}
-		fmt.Fprintf(w, "%d,host,0,%s,%d,4096,1\n", 128166372000000000+i*1000, op, rank*0x9e3779b1%(1<<21)*4096)
+		fmt.Fprintf(w, "%d,host,0,%s,%d,4096,1\n", 128166372000000000+int64(i)*1000, op, rank*0x9e3779b1%(1<<21)*4096)
 	}
 	if err := w.Flush(); err != nil {
 		return err

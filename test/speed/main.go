@@ -80,7 +80,7 @@ func run(name string, args ...string) (usage, error) {
 	}
 	u := usage{cpu: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), wall: time.Since(start).Seconds()}
 	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		u.peak = r.Maxrss
+		u.peak = int64(r.Maxrss)
 	}
 	return u, nil
 }

@@ -3,8 +3,6 @@
 package fsck
 
 import (
-	"math/bits"
-
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
@@ -57,7 +55,7 @@ func (c *checker) judgeSlot(i int, u *ondisk.UUIDEntry) {
 		c.slot(i, finding.UUSuspect, "its label is no text: %q", u.Label[:])
 	case state == uuids.Valid && u.FirstReg == 0:
 		c.slot(i, finding.UUSuspect, "it was never registered")
-	case state == uuids.Valid && distance(u.UUID, ondisk.InvalidUUID) <= 8:
+	case state == uuids.Valid && u.UUID.Distance(ondisk.InvalidUUID) <= 8:
 		c.slot(i, finding.UUSuspect, "uuid %v is nearly the mark of an invalidated slot", u.UUID)
 	}
 	if state == uuids.Valid && u.FlashOnly() != (u.Sectors > 0) {
@@ -66,14 +64,6 @@ func (c *checker) judgeSlot(i int, u *ondisk.UUIDEntry) {
 	if u.LastReg < u.FirstReg || c.o.Now > 0 && int64(u.LastReg) > c.o.Now+86400 {
 		c.slot(i, finding.UURegTimes, "first registered at %d, last at %d", u.FirstReg, u.LastReg)
 	}
-}
-
-// distance counts the bits in which two uuids differ.
-func distance(a, b ondisk.UUID) (n int) {
-	for i := range a {
-		n += bits.OnesCount8(a[i] ^ b[i])
-	}
-	return n
 }
 
 // judgeVolume checks that a slot leads to the volume's data.

@@ -16,7 +16,7 @@ const flippedBits = 8
 // slotOf finds the slot of a backing device that none names, and what speaks for it; -1 where nothing does.
 func (w *Work) slotOf(t uuids.Table, data map[uint32]*held, s *ondisk.Super, r io.ReaderAt) (slot int, why string) {
 	for i := range t {
-		if !t[i].UUID.IsZero() && distance(t[i].UUID, s.UUID) <= flippedBits {
+		if !t[i].UUID.IsZero() && t[i].UUID.Distance(s.UUID) <= flippedBits {
 			return i, "its uuid but for a few bits"
 		}
 	}

@@ -24,6 +24,7 @@ import (
 
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/full"
 	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
 	"bctl/superblock"
@@ -238,13 +239,11 @@ func planOf(o *plan.Overlay) *plan.Plan {
 // super is the cache's superblock as it stands mended so far.
 func (w *Work) super() (*ondisk.Super, error) { return superblock.Read(w.dev.R) }
 
+// readAll reads n bytes, all of them or none.
 func readAll(r io.ReaderAt, off int64, n int) ([]byte, error) {
 	b := make([]byte, n)
-	if got, err := r.ReadAt(b, off); got < n {
-		if err == nil {
-			err = io.ErrUnexpectedEOF
-		}
-		return b[:got], err
+	if err := full.ReadAt(r, b, off); err != nil {
+		return nil, err
 	}
 	return b, nil
 }

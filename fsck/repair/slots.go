@@ -4,7 +4,6 @@ package repair
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 
 	"bctl/inspect"
@@ -133,14 +132,6 @@ func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) {
 		copy(u.Label[:], fmt.Sprintf("lost+found %d", i))
 		w.saw("volume %d: its %d dirty sectors become the flash-only volume %q", i, v.dirty, superblock.Label(u.Label))
 	}
-}
-
-// distance counts the bits in which two uuids differ.
-func distance(a, b ondisk.UUID) (n int) {
-	for i := range a {
-		n += bits.OnesCount8(a[i] ^ b[i])
-	}
-	return n
 }
 
 // oldSlots looks for an older copy of the uuid bucket: the kernel writes it to another bucket each time. A bucket is one

@@ -5,6 +5,7 @@ package ondisk
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 const (
@@ -42,6 +43,14 @@ type UUID [16]byte
 
 // IsZero is bch_is_zero.
 func (u UUID) IsZero() bool { return u == UUID{} }
+
+// Distance counts the bits in which two uuids differ: 64 or so where they are unrelated.
+func (u UUID) Distance(v UUID) (n int) {
+	for i := range u {
+		n += bits.OnesCount8(u[i] ^ v[i])
+	}
+	return n
+}
 
 func (u UUID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])

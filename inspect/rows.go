@@ -26,25 +26,35 @@ type BucketRow struct {
 }
 
 // Row returns one bucket.
-func (c *Cache) Row(b ondisk.Bucket) BucketRow { return new(ownerMemo).row(c.Buckets, b, c.Known()) }
+func (c *Cache) Row(b ondisk.Bucket) BucketRow { return ownerMemo{}.row(c.Buckets, b, c.Known()) }
 
-// ownerMemo keeps what the last row said of its owner: the next bucket's is mostly the same.
-type ownerMemo struct {
-	known         bool
-	flags, owners uint32
-	owner         string
-	inodes        []uint32
+// ownerMemo keeps what rows said of their owners: few sets of volumes own millions of buckets.
+type ownerMemo map[[2]uint32]owned
+
+// owned is what a bucket's owners are called, and their inodes.
+type owned struct {
+	owner  string
+	inodes []uint32
 }
 
-func (m *ownerMemo) row(t *Buckets, b ondisk.Bucket, k Known) BucketRow {
+// maxMemo bounds the memory of what is only a short cut.
+const maxMemo = 1 << 12
+
+func (m ownerMemo) row(t *Buckets, b ondisk.Bucket, k Known) BucketRow {
 	is := &t.of[b]
-	if flags := is.flags & (flagMeta | levelMask); !m.known || flags != m.flags || is.owners != m.owners {
-		*m = ownerMemo{true, flags, is.owners, t.Owner(b), append([]uint32{}, t.Inodes(b)...)}
+	key := [2]uint32{is.flags & (flagMeta | levelMask), is.owners}
+	of, known := m[key]
+	if !known {
+		if len(m) == maxMemo {
+			clear(m)
+		}
+		of = owned{t.Owner(b), append([]uint32{}, t.Inodes(b)...)}
+		m[key] = of
 	}
 	disk, mark, all := t.GenKnown(b), t.Mark(b), k.Tree && k.Journal
 	return BucketRow{
 		Bucket: b, Gen: If(disk || t.GenSeen(b), t.Gen(b)), DiskGen: If(disk, t.DiskGen(b)), Prio: If(disk, t.Prio(b)),
-		Mark: If(all || mark != Free, mark.String()), Sectors: If(all && disk, t.Sectors(b)), Owner: m.owner, Inodes: m.inodes,
+		Mark: If(all || mark != Free, mark.String()), Sectors: If(all && disk, t.Sectors(b)), Owner: of.owner, Inodes: of.inodes,
 	}
 }
 
@@ -85,7 +95,7 @@ func CheckSort(key string) error {
 func (c *Cache) Rows(f Filter) iter.Seq2[BucketRow, error] {
 	return func(yield func(BucketRow, error) bool) {
 		n, known := 0, c.Known()
-		var memo ownerMemo
+		memo := ownerMemo{}
 		for b := range c.numbers(f) {
 			if f.Limit > 0 && n == f.Limit || !yield(memo.row(c.Buckets, b, known), nil) {
 				return

@@ -5,6 +5,7 @@ package show
 import (
 	"context"
 	"errors"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -118,8 +119,8 @@ func showBuckets(ctx context.Context, o bucketsOptions, io *app.IO) error {
 	})
 }
 
-func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[inspect.BucketRow] {
-	view := render.View[inspect.BucketRow]{
+func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[*inspect.BucketRow] {
+	view := render.View[*inspect.BucketRow]{
 		Head: []render.Field{
 			{Key: "device", Value: o.device},
 			{Key: "nbuckets", Value: cache.Geo.NBuckets},
@@ -127,7 +128,7 @@ func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[
 			{Key: "first_bucket", Value: cache.Geo.FirstBucket},
 		},
 		Key:     "buckets",
-		Rows:    cache.Rows(o.filter),
+		Rows:    inPlace(cache.Rows(o.filter)),
 		Columns: bucketColumns,
 		Notes:   io.Err,
 	}
@@ -137,12 +138,24 @@ func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[
 	return view
 }
 
-var bucketColumns = []render.Column[inspect.BucketRow]{
-	{Name: "bucket", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Bucket) }},
-	{Name: "gen", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Gen.Value) }, Has: func(r inspect.BucketRow) bool { return r.Gen.Known }},
-	{Name: "disk_gen", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.DiskGen.Value) }, Has: func(r inspect.BucketRow) bool { return r.DiskGen.Known }},
-	{Name: "prio", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Prio.Value) }, Has: func(r inspect.BucketRow) bool { return r.Prio.Known }},
-	{Name: "mark", Cell: func(r inspect.BucketRow) string { return r.Mark.Value }, Has: func(r inspect.BucketRow) bool { return r.Mark.Known }},
-	{Name: "sectors", Num: true, Int: func(r inspect.BucketRow) uint64 { return uint64(r.Sectors.Value) }, Has: func(r inspect.BucketRow) bool { return r.Sectors.Known }},
-	{Name: "owner", Cell: func(r inspect.BucketRow) string { return r.Owner }},
+// inPlace yields one row anew and anew: columns ask for it a dozen times, and would copy it as often.
+func inPlace(rows iter.Seq2[inspect.BucketRow, error]) iter.Seq2[*inspect.BucketRow, error] {
+	return func(yield func(*inspect.BucketRow, error) bool) {
+		var it inspect.BucketRow
+		for row, err := range rows {
+			if it = row; !yield(&it, err) {
+				return
+			}
+		}
+	}
+}
+
+var bucketColumns = []render.Column[*inspect.BucketRow]{
+	{Name: "bucket", Num: true, Int: func(r *inspect.BucketRow) uint64 { return uint64(r.Bucket) }},
+	{Name: "gen", Num: true, Int: func(r *inspect.BucketRow) uint64 { return uint64(r.Gen.Value) }, Has: func(r *inspect.BucketRow) bool { return r.Gen.Known }},
+	{Name: "disk_gen", Num: true, Int: func(r *inspect.BucketRow) uint64 { return uint64(r.DiskGen.Value) }, Has: func(r *inspect.BucketRow) bool { return r.DiskGen.Known }},
+	{Name: "prio", Num: true, Int: func(r *inspect.BucketRow) uint64 { return uint64(r.Prio.Value) }, Has: func(r *inspect.BucketRow) bool { return r.Prio.Known }},
+	{Name: "mark", Cell: func(r *inspect.BucketRow) string { return r.Mark.Value }, Has: func(r *inspect.BucketRow) bool { return r.Mark.Known }},
+	{Name: "sectors", Num: true, Int: func(r *inspect.BucketRow) uint64 { return uint64(r.Sectors.Value) }, Has: func(r *inspect.BucketRow) bool { return r.Sectors.Known }},
+	{Name: "owner", Cell: func(r *inspect.BucketRow) string { return r.Owner }},
 }

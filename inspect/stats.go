@@ -2,11 +2,7 @@
 
 package inspect
 
-import (
-	"slices"
-
-	"bctl/internal/bcache/ondisk"
-)
+import "bctl/internal/bcache/ondisk"
 
 // PriorityStats is what the kernel shows as priority_stats, for the state of the cache right after registration.
 type PriorityStats struct {
@@ -23,7 +19,7 @@ type PriorityStats struct {
 func (c *Cache) PriorityStats() (s PriorityStats) {
 	t, total := c.Buckets, uint64(c.Buckets.Len())
 	var unused, clean, dirty, meta uint64
-	prios := make([]uint16, total)
+	var having prioCounts
 	for b := c.Geo.FirstBucket; b < t.Len(); b++ {
 		if t.Sectors(b) == 0 && !t.has(b, flagNode|flagPrio|flagUUID) {
 			unused++ // those were handed out by the allocator, which counts them as full
@@ -36,21 +32,10 @@ func (c *Cache) PriorityStats() (s PriorityStats) {
 		case Metadata:
 			meta++
 		}
-		prios[b] = t.registeredPrio(b)
+		having[t.registeredPrio(b)]++
 	}
-	slices.Sort(prios)
-	slices.Reverse(prios)
-	for len(prios) > 0 && prios[len(prios)-1] == 0 {
-		prios = prios[:len(prios)-1]
-	}
-	for len(prios) > 0 && prios[0] == ondisk.BtreePrio {
-		prios = prios[1:]
-	}
-	n := uint64(len(prios))
-	sum := uint64(0)
-	for _, p := range prios {
-		sum += uint64(uint16(ondisk.InitialPrio - uint32(p)))
-	}
+	having[0], having[ondisk.BtreePrio] = 0, 0 // unused, and nodes: neither is reclaimed
+	n, sum := having.sums()
 	s = PriorityStats{
 		UnusedPct: unused * 100 / total, CleanPct: clean * 100 / total, DirtyPct: dirty * 100 / total,
 		MetadataPct: meta * 100 / total, SectorsPerQuantile: n * uint64(c.Geo.BucketSectors) / 32,
@@ -59,11 +44,30 @@ func (c *Cache) PriorityStats() (s PriorityStats) {
 		return s
 	}
 	s.AveragePrio = sum / n
+	p, above := ondisk.BtreePrio, uint64(0) // how many have a prio of p or more
 	for i := range s.Quantiles {
-		s.Quantiles[i] = uint16(ondisk.InitialPrio - uint32(prios[n*uint64(i+1)/32]))
+		for ; above <= n*uint64(i+1)/32; p-- {
+			above += having[p-1]
+		}
+		s.Quantiles[i] = belowInitial(p)
 	}
 	return s
 }
+
+// prioCounts says how many buckets have each prio.
+type prioCounts [ondisk.BtreePrio + 1]uint64
+
+// sums returns how many buckets there are, and how far below the initial prio they are together.
+func (c *prioCounts) sums() (n, sum uint64) {
+	for p, count := range c {
+		n += count
+		sum += count * uint64(belowInitial(p))
+	}
+	return n, sum
+}
+
+// belowInitial wraps as the kernel's does, for a prio above the initial one.
+func belowInitial(p int) uint16 { return uint16(ondisk.InitialPrio - uint32(p)) }
 
 // registeredPrio is the prio after bch_initial_mark_key: a node's bucket has the highest, and data never have it.
 func (t *Buckets) registeredPrio(b ondisk.Bucket) uint16 {

@@ -37,18 +37,24 @@ func examples(text string) (list []example) {
 	return slices.DeleteFunc(list, func(e example) bool { return e.command == "" })
 }
 
-// README.md's worked example does what it says.
+// The worked example of README.md, and those of docs/recovery.md, do what they say.
 func TestReadme(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it checks a device four times")
 	}
-	root := imgtest.Root(t)
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	for doc, least := range map[string]int{"README.md": 7, "docs/recovery.md": 20} {
+		t.Run(filepath.Base(doc), func(t *testing.T) { runExamples(t, doc, least) })
+	}
+}
+
+// runExamples runs those of a document, of which there are some at least, in a folder of their own.
+func runExamples(t *testing.T, doc string, least int) {
+	text, err := os.ReadFile(filepath.Join(imgtest.Root(t), doc))
 	if err != nil {
 		t.Fatal(err)
 	}
 	list := examples(string(text))
-	if len(list) < 7 {
+	if len(list) < least {
 		t.Fatalf("%d examples", len(list))
 	}
 	packed := map[string]string{} // unpacked before the test leaves the module
@@ -59,12 +65,20 @@ func TestReadme(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	for _, e := range list {
+		if e.made() {
+			if err := os.Remove(strings.Fields(e.command)[2]); err != nil && !os.IsNotExist(err) {
+				t.Fatal(err)
+			}
+		}
 		got := e.run(t, packed)
 		if rest := e.compare(got); rest != "" {
-			t.Errorf("$ %s\nprints no line %q where README.md has one; it prints\n%s", e.command, rest, got)
+			t.Errorf("$ %s\nprints no line %q where %s has one; it prints\n%s", e.command, rest, doc, got)
 		}
 	}
 }
+
+// made says whether a command makes a new image, which may have been made in an example before.
+func (e example) made() bool { return strings.HasPrefix(e.command, "bctl generate ") }
 
 // run does a command, and returns what it prints on stdout.
 func (e example) run(t *testing.T, packed map[string]string) string {
@@ -72,7 +86,7 @@ func (e example) run(t *testing.T, packed map[string]string) string {
 	words := strings.Fields(e.command)
 	switch words[0] {
 	case "bctl":
-		return bctl(words[1:]...).Stdout
+		return bctl(unquoted(e.command)[1:]...).Stdout
 	case "zstd": // -d FROM -o TO
 		if err := os.Rename(packed[words[2]], words[4]); err != nil {
 			t.Fatal(err)
@@ -92,6 +106,18 @@ func (e example) run(t *testing.T, packed map[string]string) string {
 	return ""
 }
 
+// unquoted is the words of a command, as a shell takes them: single quotes alone are known.
+func unquoted(command string) (words []string) {
+	for i, part := range strings.Split(command, "'") {
+		if i%2 == 1 {
+			words = append(words, part)
+		} else {
+			words = append(words, strings.Fields(part)...)
+		}
+	}
+	return words
+}
+
 // compare is the first line that is not printed where it should be, or "".
 func (e example) compare(got string) string {
 	lines, skip := strings.Split(got, "\n"), false
@@ -109,14 +135,17 @@ func (e example) compare(got string) string {
 	return ""
 }
 
-// Every command that README.md shows is one of bctl's, with flags that it has.
+// Every command that README.md and docs/recovery.md show is one of bctl's, with flags that it has.
 func TestReadmeCommands(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(imgtest.Root(t), "README.md"))
-	if err != nil {
-		t.Fatal(err)
+	seen, text := 0, ""
+	for _, doc := range []string{"README.md", "docs/recovery.md"} {
+		b, err := os.ReadFile(filepath.Join(imgtest.Root(t), doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(b)
 	}
-	seen := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		_, command, ok := strings.Cut(line, "    bctl ")
 		if !ok {
 			continue

@@ -44,3 +44,16 @@ func (c *Cache) Entries() iter.Seq2[*ondisk.Jset, error] {
 		}
 	}
 }
+
+// Node reads the live node that stands in a bucket, whatever its level; what is wrong with it goes to sink. It is nil
+// where none of the tree stands there.
+func (c *Cache) Node(b ondisk.Bucket, sink finding.Sink) *btree.Node {
+	for i, level := range append(append([][]child{}, c.Tree.above...), c.Tree.leaves) {
+		for _, n := range level {
+			if c.Geo.BucketOf(n.ptr.Offset()) == b {
+				return btree.NewReader(c.r, &c.Geo, sink).Read(n.key(), len(c.Tree.above)-i)
+			}
+		}
+	}
+	return nil
+}

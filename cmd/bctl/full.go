@@ -9,12 +9,16 @@ import (
 
 	"bctl/cmd/bctl/bench"
 	"bctl/cmd/bctl/practice"
+	"bctl/cmd/bctl/show"
 )
 
 // extras are the families that nobody needs to get a machine up again: they draw, measure or practise. The build for
 // an initramfs goes without (rescue.go).
 func extras() []*cli.Command {
 	return []*cli.Command{
+		show.ShowUUIDsCommand(),
+		show.ShowBtreeCommand(),
+		show.ShowExtentsCommand(),
 		bench.AllocBenchCommand(),
 		practice.GenerateCommand(),
 		practice.DemoCommand(run),

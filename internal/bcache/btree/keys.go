@@ -7,6 +7,7 @@ import (
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
+	"bctl/superblock"
 )
 
 // keys walks the keys of a bset once: it checks that they parse and stand in order, and notes the extents.
@@ -201,6 +202,21 @@ func (n *Node) All() iter.Seq2[int, *ondisk.Bkey] {
 			}
 		}
 	}
+}
+
+// Bytes is what stands on the device of bset i: its header and its keys.
+func (n *Node) Bytes(i int) []byte {
+	s := &n.Sets[i]
+	return n.Keys[s.from-ondisk.BsetBytes : s.to]
+}
+
+// Used is how much of the node its bsets take, in sectors: the next one would start behind them.
+func (n *Node) Used(g *superblock.Geometry) ondisk.Sector {
+	if len(n.Sets) == 0 {
+		return 0
+	}
+	s := &n.Sets[len(n.Sets)-1]
+	return s.Sector + g.Blocks(s.BsetHeader.Bytes())
 }
 
 // Every calls do for each key of All.

@@ -36,7 +36,11 @@ func writeRows[T any](o *object, v View[T]) error {
 			return err
 		}
 		o.print(sep)
-		o.value(row)
+		if r, ok := any(row).(JSONAppender); ok {
+			o.appended(r)
+		} else {
+			o.value(row)
+		}
 		if o.err != nil {
 			return o.err
 		}
@@ -49,11 +53,22 @@ func writeRows[T any](o *object, v View[T]) error {
 	return o.err
 }
 
+// A JSONAppender is a row that writes its own JSON, on one line: for those of which there are millions.
+type JSONAppender interface{ AppendJSON(b []byte) []byte }
+
+func (o *object) appended(r JSONAppender) {
+	if o.err == nil {
+		o.line = r.AppendJSON(o.line[:0])
+		_, o.err = o.w.Write(o.line)
+	}
+}
+
 // An object is a JSON object being written. Its first error stays.
 type object struct {
 	w       io.Writer
 	members int
 	buf     bytes.Buffer
+	line    []byte // of a JSONAppender
 	err     error
 }
 

@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="show-super format show-buckets show-prios fsck explain rewrite-prios undo export alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="show-super format show-buckets show-prios fsck explain rewrite-prios undo export show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -25,6 +25,9 @@ _bctl() {
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
 		export) cmd=$word words="" flags+=" --volume --output --dm"; break ;;
+		show-uuids) cmd=$word words="" devices=1 flags+=" --all"; break ;;
+		show-btree) cmd=$word words="" devices=1 flags+=" --node --raw --limit"; break ;;
+		show-extents) cmd=$word words="" devices=1 flags+=" --inode --range --dirty --bucket --limit"; break ;;
 		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms --sample --seeds --volumes --interval --columns --wide --json-lines --plot-metric --compare"; break ;;
 		generate) cmd=$word words="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
 		demo) cmd=$word words="" flags+=" --damage"; break ;;
@@ -59,6 +62,12 @@ _bctl() {
 	rewrite-prios:--undo) values="files" ;;
 	export:--volume) values="files" ;;
 	export:--output | export:-o) values="files" ;;
+	show-btree:--node) values="files" ;;
+	show-btree:--limit) values="files" ;;
+	show-extents:--inode) values="files" ;;
+	show-extents:--range) values="files" ;;
+	show-extents:--bucket) values="files" ;;
+	show-extents:--limit) values="files" ;;
 	alloc-bench:--script) values="files" ;;
 	alloc-bench:--trace) values="files" ;;
 	alloc-bench:--trace-format) values="auto fio blkparse msr alibaba tencent oracleGeneral spc systor fiu vscsi lcs csv tracepoints" ;;

@@ -30,6 +30,9 @@ _bctl() {
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
 		'undo:take back what a command wrote'
 		'export:write a volume as the kernel would show it, without the kernel'
+		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
+		'show-btree:show the btree'\''s nodes, or the keys of one'
+		'show-extents:show what is cached\: each piece of each volume, and where it stands'
 		'alloc-bench:run the bucket allocator on a script, a workload or a trace'
 		'generate:make an image of a used cache, to practise on or to measure with'
 		'demo:show what bctl does, on a scratch image'
@@ -139,6 +142,27 @@ _bctl() {
 			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
 			'(--output -o)-o+[write to a new FILE; - is standard output]:FILE:_files'
 			'(--dm)--dm[print a device-mapper table instead]'
+		) ;;
+	show-uuids)
+		own=(
+			'(--all)--all[empty slots too]'
+			'*:device:_bctl_devices'
+		) ;;
+	show-btree)
+		own=(
+			'(--node)--node=[every key of every bset of the node in BUCKET]:BUCKET:_files'
+			'(--raw)--raw[with --node: its bytes, beside what they mean]'
+			'(--limit)--limit=[at most N nodes or keys (default: 1000 in a table on a terminal, all elsewhere)]:N:_files'
+			'*:device:_bctl_devices'
+		) ;;
+	show-extents)
+		own=(
+			'(--inode)--inode=[only of volume N]:N:_files'
+			'(--range)--range=[only what reaches into the sectors A-B of a volume, or one]:A-B:_files'
+			'(--dirty)--dirty[only dirty data]'
+			'(--bucket)--bucket=[only what stands in buckets A-B, or one]:A-B:_files'
+			'(--limit)--limit=[at most N extents (default: 1000 in a table on a terminal, all elsewhere)]:N:_files'
+			'*:device:_bctl_devices'
 		) ;;
 	alloc-bench)
 		own=(

@@ -152,14 +152,9 @@ func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		did := false
-		for _, m := range menders {
-			if did, err = m(w, rep); did || err != nil {
-				break
-			}
-		}
-		if err != nil {
-			return nil, err
+		did, failed := w.mend(rep)
+		if failed != nil {
+			return nil, failed
 		}
 		if !did {
 			break
@@ -172,6 +167,16 @@ func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options
 	w.result.After = rep
 	w.finish()
 	return &w.result, nil
+}
+
+// mend lets the first mender that can do anything do it.
+func (w *Work) mend(rep *fsck.Report) (did bool, err error) {
+	for _, m := range menders {
+		if did, err = m(w, rep); did || err != nil {
+			break
+		}
+	}
+	return did, err
 }
 
 // finish turns what was laid over the devices into plans. Of a cache whose metadata are made anew only the superblock

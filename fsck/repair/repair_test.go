@@ -108,3 +108,12 @@ func TestCatalogue(t *testing.T) {
 		t.Errorf("%d of %d damages stay", left, len(all))
 	}
 }
+
+// Where no mender finds anything to start from, there is an error and no plan.
+func TestNothingThere(t *testing.T) {
+	devs := []fsck.Device{{Name: "dev0", R: planter.NewImage(nil, 1<<20), Size: 1 << 20}}
+	r, err := repair.Plan(context.Background(), devs[0], nil, repair.Options{})
+	if err == nil {
+		t.Errorf("%+v", r)
+	}
+}

@@ -93,6 +93,7 @@ func (w *Work) fixBacking(s *ondisk.Super) {
 // fixCache makes a cache's fields right. ok is false where the rest of the metadata tell nothing.
 func (w *Work) fixCache(s *ondisk.Super, size int64) (ok bool, err error) {
 	lost := s.Csum != s.Checksum() // no field of it can be believed
+	stranger := s.Magic != ondisk.SuperMagic
 	s.Offset, s.Magic = uint64(ondisk.SuperSector), ondisk.SuperMagic
 	if s.NrInSet != 1 || s.NrThisDev != 0 {
 		s.NrInSet, s.NrThisDev = 1, 0
@@ -102,7 +103,7 @@ func (w *Work) fixCache(s *ondisk.Super, size int64) (ok bool, err error) {
 	}
 	t, err := w.trace(s, size)
 	if errors.Is(err, superblock.ErrNoTrace) {
-		return true, w.ctx.Err() // what nothing tells stays
+		return !stranger, w.ctx.Err() // what nothing tells stays; that it was a cache is told by nothing else
 	}
 	if err != nil {
 		return false, err

@@ -97,6 +97,8 @@ func Open(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*Cach
 // Reader is the device.
 func (c *Cache) Reader() io.ReaderAt { return c.r }
 
+const syncLost = "SYNC is clear, but the journal goes up to entry %d: the next registration drops the whole cache"
+
 // registered reports whether there is metadata to read. A cache that make-bcache wrote has none; one whose SYNC bit
 // was lost has a journal that proves it.
 func (c *Cache) registered() bool {
@@ -111,7 +113,7 @@ func (c *Cache) registered() bool {
 	if err != nil {
 		return false
 	}
-	c.o.Sink(finding.About(finding.Super{}, finding.SBSyncLost, "SYNC is clear, but the journal goes up to entry %d: the next registration drops the whole cache", log.Newest.Seq))
+	c.o.Sink(finding.About(finding.Super{}, finding.SBSyncLost, syncLost, log.Newest.Seq))
 	if c.Geo.NJournal == 0 { // there is a tree, but nothing leads to it
 		c.Tree.hole(Everything.From, Everything.To)
 	}

@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="show-super format show-buckets show-prios fsck explain rewrite-prios undo export show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo export show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -20,6 +20,7 @@ _bctl() {
 		format) cmd=$word words="" devices=1 flags+=" --cache --bdev --bucket --block --data-offset --data_offset --cset-uuid --uuid --label --writeback --discard --cache-replacement-policy --cache_replacement_policy --large-bucket --wipe-bcache --discard-dirty --force --init --attach --size --dry-run --undo --no-undo"; break ;;
 		show-buckets) cmd=$word words="" devices=1 flags+=" --mark --inode --bucket --gen-above --sort --limit --summary --map"; break ;;
 		show-prios) cmd=$word words="" devices=1 flags+=" --raw"; break ;;
+		show-journal) cmd=$word words="" devices=1 flags+=" --keys --all"; break ;;
 		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --all --no-action --preen --yes --only --skip --keep-partial --force --lost --undo --no-undo"; break ;;
 		explain) cmd=$word words="" flags+=""; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;

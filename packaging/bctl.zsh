@@ -25,6 +25,7 @@ _bctl() {
 		'format:write the superblocks of new cache and backing devices'
 		'show-buckets:show the buckets of a cache device\: gens, prios, marks, owners'
 		'show-prios:show the chain of prio sets'
+		'show-journal:show the journal'\''s entries, their keys, and those to rewind to'
 		'fsck:check a cache device, or a backing device'
 		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
@@ -94,6 +95,12 @@ _bctl() {
 	show-prios)
 		own=(
 			'(--raw)--raw[the bytes of each set, beside what they mean]'
+			'*:device:_bctl_devices'
+		) ;;
+	show-journal)
+		own=(
+			'(--keys)--keys[each key of the entries, as the kernel prints keys]'
+			'(--all)--all[every entry of the ring, by place: old and damaged ones too]'
 			'*:device:_bctl_devices'
 		) ;;
 	fsck)

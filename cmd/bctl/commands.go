@@ -62,6 +62,7 @@ func allCommands() []*cli.Command {
 		mkfs.FormatCommand(),
 		show.ShowBucketsCommand(),
 		show.ShowPriosCommand(),
+		show.ShowJournalCommand(),
 		check.FsckCommand(),
 		show.ExplainCommand(),
 		change.RewritePriosCommand(),

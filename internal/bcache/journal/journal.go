@@ -37,11 +37,8 @@ type Entry struct {
 	Behind       bool // behind a bad block of its bucket: the kernel does not read it
 }
 
-// A stop is a block with the set's magic that is no valid entry.
-type stop struct {
-	Entry
-	err error
-}
+// A stop is what a bucket ends at.
+type stop = Damaged
 
 // Log is the journal of one cache.
 type Log struct {

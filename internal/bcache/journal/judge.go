@@ -11,8 +11,8 @@ import (
 
 func (l *Log) noEntries() {
 	for _, s := range l.stops {
-		if errors.Is(s.err, ondisk.ErrByteOrder) {
-			l.emit(finding.SBByteOrder, finding.Bucket{Bucket: l.bucket(s.Ring), Name: "journal bucket"}, "%v", s.err)
+		if errors.Is(s.Err, ondisk.ErrByteOrder) {
+			l.emit(finding.SBByteOrder, finding.Bucket{Bucket: l.bucket(s.Ring), Name: "journal bucket"}, "%v", s.Err)
 			break
 		}
 	}
@@ -101,12 +101,12 @@ func (l *Log) judgeStops(n Entry) {
 		inPlace := s.Ring == n.Ring && s.Offset == end
 		nextBucket := s.Ring == next && s.Offset == 0 && s.Seq == n.Seq+1
 		switch {
-		case errors.Is(s.err, ondisk.ErrByteOrder):
+		case errors.Is(s.Err, ondisk.ErrByteOrder):
 		case inPlace || nextBucket:
 			torn = true
-			l.emit(finding.JRTorn, l.block(s.Entry), "the entry behind %d, the newest, is torn: %v", n.Seq, s.err)
+			l.emit(finding.JRTorn, l.block(s.Entry), "the entry behind %d, the newest, is torn: %v", n.Seq, s.Err)
 		case s.Seq >= n.LastSeq && s.Seq < n.Seq && !live[s.Seq]:
-			l.emit(finding.JRDamaged, l.block(s.Entry), "live entry %d: %v", s.Seq, s.err)
+			l.emit(finding.JRDamaged, l.block(s.Entry), "live entry %d: %v", s.Seq, s.Err)
 		}
 	}
 	if !torn {

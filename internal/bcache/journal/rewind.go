@@ -28,6 +28,15 @@ func (l *Log) Top() (top Entry, ok bool) {
 	return top, true
 }
 
+// A Damaged block has the set's magic and is no valid entry. Its numbers are what its header says.
+type Damaged struct {
+	Entry
+	Err error
+}
+
+// Damaged are the blocks of the ring that once were entries, or were to be, by bucket and offset.
+func (l *Log) Damaged() []Damaged { return l.stops }
+
 // BySeq is every valid entry of the ring, oldest first: of those with one seq the one that the kernel would read.
 func (l *Log) BySeq() []Entry {
 	all := slices.Clone(l.Entries)

@@ -56,6 +56,7 @@ type Config struct {
 	WritebackPercent int    // writeback_percent
 	Rate             uint64 // requests a second, for traces without times; 0: they have some
 	MovingGC         bool   // copy_gc_enabled
+	Used             bool   // the cache has served others before, though nothing of it is in the trace; else it was just made
 
 	share Share // of a sample
 

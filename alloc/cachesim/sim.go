@@ -77,7 +77,10 @@ type Sim struct {
 	f           Figures
 }
 
-const never = math.MaxInt64
+const (
+	never       = math.MaxInt64
+	initialPrio = 32768 // of a bucket that is used
+)
 
 // New returns a cache that has just been formatted and registered. Errors: alloc.ErrConfig.
 func New(cfg Config) (*Sim, error) {
@@ -85,6 +88,7 @@ func New(cfg Config) (*Sim, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.past()
 	if err := s.c.StartFresh(); err != nil {
 		return nil, err
 	}
@@ -97,6 +101,24 @@ func New(cfg Config) (*Sim, error) {
 	s.addNode()
 	s.begin()
 	return s, s.c.Err()
+}
+
+// pastRescales is how often prios were counted down before the trace began: by a hundredth of the cache's size.
+const pastRescales = 10
+
+// past gives one bucket data that were cached before the trace began, by whatever mounted the volume. An lru cache weighs
+// buckets by their distance from the lowest prio, and until that is eight below the highest the lowest weigh nothing: as
+// little as those that nothing was ever in. So of a cache that has served nothing yet the kernel throws away some buckets
+// that were just filled, while most are empty (docs/alloc.md). Traces begin later.
+func (s *Sim) past() {
+	cfg := &s.cfg.Alloc
+	if cfg.Policy != alloc.LRU || !s.cfg.Used {
+		return
+	}
+	last := cfg.NBuckets - 1
+	s.live[last] = uint32(cfg.BucketSize)
+	s.liveSectors += uint64(cfg.BucketSize)
+	s.c.SetBucket(last, alloc.Bucket{Prio: initialPrio - pastRescales, Mark: alloc.MarkReclaimable, Used: cfg.BucketSize})
 }
 
 // begin lets the allocator do all that it does before the first request comes.

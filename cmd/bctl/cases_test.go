@@ -141,14 +141,14 @@ func TestCaseLargeObjects(t *testing.T) {
 		min, max float64
 	}{
 		"asked once": {once, "byte_miss_ratio", 0.999, 1},
-		// With fifo nothing is thrown away before the cache is full, so each of 2000 objects is missed once.
+		// Nothing is thrown away before the cache is full, so each of 2000 objects is missed once.
 		"asked again": {again, "read_miss_ratio", 0.0995, 0.1005},
 	} {
 		path := filepath.Join(t.TempDir(), "objects")
 		if err := os.WriteFile(path, test.trace, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		row := benchResults(t, "--trace", path, "--trace-format", "oracleGeneral", "--cache-size", "1G", "--bucket", "128k", "--policy", "fifo")[0]
+		row := benchResults(t, "--trace", path, "--trace-format", "oracleGeneral", "--cache-size", "1G", "--bucket", "128k")[0]
 		if got := row[test.ratio].(float64); got < test.min || got > test.max {
 			t.Errorf("%s: %s %v", what, test.ratio, got)
 		}

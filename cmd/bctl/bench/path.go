@@ -117,6 +117,7 @@ func milliseconds(args *app.Args, name string, to *time.Duration) error {
 func (o *benchOptions) fit(t *trace) {
 	switch t.found {
 	case blktrace.Tencent, blktrace.OracleGeneral, blktrace.LCS:
+		o.path.Used = true // these were cut out of the days of a service
 		if !o.waits {
 			o.path.PrioWrite, o.path.GC = 0, 0
 		}

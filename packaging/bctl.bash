@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo export show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid export show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -25,6 +25,7 @@ _bctl() {
 		explain) cmd=$word words="" flags+=""; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
+		uuid) cmd=$word words="" flags+=" --inode --all --merge --prefer --leftover --discard-dirty --yes --dry-run --undo --no-undo"; break ;;
 		export) cmd=$word words="" flags+=" --volume --output --dm"; break ;;
 		show-uuids) cmd=$word words="" devices=1 flags+=" --all"; break ;;
 		show-btree) cmd=$word words="" devices=1 flags+=" --node --raw --limit"; break ;;
@@ -61,6 +62,9 @@ _bctl() {
 	fsck:--undo) values="files" ;;
 	rewrite-prios:--set) values="files" ;;
 	rewrite-prios:--undo) values="files" ;;
+	uuid:--inode) values="files" ;;
+	uuid:--prefer) values="old new" ;;
+	uuid:--undo) values="files" ;;
 	export:--volume) values="files" ;;
 	export:--output | export:-o) values="files" ;;
 	show-btree:--node) values="files" ;;

@@ -30,6 +30,7 @@ _bctl() {
 		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
 		'undo:take back what a command wrote'
+		'uuid:list the slots of volumes, link a detached one to its backing device again, purge slots'
 		'export:write a volume as the kernel would show it, without the kernel'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
 		'show-btree:show the btree'\''s nodes, or the keys of one'
@@ -142,6 +143,21 @@ _bctl() {
 			'(--dry-run -n)-n[check that it can be done, and write nothing]'
 			'(--list)--list[list the undo files of the state directory, for DEVICE or for all, and change nothing]'
 			'*:device:_bctl_devices'
+		) ;;
+	uuid)
+		own=(
+			'(--inode)--inode=[the slot with the number N; purge takes several]:N:_files'
+			'(--all)--all[list empty slots too]'
+			'(--merge)--merge[relink: move the dirty keys to the inode that the device has now]'
+			'(--prefer)--prefer=[relink --merge: where data differ, WHICH stay: old or new]:WHICH:(old new)'
+			'(--leftover)--leftover[purge: every invalid slot without dirty data]'
+			'(--discard-dirty)--discard-dirty[purge: give up dirty data]'
+			'(--yes -y)--yes[write it; otherwise it is only planned, proved and shown]'
+			'(--yes -y)-y[write it; otherwise it is only planned, proved and shown]'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
 		) ;;
 	export)
 		own=(

@@ -67,6 +67,7 @@ func allCommands() []*cli.Command {
 		show.ExplainCommand(),
 		change.RewritePriosCommand(),
 		change.UndoCommand(),
+		change.UUIDCommand(),
 		salvage.ExportCommand(),
 	}, append(extras(), app.CompletionCommand(bctlTool))...)
 }

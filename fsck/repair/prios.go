@@ -176,17 +176,7 @@ func Prove(ctx context.Context, dev fsck.Device, after io.ReaderAt, force bool) 
 	check := func(r io.ReaderAt) (map[string]bool, error) {
 		d := dev
 		d.R = r
-		rep, err := fsck.Run(ctx, d, nil, fsck.Options{})
-		if err != nil {
-			return nil, err
-		}
-		damage := map[string]bool{}
-		for _, f := range rep.Findings {
-			if f.Severity == finding.Damage {
-				damage[string(f.Code)+" "+f.Message] = true
-			}
-		}
-		return damage, nil
+		return damageOf(ctx, []fsck.Device{d})
 	}
 	will, err := check(after)
 	if err != nil || len(will) == 0 {

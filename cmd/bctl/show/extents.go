@@ -108,7 +108,7 @@ func readExtents(args *app.Args) (o extentsOptions, err error) {
 	return o, err
 }
 
-// An extentRow is one live piece.
+// An extentRow is one live piece. Rows are handed on by reference: there may be many millions.
 type extentRow struct {
 	volume *string // its uuid as JSON has it; nil where no slot names it
 	inode  uint32
@@ -120,13 +120,13 @@ type extentRow struct {
 	dirty  bool
 }
 
-// AppendJSON is the row as encoding/json would write it, but quicker: there may be many millions.
-func (r extentRow) AppendJSON(b []byte) []byte {
+// AppendJSON is the row as encoding/json would write it, but quicker.
+func (r *extentRow) AppendJSON(b []byte) []byte {
 	b = append(b, `{"volume":`...)
 	if r.volume == nil {
 		b = append(b, "null"...)
 	} else {
-		b = strconv.AppendQuote(b, *r.volume) // digits and dashes
+		b = append(append(append(b, '"'), *r.volume...), '"') // digits and dashes
 	}
 	for _, n := range [...]struct {
 		key string
@@ -142,15 +142,15 @@ func (r extentRow) AppendJSON(b []byte) []byte {
 	return append(strconv.AppendBool(b, r.dirty), '}')
 }
 
-var extentColumns = []render.Column[extentRow]{
-	{Name: "volume", Cell: func(r extentRow) string { return textOr(r.volume, "-") }, Raw: func(r extentRow) string { return textOr(r.volume, "") }},
-	{Name: "inode", Num: true, Int: func(r extentRow) uint64 { return uint64(r.inode) }},
-	{Name: "offset_sectors", Num: true, Int: func(r extentRow) uint64 { return uint64(r.start) }},
-	{Name: "sectors", Num: true, Int: func(r extentRow) uint64 { return uint64(r.size) }},
-	{Name: "bucket", Num: true, Int: func(r extentRow) uint64 { return uint64(r.bucket) }},
-	{Name: "cache_sector", Num: true, Int: func(r extentRow) uint64 { return uint64(r.sector) }},
-	{Name: "gen", Num: true, Int: func(r extentRow) uint64 { return uint64(r.gen) }},
-	{Name: "dirty", Cell: func(r extentRow) string { return app.YesNo(r.dirty) }, Raw: func(r extentRow) string { return strconv.FormatBool(r.dirty) }},
+var extentColumns = []render.Column[*extentRow]{
+	{Name: "volume", Cell: func(r *extentRow) string { return textOr(r.volume, "-") }, Raw: func(r *extentRow) string { return textOr(r.volume, "") }},
+	{Name: "inode", Num: true, Int: func(r *extentRow) uint64 { return uint64(r.inode) }},
+	{Name: "offset_sectors", Num: true, Int: func(r *extentRow) uint64 { return uint64(r.start) }},
+	{Name: "sectors", Num: true, Int: func(r *extentRow) uint64 { return uint64(r.size) }},
+	{Name: "bucket", Num: true, Int: func(r *extentRow) uint64 { return uint64(r.bucket) }},
+	{Name: "cache_sector", Num: true, Int: func(r *extentRow) uint64 { return uint64(r.sector) }},
+	{Name: "gen", Num: true, Int: func(r *extentRow) uint64 { return uint64(r.gen) }},
+	{Name: "dirty", Cell: func(r *extentRow) string { return app.YesNo(r.dirty) }, Raw: func(r *extentRow) string { return strconv.FormatBool(r.dirty) }},
 }
 
 func textOr(s *string, otherwise string) string {
@@ -160,8 +160,8 @@ func textOr(s *string, otherwise string) string {
 	return *s
 }
 
-func extentView(o extentsOptions, cache *inspect.Cache, io *app.IO) render.View[extentRow] {
-	view := render.View[extentRow]{
+func extentView(o extentsOptions, cache *inspect.Cache, io *app.IO) render.View[*extentRow] {
+	view := render.View[*extentRow]{
 		Head: append([]render.Field{
 			{Key: "device", Value: o.device},
 			{Key: "bucket_sectors", Value: cache.Geo.BucketSectors},
@@ -181,15 +181,15 @@ func (o *extentsOptions) wanted() inspect.Range {
 	return inspect.Of(uint32(o.inode), o.from, o.to)
 }
 
-// extentRows yields the live pieces that o asks for. It keeps none of them.
-func extentRows(o extentsOptions, cache *inspect.Cache) iter.Seq2[extentRow, error] {
-	return func(yield func(extentRow, error) bool) {
+// extentRows yields the live pieces that o asks for, each valid until the next. It keeps none of them.
+func extentRows(o extentsOptions, cache *inspect.Cache) iter.Seq2[*extentRow, error] {
+	return func(yield func(*extentRow, error) bool) {
 		names := volumeNames(cache)
 		var row extentRow
 		row.volume = names[0]
 		for e, err := range cache.Extents(o.wanted()) {
 			if err != nil {
-				yield(extentRow{}, err)
+				yield(nil, err)
 				return
 			}
 			if !e.Live || o.dirty && !e.Dirty() || e.Offset() <= o.from || e.Start() >= o.to {
@@ -205,7 +205,7 @@ func extentRows(o extentsOptions, cache *inspect.Cache) iter.Seq2[extentRow, err
 			}
 			row.start, row.size, row.dirty = e.Start(), e.Size(), e.Dirty()
 			row.bucket, row.sector, row.gen = b, p.Offset(), p.Gen()
-			if !yield(row, nil) {
+			if !yield(&row, nil) {
 				return
 			}
 		}

@@ -21,7 +21,8 @@ _bctl() {
 		'(--version -V)-V[show the version]'
 	)
 	commands=(
-		'show-super:show the superblock of a cache or a backing device'
+		'list:show the bcache devices of the host, which belong together, and what is missing'
+		'show-super:show the superblocks of cache or backing devices'
 		'format:write the superblocks of new cache and backing devices'
 		'show-buckets:show the buckets of a cache device\: gens, prios, marks, owners'
 		'show-prios:show the chain of prio sets'
@@ -43,6 +44,12 @@ _bctl() {
 	while (( at < CURRENT )) && [[ $words[at] == -* ]]; do (( at++ )); done
 	(( at < CURRENT )) && cmd=$words[at]
 	case $cmd in
+	list)
+		own=(
+			'(--quick)--quick[read no btree: how much is dirty stays unknown]'
+			'(--json-lines)--json-lines[write a JSON object a line, one for each device]'
+			'*:device:_bctl_devices'
+		) ;;
 	show-super)
 		own=(
 			'*:device:_bctl_devices'

@@ -49,15 +49,14 @@ func meant() map[string]string {
 	return map[string]string{
 		"check":  "bctl fsck DEVICE checks",
 		"repair": "bctl fsck DEVICE checks, and with --preen or --yes repairs",
-		"ls":     "bctl show-super DEVICE shows what a device is",
-		"list":   "bctl show-super DEVICE shows what a device is",
-		"scan":   "bctl show-super DEVICE shows what a device is",
+		"ls":     "bctl list shows the bcache devices of this host",
 	}
 }
 
 // allCommands is every command of bctl, in the order of the help.
 func allCommands() []*cli.Command {
 	return append([]*cli.Command{
+		show.ListCommand(),
 		show.ShowSuperCommand(),
 		mkfs.FormatCommand(),
 		show.ShowBucketsCommand(),

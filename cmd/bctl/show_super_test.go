@@ -177,7 +177,7 @@ func TestShowSuperNotBcache(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	for _, args := range [][]string{{"show-super"}, {"show-super", "a", "b"}, {"show-super", "--bogus", "a"}, {"show-super", "a", "--format=xml"}} {
+	for _, args := range [][]string{{"show-super"}, {"show-super", "--bogus", "a"}, {"show-super", "a", "--format=xml"}} {
 		apptest.WantLine(t, strings.Join(args, " "), bctl(args...), app.ExitUsage)
 	}
 }

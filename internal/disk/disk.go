@@ -50,3 +50,14 @@ func Same(a, b Device) bool {
 	y, ok2 := b.(*blockdev.Device)
 	return ok1 && ok2 && x.Same(y)
 }
+
+// List is the block devices of this host: see blockdev.List.
+func List() ([]blockdev.Node, error) { return blockdev.List() }
+
+// Registered is whether the kernel's bcache has a device, nil if not: see blockdev.Device.
+func Registered(d Device) *blockdev.Registered {
+	if x, ok := d.(*blockdev.Device); ok {
+		return x.Registered()
+	}
+	return nil
+}

@@ -23,50 +23,65 @@ the stored checksum and the one that its bytes have. Fields that the other kind 
 A superblock that the kernel would not recognise - its checksum, magic, offset or version is wrong - is shown all the
 same; the fault is named on stderr and the exit code is 4. A device that holds no bcache superblock is exit 8.
 
+Of several devices each is shown; in JSON they are a list, in CSV a line each.
+
 Called as bcache-super-show, bctl prints what that program of bcache-tools 1.0.8 prints, with its exit codes.
 
 Examples:
 
     bctl show-super /dev/nvme0n1p3
     bctl show-super --json back.img
+    bctl show-super cache.img back.img
 `
 
 func ShowSuperCommand() *cli.Command {
 	return &cli.Command{
-		Name: "show-super", ArgsUsage: "DEVICE",
-		Usage:       "show the superblock of a cache or a backing device",
+		Name: "show-super", ArgsUsage: "DEVICE...",
+		Usage:       "show the superblocks of cache or backing devices",
 		Description: showSuperDescription,
 		Action: app.Action(func(_ context.Context, args *app.Args, io *app.IO) error {
-			path, err := args.Device()
-			if err != nil {
-				return err
+			paths := args.Operands()
+			switch {
+			case len(paths) == 0:
+				return args.Wrong("no device given")
+			case len(paths) == 1:
+				return showSuper(paths[0], io)
 			}
-			return showSuper(path, io)
+			return showSupers(paths, io)
 		}),
 	}
 }
 
 func showSuper(path string, io *app.IO) error {
-	dev, err := app.OpenDevice(io, path)
+	fields, damage, err := readSuper(path, io)
 	if err != nil {
 		return err
+	}
+	if err := render.WriteFields(io.Out, io.Format, fields); err != nil {
+		return err
+	}
+	return damage
+}
+
+// readSuper reads a superblock. What the kernel would not recognise comes with the error that says so.
+func readSuper(path string, io *app.IO) (fields []render.Field, damage, err error) {
+	dev, err := app.OpenDevice(io, path)
+	if err != nil {
+		return nil, nil, err
 	}
 	defer dev.Close()
 	s, err := superblock.ReadDevice(dev, dev.Size())
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err := render.WriteFields(io.Out, io.Format, superFields(path, s)); err != nil {
-		return err
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var faults []string
 	for _, fault := range superblock.Unrecognised(s) {
 		faults = append(faults, fault.Error())
 	}
 	if len(faults) > 0 {
-		return app.Damaged("%s: superblock: %s", path, strings.Join(faults, ", and "))
+		damage = app.Damaged("%s: superblock: %s", path, strings.Join(faults, ", and "))
 	}
-	return nil
+	return superFields(path, s), damage, nil
 }
 
 // A csumView is a checksum as JSON has it: 64 bits do not fit the numbers of most readers.

@@ -114,7 +114,7 @@ func showBuckets(ctx context.Context, o bucketsOptions, io *app.IO) error {
 		case o.drawn:
 			return writeMap(io.Out, cache, mapWidth(io), io.Colours())
 		default:
-			return render.Write(io.Out, io.Format, bucketView(o, cache, io))
+			return render.WriteRefs(io.Out, io.Format, bucketView(o, cache, io))
 		}
 	})
 }

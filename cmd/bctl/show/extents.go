@@ -51,7 +51,7 @@ func ShowExtentsCommand() *cli.Command {
 				return err
 			}
 			return app.ShowCache(ctx, o.device, io, func(cache *inspect.Cache) error {
-				return render.Write(io.Out, io.Format, extentView(o, cache, io))
+				return render.WriteRefs(io.Out, io.Format, extentView(o, cache, io))
 			})
 		}),
 	}

@@ -226,5 +226,5 @@ func (l *lister) write(groups []sets.Set) error {
 	case l.io.Format == render.Table:
 		return writeSets(l.io.Out, groups)
 	}
-	return render.Write(l.io.Out, l.io.Format, l.view(groups))
+	return render.WriteRefs(l.io.Out, l.io.Format, l.view(groups))
 }

@@ -69,17 +69,17 @@ func writeSupers(rows []superRow, io *app.IO) error {
 		}
 		return nil
 	}
-	view := render.View[superRow]{Key: "devices", Rows: func(yield func(superRow, error) bool) {
-		for _, r := range rows {
-			if !yield(r, nil) {
+	view := render.View[*superRow]{Key: "devices", Rows: func(yield func(*superRow, error) bool) {
+		for i := range rows {
+			if !yield(&rows[i], nil) {
 				return
 			}
 		}
 	}}
 	for i, f := range rows[0] {
-		view.Columns = append(view.Columns, render.Column[superRow]{Name: f.Key, Raw: func(r superRow) string { return fieldText(r[i].Value) }})
+		view.Columns = append(view.Columns, render.Column[*superRow]{Name: f.Key, Raw: func(r *superRow) string { return fieldText((*r)[i].Value) }})
 	}
-	return render.Write(io.Out, io.Format, view)
+	return render.WriteRefs(io.Out, io.Format, view)
 }
 
 // fieldText is a value for CSV: nothing where there is none.

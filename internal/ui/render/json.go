@@ -36,8 +36,9 @@ func writeRows[T any](o *object, v View[T]) error {
 			return err
 		}
 		o.print(sep)
-		if r, ok := any(row).(JSONAppender); ok {
-			o.appended(r)
+		if v.appendJSON != nil {
+			o.line = v.appendJSON(o.line[:0], row)
+			_, o.err = o.w.Write(o.line)
 		} else {
 			o.value(row)
 		}
@@ -53,15 +54,8 @@ func writeRows[T any](o *object, v View[T]) error {
 	return o.err
 }
 
-// A JSONAppender is a row that writes its own JSON, on one line: for those of which there are millions.
+// A JSONAppender is a row that writes its own JSON, on one line: for WriteRefs.
 type JSONAppender interface{ AppendJSON(b []byte) []byte }
-
-func (o *object) appended(r JSONAppender) {
-	if o.err == nil {
-		o.line = r.AppendJSON(o.line[:0])
-		_, o.err = o.w.Write(o.line)
-	}
-}
 
 // An object is a JSON object being written. Its first error stays.
 type object struct {

@@ -41,6 +41,8 @@ type View[T any] struct {
 
 	Limit int       // rows that a table shows; 0: DefaultLimit, below 0: all
 	Notes io.Writer // where a table says how many rows it left out; nil: nowhere
+
+	appendJSON func(b []byte, row T) []byte // of rows that are JSONAppenders
 }
 
 // DefaultLimit is for people: nobody reads more rows. Whoever does wants CSV or JSON.
@@ -48,7 +50,44 @@ const DefaultLimit = 1000
 
 // Write shows v on w. It stops at the first row error or write error and returns it; JSON is then cut short, so
 // that no script takes a part for the whole.
-func Write[T any](w io.Writer, f Format, v View[T]) error {
+func Write[T any](w io.Writer, f Format, v View[T]) error { return write(w, f, byReference(v)) }
+
+// byReference is the view of references to its rows. All of them are one type to the compiler, which would otherwise
+// make the whole package anew for each type of rows.
+func byReference[T any](v View[T]) View[*T] {
+	r := View[*T]{Head: v.Head, Key: v.Key, Tail: v.Tail, Limit: v.Limit, Notes: v.Notes}
+	if v.Rows != nil {
+		r.Rows = func(yield func(*T, error) bool) {
+			var at T
+			for row, err := range v.Rows {
+				if at = row; !yield(&at, err) {
+					return
+				}
+			}
+		}
+	}
+	for _, c := range v.Columns {
+		r.Columns = append(r.Columns, Column[*T]{c.Name, c.Num, referred(c.Cell), referred(c.Raw), referred(c.Int), referred(c.Has)})
+	}
+	return r
+}
+
+// WriteRefs is Write of rows that are references already.
+func WriteRefs[T any](w io.Writer, f Format, v View[*T]) error {
+	if _, ok := any((*T)(nil)).(JSONAppender); ok {
+		v.appendJSON = func(b []byte, row *T) []byte { return any(row).(JSONAppender).AppendJSON(b) }
+	}
+	return write(w, f, v)
+}
+
+func referred[T, V any](f func(T) V) func(*T) V {
+	if f == nil {
+		return nil
+	}
+	return func(row *T) V { return f(*row) }
+}
+
+func write[T any](w io.Writer, f Format, v View[T]) error {
 	b := bufio.NewWriterSize(w, 64<<10)
 	var err error
 	left := 0

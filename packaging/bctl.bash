@@ -21,8 +21,8 @@ _bctl() {
 		format) cmd=$word words="" devices=1 flags+=" --cache --bdev --bucket --block --data-offset --data_offset --cset-uuid --uuid --label --writeback --discard --cache-replacement-policy --cache_replacement_policy --large-bucket --wipe-bcache --discard-dirty --force --init --attach --size --dry-run --undo --no-undo"; break ;;
 		show-buckets) cmd=$word words="" devices=1 flags+=" --mark --inode --bucket --gen-above --sort --limit --summary --map"; break ;;
 		show-prios) cmd=$word words="" devices=1 flags+=" --raw"; break ;;
-		show-journal) cmd=$word words="" devices=1 flags+=" --keys --all"; break ;;
-		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --all --no-action --preen --yes --only --skip --keep-partial --force --lost --undo --no-undo"; break ;;
+		show-journal) cmd=$word words="" devices=1 flags+=" --keys --all --rewind --limit"; break ;;
+		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --all --no-action --preen --yes --only --skip --keep-partial --rewind --force --lost --undo --no-undo"; break ;;
 		explain) cmd=$word words="" flags+=""; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
@@ -57,8 +57,10 @@ _bctl() {
 	show-buckets:--gen-above) values="files" ;;
 	show-buckets:--sort) values="bucket gen disk_gen prio mark sectors owner" ;;
 	show-buckets:--limit) values="files" ;;
+	show-journal:--limit) values="files" ;;
 	fsck:--only) values="files" ;;
 	fsck:--skip) values="files" ;;
+	fsck:--rewind) values="files" ;;
 	fsck:--lost) values="files" ;;
 	fsck:--undo) values="files" ;;
 	rewrite-prios:--set) values="files" ;;

@@ -109,6 +109,8 @@ _bctl() {
 		own=(
 			'(--keys)--keys[each key of the entries, as the kernel prints keys]'
 			'(--all)--all[every entry of the ring, by place: old and damaged ones too]'
+			'(--rewind)--rewind[the entries that fsck --rewind can take the cache back to, the newest first, and what each would cost]'
+			'(--limit)--limit=[with --rewind at most N entries (default 8), for each takes a walk through the tree]:N:_files'
 			'*:device:_bctl_devices'
 		) ;;
 	fsck)
@@ -124,6 +126,7 @@ _bctl() {
 			'(--only)--only=[repair findings of CODE alone, several with commas; warnings too, if they are named]:CODE:_files'
 			'(--skip)--skip=[leave findings of CODE as they are, several with commas]:CODE:_files'
 			'(--keep-partial)--keep-partial[write a repair that leaves some damage, if it leaves less]'
+			'(--rewind)--rewind=[take the cache back to journal entry SEQ, one of those that show-journal --rewind lists]:SEQ:_files'
 			'(--force)--force[repair although something cannot be read: what stood there counts as unknown]'
 			'(--lost)--lost=[write what is given up to FILE, a line of JSON each, before the repair]:FILE:_files'
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'

@@ -128,3 +128,30 @@ func TestShowJournalDamaged(t *testing.T) {
 	}
 	apptest.WantLine(t, "a backing device", bctl("show-journal", img.Backing[0]), app.ExitCannot, "a backing device, it has no journal")
 }
+
+// --rewind lists what fsck --rewind takes, and nothing else is taken.
+func TestRewind(t *testing.T) {
+	img := imgtest.Open(t, "writeback-dirty")
+	rows := entries(t, "candidates", "--rewind", "--limit", "5", img.Cache)
+	if len(rows) != 5 {
+		t.Fatalf("%v", rows)
+	}
+	last := rows[4]
+	before := imgtest.SumFile(t, img.Cache)
+	apptest.WantLine(t, "no candidate", bctl("fsck", "-qy", "--no-undo", "--rewind", "4711", "--json", img.Cache), app.ExitCannot, "journal entry 4711", "not an entry to rewind to")
+	apptest.WantLine(t, "a check", bctl("fsck", "--rewind", "3", img.Cache), app.ExitUsage, "--rewind is about repair")
+	if imgtest.SumFile(t, img.Cache) != before {
+		t.Error("it wrote")
+	}
+	undo := img.Cache + ".undo"
+	r := bctl("fsck", "-p", "--undo", undo, "--rewind", fmt.Sprint(last["seq"]), img.Cache)
+	if r.Code != app.ExitRepaired || !strings.Contains(r.Stdout, "rewound") {
+		t.Fatalf("%+v", r)
+	}
+	if r := bctl("fsck", img.Cache); r.Code != 0 {
+		t.Errorf("afterwards: %+v", r)
+	}
+	if r := bctl("undo", undo, img.Cache); r.Code != 0 || imgtest.SumFile(t, img.Cache) != before {
+		t.Errorf("taken back: %+v", r)
+	}
+}

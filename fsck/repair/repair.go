@@ -33,7 +33,8 @@ import (
 // Options say what may be done, and how.
 type Options struct {
 	fsck.Options
-	ScanBytes int64 // how far a lost superblock's journal is sought; 0: 64 GiB
+	ScanBytes int64  // how far a lost superblock's journal is sought; 0: 64 GiB
+	Rewind    uint64 // the seq of the journal entry that the cache is to be taken back to; 0: the best there is
 }
 
 // A Lost is a run of a volume's sectors that a repair gives up.
@@ -53,8 +54,9 @@ type Result struct {
 	Before, After *fsck.Report // Before is nil where not even a superblock could be read
 	Plans         []*plan.Plan // of the cache, then of each backing device; nil: nothing to write
 	Lost          []Lost
-	Unknown       bool     // keys may be gone of which nothing is known any more: those of unreadable nodes and entries
-	Evidence      []string // what was taken for what, in the order it was done
+	Old           ondisk.Sector // dirty data that were done with, and that a rewind makes dirty again
+	Unknown       bool          // keys may be gone of which nothing is known any more: those of unreadable nodes and entries
+	Evidence      []string      // what was taken for what, in the order it was done
 }
 
 // Work is a repair in the making: the devices, with what was mended so far laid over them.
@@ -146,7 +148,7 @@ func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options
 	rep, err := w.check()
 	w.result.Before = rep
 	for range rounds {
-		if err == nil && (rep.Result == fsck.Clean || foreign(rep)) {
+		if err == nil && (rep.Result == fsck.Clean && !w.mustRewind() || foreign(rep)) {
 			break
 		}
 		if ctx.Err() != nil {

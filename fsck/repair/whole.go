@@ -51,7 +51,7 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 
 // wantsWhole reports whether anything is damaged that making the metadata anew may mend.
 func (w *Work) wantsWhole(rep *fsck.Report) bool {
-	return slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
+	return w.mustRewind() || slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
 		letters := f.Code[:2]
 		return f.Severity == finding.Damage && letters != "SB" && (letters != "BD" || f.Code == finding.BDNoSlot)
 	})
@@ -62,7 +62,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	w.hide()
 	w.lost, w.node = map[Lost]bool{}, map[ondisk.Bucket]bool{}
 	w.result.Evidence, w.unknown = w.result.Evidence[:w.before], false
-	b, err := w.chooseBase(g)
+	b, err := w.baseOf(g)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +79,11 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	h, err := w.reap(c, w.lostNodes(c, b))
 	if err != nil {
 		return nil, err
+	}
+	if w.o.Rewind != 0 {
+		if err := w.rewound(h, s); err != nil {
+			return nil, err
+		}
 	}
 	slots, err := w.mendSlots(h, b)
 	if err != nil {

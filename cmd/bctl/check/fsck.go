@@ -41,6 +41,7 @@ Examples:
     bctl fsck --verify-data cache.img back.img
     bctl fsck -p /dev/nvme0n1p3
     bctl fsck -y --lost lost.json /dev/nvme0n1p3 /dev/sda1
+    bctl fsck -y --rewind 1234 /dev/nvme0n1p3 /dev/sda1
 `
 
 func FsckCommand() *cli.Command {
@@ -97,7 +98,7 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 	}
 	run := fsck.Options{Progress: o.progress, Now: time.Now().Unix(), Verify: o.verify}
 	rep, err := checkAll(ctx, o.devices, run, io)
-	mend := err == nil && rep.Result == fsck.Damaged && o.repair.wants(rep)
+	mend := err == nil && (rep.Result == fsck.Damaged && o.repair.wants(rep) || o.repair.rewind != 0)
 	if errors.Is(err, superblock.ErrNotBcache) && o.repair.policy.Mode >= finding.Preen {
 		mend = true // a superblock that is lost may be found
 	} else if err != nil {

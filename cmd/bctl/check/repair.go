@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"bctl/fsck/repair"
 	"bctl/internal/change"
 	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
 	"bctl/internal/ui/render"
 )
@@ -34,6 +36,7 @@ func repairFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "only", Usage: "repair findings of `CODE` alone, several with commas; warnings too, if they are named"},
 		&cli.StringSliceFlag{Name: "skip", Usage: "leave findings of `CODE` as they are, several with commas"},
 		&cli.BoolFlag{Name: "keep-partial", Usage: "write a repair that leaves some damage, if it leaves less"},
+		&cli.StringFlag{Name: "rewind", Usage: "take the cache back to journal entry `SEQ`, one of those that show-journal --rewind lists"},
 		&cli.BoolFlag{Name: "force", Usage: "repair although something cannot be read: what stood there counts as unknown"},
 		&cli.StringFlag{Name: "lost", Usage: "write what is given up to `FILE`, a line of JSON each, before the repair"},
 		&cli.StringFlag{Name: "undo", Usage: "keep what stood there before in `FILE`; by default a new one in the state directory"},
@@ -45,7 +48,8 @@ func repairFlags() []cli.Flag {
 type repairOptions struct {
 	policy      finding.Policy
 	keepPartial bool
-	force       bool // although something cannot be read
+	force       bool   // although something cannot be read
+	rewind      uint64 // the journal entry to go back to; 0: none
 	lost        string
 	write       change.Options
 	answer      func(question string) bool // nil where nobody can be asked
@@ -73,13 +77,16 @@ func readRepair(args *app.Args, io *app.IO) (o repairOptions, err error) {
 		return o, err
 	}
 	if o.policy.Mode == finding.Check {
-		for _, name := range []string{"only", "skip", "keep-partial", "force", "lost", "undo", "no-undo"} {
+		for _, name := range []string{"only", "skip", "keep-partial", "force", "lost", "rewind", "undo", "no-undo"} {
 			if args.Given(name) {
 				return o, app.WithHint(app.Usagef("--%s is about repair", name), "give -p or -y too")
 			}
 		}
 	}
 	o.keepPartial, o.lost, o.force = args.Bool("keep-partial"), args.String("lost"), args.Bool("force")
+	if err := args.Number("rewind", 1, math.MaxUint64, func(n uint64) { o.rewind = n }); err != nil {
+		return o, err
+	}
 	o.write, err = args.Write(io)
 	o.write.Command = "fsck"
 	return o, err
@@ -167,7 +174,7 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 	for _, d := range devs {
 		out.devices = append(out.devices, d.Name)
 	}
-	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{Options: run})
+	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{Options: run, Rewind: o.rewind})
 	if err != nil {
 		return out, err
 	}
@@ -209,12 +216,16 @@ func (o *repairOptions) refuses(r *repair.Result) string {
 	switch before, after := r.Damages(); {
 	case unread && !o.force:
 		return "something cannot be read: copy the device first (ddrescue), and repair the copy, or --force"
-	case after >= before:
+	case o.rewind != 0 && !slices.ContainsFunc(r.Plans, func(p *plan.Plan) bool { return p != nil }):
+		return "nothing to rewind: " + strings.Join(r.Evidence, ", ")
+	case after >= before && (o.rewind == 0 || after > 0):
 		return "nothing of it can be repaired: bctl explain CODE says why"
 	case after > 0 && !o.keepPartial:
 		return fmt.Sprintf("%d of %d findings would be left: --keep-partial repairs the others", after, before)
 	case o.policy.Mode == finding.Preen && dirty:
 		return "dirty data would have to be given up: -y lists them, and does it"
+	case o.policy.Mode == finding.Preen && r.Old > 0:
+		return "dirty data that were done with would come back: -y says how many, and does it"
 	case o.policy.Mode == finding.Preen && r.Unknown:
 		return "keys are gone, so dirty data may be: -y repairs what is left"
 	}
@@ -275,6 +286,7 @@ func (r repaired) view() []render.Field {
 	return []render.Field{
 		{Key: "repaired", Value: counts},
 		{Key: "lost", Value: append([]repair.Lost{}, r.result.Lost...)},
+		{Key: "old_dirty_sectors", Value: r.result.Old},
 		{Key: "unknown_lost", Value: r.result.Unknown},
 		{Key: "evidence", Value: append([]string{}, r.result.Evidence...)},
 		{Key: "undo_files", Value: append([]string{}, r.undo...)},
@@ -293,7 +305,11 @@ func (r repaired) text() string {
 		return b.String()
 	}
 	before, after := r.result.Damages()
-	fmt.Fprintf(&b, "repaired: %d of %d findings of damage", before-after, before)
+	if before > 0 {
+		fmt.Fprintf(&b, "repaired: %d of %d findings of damage", before-after, before)
+	} else {
+		fmt.Fprintf(&b, "rewound")
+	}
 	dirty, clean := 0, 0
 	for _, l := range r.result.Lost {
 		if l.Dirty {
@@ -304,6 +320,9 @@ func (r repaired) text() string {
 	}
 	if dirty+clean > 0 {
 		fmt.Fprintf(&b, "; %s of dirty and %s of clean data given up", app.Human(uint64(dirty)), app.Human(uint64(clean)))
+	}
+	if r.result.Old > 0 {
+		fmt.Fprintf(&b, "; %s that were done with are dirty again", app.Human(uint64(r.result.Old)))
 	}
 	if r.result.Unknown {
 		fmt.Fprintf(&b, "; keys were gone of which nothing is known")

@@ -22,11 +22,16 @@ An entry is the newest (registration starts from it), live (its keys are replaye
 not find it), old (done with) or damaged (it has the set's magic, and is no valid entry). The last three are shown by
 --all.
 
+--rewind lists those of which root, uuid bucket and prio chain can still be read. The cost is what would differ from the
+best that can be put together today: extents, and dirty and clean sectors, that would be gone; dirty sectors that were
+done with, and would be dirty again; and whether a part of the tree cannot be read, so that nobody knows what was there.
+
 Examples:
 
     bctl show-journal cache.img
     bctl show-journal --all --json /dev/nvme0n1p3
     bctl show-journal --keys cache.img
+    bctl show-journal --rewind --limit 3 cache.img
 `
 
 func ShowJournalCommand() *cli.Command {
@@ -38,10 +43,14 @@ func ShowJournalCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "keys", Usage: "each key of the entries, as the kernel prints keys"},
 			&cli.BoolFlag{Name: "all", Usage: "every entry of the ring, by place: old and damaged ones too"},
+			&cli.BoolFlag{Name: "rewind", Usage: "the entries that fsck --rewind can take the cache back to, the newest first, and what each would cost"},
+			&cli.StringFlag{Name: "limit", Usage: "with --rewind at most `N` entries (default 8), for each takes a walk through the tree"},
 		},
 		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
-			o := journalOptions{keys: args.Bool("keys"), all: args.Bool("all")}
-			var err error
+			o, err := readJournal(args)
+			if err != nil {
+				return err
+			}
 			if o.device, err = args.Device(); err != nil {
 				return err
 			}
@@ -54,6 +63,7 @@ func ShowJournalCommand() *cli.Command {
 type journalOptions struct {
 	device    string
 	keys, all bool
+	rewind    int // how many candidates; 0: none are looked for
 }
 
 func showJournal(ctx context.Context, o journalOptions, io *app.IO) error {
@@ -74,7 +84,9 @@ func showJournal(ctx context.Context, o journalOptions, io *app.IO) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.device, err)
 	}
-	if o.keys {
+	if o.rewind > 0 {
+		err = render.Write(io.Out, io.Format, rewindView(ctx, o, dev, io))
+	} else if o.keys {
 		err = render.Write(io.Out, io.Format, journalKeysView(o, ring, io))
 	} else {
 		err = render.Write(io.Out, io.Format, journalView(o, ring, io))

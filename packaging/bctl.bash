@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid export show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid export writeback detach show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -28,6 +28,8 @@ _bctl() {
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
 		uuid) cmd=$word words="" flags+=" --inode --all --merge --prefer --leftover --discard-dirty --yes --dry-run --undo --no-undo"; break ;;
 		export) cmd=$word words="" flags+=" --volume --output --dm"; break ;;
+		writeback) cmd=$word words="" flags+=" --yes --clear --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
+		detach) cmd=$word words="" flags+=" --dry-run --undo --no-undo"; break ;;
 		show-uuids) cmd=$word words="" devices=1 flags+=" --all"; break ;;
 		show-btree) cmd=$word words="" devices=1 flags+=" --node --raw --limit"; break ;;
 		show-extents) cmd=$word words="" devices=1 flags+=" --inode --range --dirty --bucket --limit"; break ;;
@@ -70,6 +72,14 @@ _bctl() {
 	uuid:--undo) values="files" ;;
 	export:--volume) values="files" ;;
 	export:--output | export:-o) values="files" ;;
+	writeback:--retries) values="files" ;;
+	writeback:--failed) values="files" ;;
+	writeback:--mapfile) values="files" ;;
+	writeback:--inode) values="files" ;;
+	writeback:--to) values="files" ;;
+	writeback:--undo) values="files" ;;
+	writeback:-C) values="files" ;;
+	detach:--undo) values="files" ;;
 	show-btree:--node) values="files" ;;
 	show-btree:--limit) values="files" ;;
 	show-extents:--inode) values="files" ;;

@@ -33,6 +33,8 @@ _bctl() {
 		'undo:take back what a command wrote'
 		'uuid:list the slots of volumes, link a detached one to its backing device again, purge slots'
 		'export:write a volume as the kernel would show it, without the kernel'
+		'writeback:copy dirty data to the backing devices, without the kernel'
+		'detach:take a clean backing device from its cache, without the kernel'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
 		'show-btree:show the btree'\''s nodes, or the keys of one'
 		'show-extents:show what is cached\: each piece of each volume, and where it stands'
@@ -175,6 +177,29 @@ _bctl() {
 			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
 			'(--output -o)-o+[write to a new FILE; - is standard output]:FILE:_files'
 			'(--dm)--dm[print a device-mapper table instead]'
+		) ;;
+	writeback)
+		own=(
+			'(--yes -y)--yes[do it; without, list what would be done]'
+			'(--yes -y)-y[do it; without, list what would be done]'
+			'(--clear)--clear[then make the keys clean, and the devices'\'' state]'
+			'(--verify)--verify[read back and compare what was written: the default]'
+			'(--no-verify)--no-verify[do not]'
+			'(--retries)--retries=[try N times more to read a block that gives an error]:N:_files'
+			'(--failed)--failed=[write what could not be copied to the new FILE, a line of JSON each]:FILE:_files'
+			'(--mapfile)--mapfile=[CACHE is a copy made by ddrescue, of which FILE says what it has]:FILE:_files'
+			'(--inode)--inode=[write back volume N, which no slot names]:N:_files'
+			'(--to)--to=[to DEVICE; with --inode]:DEVICE:_files'
+			'(--undo)--undo=[keep what stood there before, the data too, in FILE]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing of the cache either]'
+			'(-C)-C+[progress: a bar if FD is 0, else lines "pass done of device" to that descriptor]:FD:_files'
+		) ;;
+	detach)
+		own=(
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
 		) ;;
 	show-uuids)
 		own=(

@@ -68,6 +68,8 @@ func allCommands() []*cli.Command {
 		change.UndoCommand(),
 		change.UUIDCommand(),
 		salvage.ExportCommand(),
+		salvage.WritebackCommand(),
+		salvage.DetachCommand(),
 	}, append(extras(), app.CompletionCommand(bctlTool))...)
 }
 

@@ -117,6 +117,8 @@ func (s *spanner) extent(e *inspect.Extent) bool {
 				x.Source = Cache
 			}
 		}
+	case s.v.o.Sure && !s.gensKnown(e):
+		x.Source = Unknown
 	default:
 		x.Source = Cache
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	// DirtyOnly takes from the cache what the backing device does not have, and nothing else: clean data are the same
 	// on both.
 	DirtyOnly bool
+	// Sure makes dirty data Unknown where the gen of their bucket is: whether they are the bucket's still is not known.
+	Sure bool
 	// LeafBytes is how much memory leaves of the tree may take, about; 0: 32 MiB.
 	LeafBytes int64
 }

@@ -109,8 +109,11 @@ func (t *Tx) reserve() error {
 // MakeRoom gives up clean buckets, the oldest prio first, until the kernel finds its reserve once a new chain is
 // written. It is called before RewritePrios, and returns which it gave up. Where all that is clean is not enough, Commit
 // says so. Errors: the context's.
-func (t *Tx) MakeRoom() (given []ondisk.Bucket, err error) {
-	short := t.g.LargestReserve() + t.g.PrioBuckets() - t.unmarked(true)
+func (t *Tx) MakeRoom() (given []ondisk.Bucket, err error) { return t.MakeRoomFor(0) }
+
+// MakeRoomFor is MakeRoom for a transaction behind this one, which takes so many buckets besides.
+func (t *Tx) MakeRoomFor(n int) (given []ondisk.Bucket, err error) {
+	short := t.g.LargestReserve() + t.g.PrioBuckets() + n - t.unmarked(true)
 	if short <= 0 {
 		return nil, nil
 	}

@@ -36,7 +36,7 @@ func (o *Options) save(d *changed, nth int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = d.all.SaveUndo(f, d.dev, head)
+	err = d.all.SaveUndoOf(d.data, f, d.dev, head)
 	err = errors.Join(err, o.sync(f), f.Close(), o.syncDir(filepath.Dir(name)))
 	if err != nil {
 		os.Remove(name)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"time"
 
@@ -43,7 +44,11 @@ type Device interface {
 // it is written twice.
 type Stage struct {
 	Dev  Device
-	Plan *plan.Plan
+	Plan *plan.Plan // nil: nothing but Data
+	// Data is what is written before the plan, and too much for one; nil: nothing.
+	Data Data
+	// Later is what a later run writes to the device: it is kept with what this one does. nil: nothing.
+	Later *plan.Plan
 	// Prove judges the device as it will be once this plan is carried out, before anything is written to any device.
 	// nil: nothing to prove. Its error is Run's.
 	Prove func(after io.ReaderAt) error
@@ -51,6 +56,14 @@ type Stage struct {
 	After func() error
 	// NoUndo is for what is not worth an undo file: a device that this program has just made.
 	NoUndo bool
+}
+
+// Data is the writing of more than a plan can hold, by whoever knows how it is done well.
+type Data interface {
+	// Writes are all that may be written, for the undo file.
+	Writes() iter.Seq2[plan.Write, error]
+	// Carry does it, to the medium. It ends early with ctx; what was written by then stays.
+	Carry(ctx context.Context, dev plan.Device, done func(bytes int64)) error
 }
 
 // Open opens a device that is going to be changed. It stays claimed until it is closed, so that what is planned is
@@ -104,7 +117,7 @@ func Run(ctx context.Context, o Options, stages ...Stage) (undo []string, err er
 		}
 	}
 	for _, s := range stages {
-		err := s.Plan.Carry(ctx, s.Dev, o.Done)
+		err := s.carry(ctx, o.Done)
 		if err == nil && s.After != nil {
 			err = s.After()
 		}
@@ -131,6 +144,19 @@ func (o *Options) fill() {
 	if o.sync == nil {
 		o.sync = (*os.File).Sync
 	}
+}
+
+// carry writes what the stage writes.
+func (s *Stage) carry(ctx context.Context, done func(int64)) error {
+	if s.Data != nil {
+		if err := s.Data.Carry(ctx, s.Dev, done); err != nil {
+			return err
+		}
+	}
+	if s.Plan == nil {
+		return nil
+	}
+	return s.Plan.Carry(ctx, s.Dev, done)
 }
 
 func (s *Stage) prove() error {
@@ -172,11 +198,12 @@ var errInterrupted = errors.New("interrupted")
 // changed is a device and all that is written to it.
 type changed struct {
 	dev    Device
+	data   plan.Stream
 	all    plan.Plan
 	noUndo bool
 }
 
-// byDevice joins the stages of each device. The superblock is always watched: the kernel writes it when it gets the
+// byDevice joins the stages of each device, of which the first alone may have data. The superblock is always watched: the kernel writes it when it gets the
 // device.
 func byDevice(stages []Stage) (out []*changed) {
 	at := map[Device]*changed{}
@@ -190,10 +217,18 @@ func byDevice(stages []Stage) (out []*changed) {
 			at[s.Dev] = d
 			out = append(out, d)
 		}
-		d.all.Steps = append(d.all.Steps, s.Plan.Steps...)
-		for _, g := range s.Plan.Watched {
-			if g.Off != ondisk.SuperOffset {
-				d.all.Watched = append(d.all.Watched, g)
+		if s.Data != nil {
+			d.data = s.Data.Writes
+		}
+		for _, p := range []*plan.Plan{s.Plan, s.Later} {
+			if p == nil {
+				continue
+			}
+			d.all.Steps = append(d.all.Steps, p.Steps...)
+			for _, g := range p.Watched {
+				if g.Off != ondisk.SuperOffset {
+					d.all.Watched = append(d.all.Watched, g)
+				}
 			}
 		}
 	}

@@ -31,6 +31,7 @@ var floors = [][]string{
 	{"internal/bcache/newset", "alloc", "alloc/blktrace", "inspect"},
 	{"internal/change", "internal/generate", "alloc/script", "alloc/cachesim"},
 	{"fsck"},
+	{"internal/writeback"},
 	{"cmd/bctl/app"},
 	{"cmd/bctl/mkfs", "cmd/bctl/show", "cmd/bctl/check", "cmd/bctl/change", "cmd/bctl/bench", "cmd/bctl/legacy", "cmd/bctl/practice", "cmd/bctl/salvage"},
 	{"cmd/bctl"},

@@ -5,17 +5,13 @@ package check
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/app"
 	"bctl/internal/finding"
-	"bctl/internal/ui/progress"
 )
 
 const fsckBcacheDescription = `What fsck(8) runs for a device of type bcache: bctl fsck, with the flags that fsck passes on. A backing device is
@@ -41,7 +37,7 @@ func FsckBcacheCommand() *cli.Command {
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "make every repair"},
 			&cli.BoolFlag{Name: "f", Usage: "check even if it looks clean: always done"},
 			&cli.BoolFlag{Name: "v", Usage: "say how the check is done on stderr"},
-			&cli.StringFlag{Name: "C", Usage: "progress: a bar if `FD` is 0, else lines \"pass done of device\" to that descriptor"},
+			app.ProgressFlag(),
 			&cli.BoolFlag{Name: "r", Usage: "report time and memory on stderr"},
 			&cli.BoolFlag{Name: "t", Usage: "report time on stderr"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
@@ -59,8 +55,8 @@ func FsckBcacheCommand() *cli.Command {
 // fsckBcacheOptions is a command line of fsck.bcache.
 type fsckBcacheOptions struct {
 	fsckOptions
-	verbose, time, memory bool     // on stderr
-	lines                 *os.File // of -C; nil without
+	verbose, time, memory bool   // on stderr
+	done                  func() // closes what -C opened
 }
 
 func readFsckBcache(args *app.Args, io *app.IO) (o fsckBcacheOptions, err error) {
@@ -78,31 +74,12 @@ func readFsckBcache(args *app.Args, io *app.IO) (o fsckBcacheOptions, err error)
 	}
 	o.verbose, o.memory = args.Bool("v"), args.Bool("r")
 	o.time = args.Bool("t") || o.memory
-	o.progress = io.Watched(progress.Silent)
-	if !args.Given("C") {
-		return o, nil
-	}
-	fd, err := strconv.Atoi(args.String("C"))
-	switch {
-	case err != nil || fd < 0:
-		return o, app.Usagef("-C %q: not a file descriptor", args.String("C"))
-	case fd > 0:
-		own, err := syscall.Dup(fd) // the descriptor is the caller's: no collector closes our copy early
-		if err != nil {
-			return o, app.Usagef("-C %d: %v", fd, err)
-		}
-		o.lines = os.NewFile(uintptr(own), "progress")
-		o.progress = io.Watched(progress.Lines(o.lines, o.devices[0]))
-	case app.IsTerminal(io.Err):
-		o.progress = io.Watched(progress.On(io.Err))
-	}
-	return o, nil
+	o.progress, o.done, err = args.ProgressTo(io, o.devices[0])
+	return o, err
 }
 
 func fsckBcache(ctx context.Context, o fsckBcacheOptions, io *app.IO) error {
-	if o.lines != nil {
-		defer o.lines.Close()
-	}
+	defer o.done()
 	began := time.Now()
 	if o.verbose {
 		fmt.Fprintf(io.Err, "fsck.bcache %s\n", app.Version)

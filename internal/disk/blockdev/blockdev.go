@@ -16,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -49,6 +50,9 @@ type Device struct {
 
 	held   []Holder // of readers: who uses it
 	direct *os.File // of readers of what is in use: past the page cache
+
+	mediumOnce sync.Once
+	medium     *os.File // of ReadMedium; nil where there is none
 }
 
 // Open opens path for reading. A device in use is read past the page cache. Errors wrap ErrNotDevice or the system's.
@@ -222,7 +226,7 @@ func number(info fs.FileInfo) devnum {
 func (d *Device) ReadAt(b []byte, off int64) (int, error) {
 	read := d.f.ReadAt
 	if d.direct != nil {
-		read = d.readDirect
+		read = func(b []byte, off int64) (int, error) { return d.readDirect(d.direct, b, off) }
 	}
 	n, err := read(b, off)
 	if err != nil && err != io.EOF {
@@ -240,6 +244,9 @@ func (d *Device) Close() error {
 	err = errors.Join(err, d.f.Close())
 	if d.direct != nil {
 		err = errors.Join(err, d.direct.Close())
+	}
+	if d.medium != nil {
+		err = errors.Join(err, d.medium.Close())
 	}
 	if d.whole != nil {
 		err = errors.Join(err, d.whole.Close())

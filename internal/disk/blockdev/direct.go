@@ -3,6 +3,7 @@
 package blockdev
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -29,20 +30,29 @@ var directBuffers = sync.Pool{New: func() any {
 
 // bypass makes readers of d read past the page cache from here on, or empties it where that cannot be.
 func (d *Device) bypass() {
-	f, err := os.OpenFile(d.path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_DIRECT, 0)
-	if err == nil {
-		if now, err := f.Stat(); err == nil && os.SameFile(d.info, now) {
-			d.direct = f
-			return
-		}
-		_ = f.Close()
+	if f, err := d.openDirect(); err == nil {
+		d.direct = f
+		return
 	}
 	// This needs root, and nothing tells whether it helped: the note that the device is in use must do.
 	_ = d.control(func(fd uintptr) error { return unix.IoctlSetInt(int(fd), unix.BLKFLSBUF, 0) })
 }
 
-// readDirect is ReadAt by way of aligned memory and whole blocks.
-func (d *Device) readDirect(b []byte, off int64) (n int, err error) {
+// openDirect opens the device again, past the page cache.
+func (d *Device) openDirect() (*os.File, error) {
+	f, err := os.OpenFile(d.path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_DIRECT, 0)
+	if err != nil {
+		return nil, err
+	}
+	if now, err := f.Stat(); err != nil || !os.SameFile(d.info, now) {
+		_ = f.Close()
+		return nil, fmt.Errorf("%w: it was replaced while it was opened", ErrNotDevice)
+	}
+	return f, nil
+}
+
+// readDirect is ReadAt of f by way of aligned memory and whole blocks.
+func (d *Device) readDirect(f *os.File, b []byte, off int64) (n int, err error) {
 	if off >= d.size {
 		return 0, io.EOF
 	}
@@ -54,7 +64,7 @@ func (d *Device) readDirect(b []byte, off int64) (n int, err error) {
 		start := at &^ (block - 1)
 		skip := int(at - start)
 		want := min(int64(directBytes), (int64(skip+len(b)-n)+block-1)&^(block-1))
-		got, err := d.direct.ReadAt((*buf)[:want], start)
+		got, err := f.ReadAt((*buf)[:want], start)
 		if got > skip {
 			n += copy(b[n:], (*buf)[skip:got])
 		}

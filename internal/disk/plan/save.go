@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -58,13 +57,21 @@ type undoHead struct {
 // SaveUndo writes the undo file of p, to be carried out on dev, and fills in the device's size. Nothing may be written
 // to dev before the file is on its medium.
 func (p *Plan) SaveUndo(out io.Writer, dev Device, h Head) error {
+	return p.SaveUndoOf(nil, out, dev, h)
+}
+
+// SaveUndoOf is SaveUndo of a stream, nil for none, that is written before p.
+func (p *Plan) SaveUndoOf(data Stream, out io.Writer, dev Device, h Head) error {
 	before, w := p.again()
 	if w != nil {
 		return fmt.Errorf("%s: written twice, so it could not be told what stood there", w.name())
 	}
 	h.SizeBytes = dev.Size()
-	head := undoHead{Head: h, Blocks: p.Count()}
-	var err error
+	blocks, err := data.count(p)
+	if err != nil {
+		return err
+	}
+	head := undoHead{Head: h, Blocks: blocks}
 	if head.Watched, err = p.watches(dev); err != nil {
 		return err
 	}
@@ -75,22 +82,22 @@ func (p *Plan) SaveUndo(out io.Writer, dev Device, h Head) error {
 	sum := sha256.New()
 	to := bufio.NewWriterSize(io.MultiWriter(out, sum), window)
 	fmt.Fprintf(to, "%s%s\n", undoMagic, line) // errors stay with to
-	for step, writes := range p.Steps {
-		for _, w := range writes {
-			b := binary.LittleEndian.AppendUint64(nil, uint64(w.Off))
-			b = binary.LittleEndian.AppendUint64(b, uint64(w.Len()))
-			to.Write(binary.LittleEndian.AppendUint32(b, uint32(step))) //nolint:errcheck // it stays
-		}
+	if err := data.index(to, p, blocks); err != nil {
+		return err
 	}
 	buf := new(windows)
 	all := slices.Collect(p.Writes())
-	for i := range all {
-		old := Write{Off: all[i].Off, From: dev, At: all[i].Off, Bytes: all[i].Len()}
-		if j, again := before[i]; again {
+	first := blocks - len(all)
+	for w, err := range data.all(p) {
+		if err != nil {
+			return err
+		}
+		old := Write{Off: w.Off, From: dev, At: w.Off, Bytes: w.Len()}
+		if j, again := before[w.nth-first]; again && w.nth >= first {
 			old = all[j]
 		}
-		if err := all[i].saveBlock(to, &old, buf); err != nil {
-			return fmt.Errorf("%s: %w", all[i].name(), err)
+		if err := w.saveBlock(to, &old, buf); err != nil {
+			return fmt.Errorf("%s: %w", w.name(), err)
 		}
 	}
 	if err := to.Flush(); err != nil {
@@ -124,13 +131,15 @@ func sumSector(b []byte) []byte {
 	return s[:sectorSum]
 }
 
+// place is a write, of which step it is, and the how manieth of all.
+type place struct {
+	*Write
+	step, nth int
+}
+
 // again finds the writes to places that were written by an earlier step, as a superblock is that goes first and comes
 // last: which write it was, by their numbers in order. A write to a part of such a place, or in the same step, is bad.
 func (p *Plan) again() (before map[int]int, bad *Write) {
-	type place struct {
-		*Write
-		step, nth int
-	}
 	var all []place
 	for i, step := range p.Steps {
 		for k := range step {

@@ -6,6 +6,7 @@ package progress
 
 import (
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +32,14 @@ func (silence) Add(int64)    {}
 func (silence) SetMax(int64) {}
 func (silence) Done()        {}
 
+// Bytes is the name of work that is counted in bytes: its rate is of interest, and numbers are shown in larger units.
+func Bytes(what string) string { return what + inBytes }
+
+const inBytes = ", bytes"
+
+// unit is what a name says of its work's unit.
+func unit(what string) (name string, bytes bool) { return strings.CutSuffix(what, inBytes) }
+
 // patience is how long work may take before it needs a bar.
 const patience = time.Second
 
@@ -41,12 +50,14 @@ func On(w io.Writer) Starter {
 
 const (
 	barTemplate   = `{{string . "what"}} {{counters .}} {{bar .}} {{percent .}} {{rtime . "ETA %s"}}`
+	bytesTemplate = `{{string . "what"}} {{counters .}} {{bar .}} {{percent .}} {{speed . "%s/s"}} {{rtime . "ETA %s"}}`
 	countTemplate = `{{string . "what"}} {{counters .}} {{cycle . "|" "/" "-" "\\"}}`
 )
 
 // A bar is one pb bar that comes after a while and goes without a trace.
 type bar struct {
 	pb    *pb.ProgressBar
+	bytes bool
 	timer *time.Timer
 
 	mu   sync.Mutex // pb's Start and Finish, and its template, against each other
@@ -54,12 +65,14 @@ type bar struct {
 }
 
 func start(w io.Writer, what string, limit int64, wait time.Duration) *bar {
-	b := &bar{pb: pb.New64(limit)}
-	b.pb.Set("what", what)
+	name, bytes := unit(what)
+	b := &bar{pb: pb.New64(limit), bytes: bytes}
+	b.pb.Set("what", name)
+	b.pb.Set(pb.Bytes, bytes)
 	b.pb.Set(pb.CleanOnFinish, true)
 	b.pb.Set(pb.Terminal, true)
 	b.pb.Set(pb.ReturnSymbol, "\r")
-	b.pb.SetTemplateString(template(limit))
+	b.pb.SetTemplateString(template(limit, bytes))
 	b.pb.SetWriter(w)
 	b.timer = time.AfterFunc(wait, func() {
 		b.mu.Lock()
@@ -72,8 +85,11 @@ func start(w io.Writer, what string, limit int64, wait time.Duration) *bar {
 }
 
 // template has no percentage while the end is not known.
-func template(limit int64) string {
-	if limit > 0 {
+func template(limit int64, bytes bool) string {
+	switch {
+	case limit > 0 && bytes:
+		return bytesTemplate
+	case limit > 0:
 		return barTemplate
 	}
 	return countTemplate
@@ -86,7 +102,7 @@ func (b *bar) SetMax(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.pb.IsStarted() { // pb draws without asking for its lock
-		b.pb.SetTemplateString(template(n))
+		b.pb.SetTemplateString(template(n, b.bytes))
 	}
 }
 

@@ -16,12 +16,14 @@ import (
 func TestTemplates(t *testing.T) {
 	for _, test := range []struct {
 		limit int64
+		bytes bool
 		want  []string
 	}{
-		{200, []string{"btree nodes 50 / 200", "25.00%"}},
-		{0, []string{"btree nodes 50 "}},
+		{200, false, []string{"btree nodes 50 / 200", "25.00%"}},
+		{0, false, []string{"btree nodes 50 "}},
+		{200, true, []string{"btree nodes 50 B / 200 B", "25.00%", "/s"}},
 	} {
-		b := pb.New64(test.limit).SetTemplateString(template(test.limit)).Set("what", "btree nodes").SetCurrent(50).SetWidth(80)
+		b := pb.New64(test.limit).SetTemplateString(template(test.limit, test.bytes)).Set(pb.Bytes, test.bytes).Set("what", "btree nodes").SetCurrent(50).SetWidth(80)
 		for _, want := range test.want {
 			if got := b.String(); !strings.Contains(got, want) {
 				t.Errorf("bar %q: no %q in it", got, want)

@@ -35,7 +35,12 @@ func (w *Watch) Report(to io.Writer, prefix string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.running {
-		fmt.Fprintf(to, "%s%s: %s, %.1f s\n", prefix, c.what, c.count(), time.Since(c.began).Seconds())
+		name, bytes := unit(c.what)
+		rate := ""
+		if took := time.Since(c.began); bytes && took > 0 {
+			rate = c.rate(took)
+		}
+		fmt.Fprintf(to, "%s%s: %s, %.1f s%s\n", prefix, name, c.count(), time.Since(c.began).Seconds(), rate)
 	}
 	if len(w.running) == 0 {
 		fmt.Fprintf(to, "%snothing is being counted now\n", prefix)
@@ -81,4 +86,16 @@ func (c *watched) count() string {
 		return fmt.Sprint(c.done)
 	}
 	return fmt.Sprintf("%d of %d (%d %%)", c.done, c.limit, int64(100*float64(c.done)/float64(c.limit)))
+}
+
+// rate is how fast it goes, and how long the rest will take.
+func (c *watched) rate(took time.Duration) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	perSecond := float64(c.done) / took.Seconds()
+	text := fmt.Sprintf(", %.1f MiB/s", perSecond/(1<<20))
+	if left := c.limit - c.done; left > 0 && c.done > 0 {
+		text += fmt.Sprintf(", ETA %v", time.Duration(float64(left)/perSecond*float64(time.Second)).Round(time.Second))
+	}
+	return text
 }

@@ -37,3 +37,15 @@ func TestWatch(t *testing.T) {
 		t.Errorf("what is watched is not counted: %q", lines.String())
 	}
 }
+
+// Work that is counted in bytes has a rate, and an end.
+func TestWatchBytes(t *testing.T) {
+	var out strings.Builder
+	w := new(Watch)
+	c := w.Over(Silent)(Bytes("volume 0"), 200<<20)
+	c.Add(100 << 20)
+	w.Report(&out, "")
+	if !regexp.MustCompile(`^volume 0: 104857600 of 209715200 \(50 %\), [0-9.]+ s, [0-9.]+ MiB/s, ETA 0s\n$`).MatchString(out.String()) {
+		t.Errorf("%q", out.String())
+	}
+}

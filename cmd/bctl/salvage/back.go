@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package salvage
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"bctl/cmd/bctl/app"
+	"bctl/inspect"
+	"bctl/internal/change"
+	"bctl/internal/disk/blockdev"
+	"bctl/internal/disk/mapfile"
+	"bctl/internal/finding"
+	"bctl/internal/writeback"
+	"bctl/superblock"
+)
+
+// A back is a writeback that goes on.
+type back struct {
+	o       writebackOptions
+	io      *app.IO
+	cache   *blockdev.Device
+	r       io.ReaderAt // of cache, as far as a mapfile has it
+	devs    []change.Device
+	c       *inspect.Cache
+	found   finding.Collector
+	targets []*writeback.Target
+	job     *writeback.Job
+	report  backReport
+}
+
+func writeBack(ctx context.Context, o writebackOptions, to *app.IO) error {
+	b := &back{o: o, io: to}
+	open, err := b.claim()
+	defer func() {
+		for _, d := range open {
+			d.Close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if err := b.read(ctx); err != nil {
+		return err
+	}
+	if n := b.found.Count(finding.Damage); n > 0 {
+		to.Note("%s is damaged (%d findings): what its metadata do not tell is not copied; see bctl fsck", o.cache, n)
+	}
+	if err := b.match(); err != nil {
+		return err
+	}
+	lost, err := b.lostFile()
+	if err != nil {
+		return err
+	}
+	b.job = writeback.New(b.c, b.targets, b.cache.LogicalBlock(), writeback.Options{
+		Retries: o.retries, Verify: o.verify, Progress: o.progress, Lost: lost.add,
+	})
+	err = b.job.Survey(ctx)
+	if err == nil && o.yes {
+		err = b.carry(ctx, lost)
+	}
+	if err = errors.Join(err, lost.close()); err != nil {
+		return err
+	}
+	return b.tell()
+}
+
+// claim opens the devices, for reading alone where nothing is going to be written.
+func (b *back) claim() (open []*blockdev.Device, err error) {
+	names := append([]string{b.o.cache}, b.o.backing...)
+	if b.o.to != "" {
+		names = append(names, b.o.to)
+	}
+	for i, name := range names {
+		d, err := change.Open(name, b.o.write, open...)
+		if err != nil {
+			return open, err
+		}
+		for _, other := range open {
+			if d.Same(other) {
+				d.Close()
+				return open, app.Usagef("%s and %s are the same device", other.Path(), name)
+			}
+		}
+		open = append(open, d)
+		if i > 0 {
+			b.devs = append(b.devs, d)
+		}
+	}
+	b.cache, b.r = open[0], open[0]
+	if b.o.mapfile == "" {
+		return open, nil
+	}
+	f, err := os.Open(b.o.mapfile)
+	if err != nil {
+		return open, err
+	}
+	defer f.Close()
+	m, err := mapfile.Parse(bufio.NewReader(f))
+	if err != nil {
+		return open, fmt.Errorf("%s: %w", b.o.mapfile, err)
+	}
+	b.r = m.Over(b.cache)
+	return open, nil
+}
+
+// read reads the cache's metadata.
+func (b *back) read(ctx context.Context) error {
+	b.found = finding.Collector{}
+	s, err := superblock.ReadDevice(b.r, b.cache.Size())
+	if err == nil && s.IsBacking() {
+		err = errors.New("a backing device, it holds no dirty data of others")
+	}
+	if err == nil {
+		b.c, err = inspect.Open(ctx, b.r, s, inspect.Options{Size: b.cache.Size(), Sink: b.found.Add, Progress: b.o.progress})
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.o.cache, err)
+	}
+	return nil
+}
+
+// match finds the volume of each device.
+func (b *back) match() (err error) {
+	named := b.devs
+	if b.o.to != "" {
+		named = named[:len(named)-1]
+	}
+	b.targets, err = writeback.Match(b.c, named)
+	if err != nil || b.o.to == "" {
+		return err
+	}
+	t, err := writeback.To(b.c, b.o.inode, b.devs[len(b.devs)-1])
+	if err != nil {
+		return err
+	}
+	for _, o := range b.targets {
+		if o.Inode == t.Inode {
+			return app.Usagef("volume %d is named twice", t.Inode)
+		}
+	}
+	b.targets = append(b.targets, t)
+	return nil
+}
+
+// carry copies, and clears.
+func (b *back) carry(ctx context.Context, lost *lostFile) error {
+	began := time.Now()
+	var stages []change.Stage
+	for _, t := range b.targets {
+		s := change.Stage{Dev: t.Dev, Data: b.job.Data(t)}
+		if b.o.clear {
+			s.Later = b.job.LaterState(t)
+		}
+		if b.job.Counts(t) != (writeback.Counts{}) || b.o.write.Undo != "" {
+			stages = append(stages, s)
+		}
+	}
+	first := b.o.write
+	if first.NoUndo = first.Undo == ""; first.NoUndo && len(stages) > 0 {
+		b.io.Note("what stands on the backing devices is not kept: --undo FILE would")
+	}
+	undo, err := change.Run(ctx, first, stages...)
+	for i, name := range undo {
+		b.report.files = append(b.report.files, undoFile{name, stages[i].Dev.Path()})
+	}
+	b.report.seconds, b.report.copied = time.Since(began).Seconds(), b.job.Copied()
+	if err != nil {
+		if ctx.Err() != nil {
+			b.io.Note("%s of the dirty data are on the backing devices, and stay dirty in the cache; run it again to go on", size(b.report.copied))
+		}
+		return err
+	}
+	if err := lost.sync(); err != nil {
+		return err
+	}
+	if !b.o.clear {
+		return nil
+	}
+	return b.clear(ctx, len(undo))
+}
+
+// clear makes what was copied clean. kept is how many undo files there are.
+func (b *back) clear(ctx context.Context, kept int) error {
+	cleared, err := b.job.Clear(b.found.Findings())
+	if errors.Is(err, change.ErrNoSpace) {
+		if err = b.makeRoom(ctx, &kept); err == nil {
+			cleared, err = b.job.Clear(b.found.Findings())
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: the data are copied, but nothing is cleared: %w", b.o.cache, err)
+		if errors.Is(err, writeback.ErrDamaged) {
+			err = app.WithHint(err, "bctl fsck -y %s, and then again", app.Quote(b.o.cache))
+		}
+		return err
+	}
+	stages := []change.Stage{{Dev: b.cache, Plan: cleared.Plan, Prove: cleared.Prove(ctx, b.cache.Size())}}
+	for _, t := range b.targets {
+		p := cleared.CleanState(t)
+		if p != nil {
+			stages = append(stages, change.Stage{Dev: t.Dev, Plan: p, NoUndo: kept > 0})
+		}
+		b.report.cleaned(t, p != nil)
+	}
+	b.report.keys = cleared.Keys
+	if cleared.Keys == 0 {
+		stages = stages[1:]
+	}
+	undo, err := change.Run(ctx, b.numbered(kept), stages...)
+	for i, name := range undo {
+		b.report.files = append(b.report.files, undoFile{name, stages[min(i, len(stages)-1)].Dev.Path()})
+	}
+	b.report.isClear = err == nil
+	return err
+}
+
+// numbered has the undo files that come now called after those that are there.
+func (b *back) numbered(kept int) change.Options {
+	o := b.o.write
+	if o.Undo != "" && kept > 0 {
+		o.Undo = fmt.Sprintf("%s.%d", o.Undo, kept+1)
+	}
+	return o
+}
+
+// makeRoom gives up clean data where a new tree has no room, and reads the cache anew.
+func (b *back) makeRoom(ctx context.Context, kept *int) error {
+	p, given, err := b.job.Room()
+	if err != nil {
+		return err
+	}
+	b.io.Note("%s given up, longest unused, to make room", app.Plural(given, "clean bucket"))
+	undo, err := change.Run(ctx, b.numbered(*kept), change.Stage{Dev: b.cache, Plan: p, Prove: b.sound(ctx)})
+	for _, name := range undo {
+		b.report.files = append(b.report.files, undoFile{name, b.o.cache})
+	}
+	if *kept += len(undo); err != nil {
+		return err
+	}
+	if err := b.read(ctx); err != nil {
+		return err
+	}
+	b.job.Use(b.c)
+	return nil
+}
+
+// sound proves that nothing is damaged in a cache as it will be.
+func (b *back) sound(ctx context.Context) func(io.ReaderAt) error {
+	super := b.c.Super
+	return func(after io.ReaderAt) error {
+		var found finding.Collector
+		_, err := inspect.Open(ctx, after, super, inspect.Options{Size: b.cache.Size(), Sink: found.Add})
+		if err == nil && found.Count(finding.Damage) > 0 {
+			err = writeback.ErrNotProven
+		}
+		return err
+	}
+}
+
+// A lostFile is that of --failed; without, what is lost is counted.
+type lostFile struct {
+	f    *os.File
+	w    *bufio.Writer
+	err  error
+	sums map[uint32]map[string]int64 // bytes, by inode and why
+}
+
+func (b *back) lostFile() (*lostFile, error) {
+	l := &lostFile{sums: map[uint32]map[string]int64{}}
+	b.report.lost = l.sums
+	if b.o.failed == "" {
+		return l, nil
+	}
+	f, err := os.OpenFile(b.o.failed, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--failed: %w", err)
+	}
+	l.f, l.w = f, bufio.NewWriter(f)
+	return l, nil
+}
+
+func (l *lostFile) add(x writeback.Lost) {
+	if l.sums[x.Inode] == nil {
+		l.sums[x.Inode] = map[string]int64{}
+	}
+	l.sums[x.Inode][x.Why] += x.Count.Bytes()
+	if l.f != nil {
+		l.err = errors.Join(l.err, json.NewEncoder(l.w).Encode(x))
+	}
+}
+
+// sync has the list on its medium: before anything is cleared.
+func (l *lostFile) sync() error {
+	if l.f == nil {
+		return nil
+	}
+	if err := errors.Join(l.err, l.w.Flush(), l.f.Sync()); err != nil {
+		return fmt.Errorf("--failed: %w", err)
+	}
+	return nil
+}
+
+func (l *lostFile) close() error {
+	if l.f == nil {
+		return nil
+	}
+	return errors.Join(l.sync(), l.f.Close())
+}

@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid export writeback detach show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid tune export writeback detach show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -27,6 +27,7 @@ _bctl() {
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
 		uuid) cmd=$word words="" flags+=" --inode --all --merge --prefer --leftover --discard-dirty --yes --dry-run --undo --no-undo"; break ;;
+		tune) cmd=$word words="" devices=1 flags+=" --label --cache-mode --replacement --discard --state --cache-lost --dry-run --undo --no-undo"; break ;;
 		export) cmd=$word words="" flags+=" --volume --output --dm"; break ;;
 		writeback) cmd=$word words="" flags+=" --yes --clear --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
 		detach) cmd=$word words="" flags+=" --dry-run --undo --no-undo"; break ;;
@@ -70,6 +71,12 @@ _bctl() {
 	uuid:--inode) values="files" ;;
 	uuid:--prefer) values="old new" ;;
 	uuid:--undo) values="files" ;;
+	tune:--label | tune:-l) values="files" ;;
+	tune:--cache-mode) values="writethrough writeback writearound none" ;;
+	tune:--replacement) values="lru fifo random" ;;
+	tune:--discard) values="on off" ;;
+	tune:--state) values="none clean" ;;
+	tune:--undo) values="files" ;;
 	export:--volume) values="files" ;;
 	export:--output | export:-o) values="files" ;;
 	writeback:--retries) values="files" ;;

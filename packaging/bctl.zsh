@@ -32,6 +32,7 @@ _bctl() {
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
 		'undo:take back what a command wrote'
 		'uuid:list the slots of volumes, link a detached one to its backing device again, purge slots'
+		'tune:show or change label, cache mode, policy, discard and state of a device'
 		'export:write a volume as the kernel would show it, without the kernel'
 		'writeback:copy dirty data to the backing devices, without the kernel'
 		'detach:take a clean backing device from its cache, without the kernel'
@@ -170,6 +171,21 @@ _bctl() {
 			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
+		) ;;
+	tune)
+		own=(
+			'(--label -l)--label=[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
+			'(--label -l)-l+[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
+			'(--cache-mode)--cache-mode=[cache MODE of a backing device: writethrough, writeback, writearound or none]:MODE:(writethrough writeback writearound none)'
+			'(--replacement)--replacement=[replacement POLICY of a cache device: lru, fifo or random]:POLICY:(lru fifo random)'
+			'(--discard)--discard=[discard buckets before they are used again: WHETHER is on or off]:WHETHER:(on off)'
+			'(--state)--state=[STATE of a backing device: none or clean]:STATE:(none clean)'
+			'(--cache-lost)--cache-lost[change the state although no cache can prove that nothing is lost]'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
+			'*:device:_bctl_devices'
 		) ;;
 	export)
 		own=(

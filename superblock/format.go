@@ -121,18 +121,29 @@ func formatCommon(o FormatOptions) (*ondisk.Super, error) {
 		return nil, fmt.Errorf("%w: it is zero", ErrSetUUID)
 	case o.UUID == ondisk.InvalidUUID:
 		return nil, fmt.Errorf("%w: %v is what detaching writes", ErrUUID, o.UUID)
-	case len(o.Label) > len(s.Label):
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrNewLabel, len(o.Label), len(s.Label))
 	}
-	copy(s.Label[:], o.Label)
-	if Label(s.Label) != o.Label || !PrintableLabel(s.Label) {
-		return nil, fmt.Errorf("%w: %q is not printable text", ErrNewLabel, o.Label)
+	label, err := MakeLabel(o.Label)
+	if err != nil {
+		return nil, err
 	}
+	s.Label = label
 	s.BlockSize = uint16(o.BlockSectors)
 	if o.BucketSectors <= 0xffff {
 		s.BucketSize = uint16(o.BucketSectors)
 	}
 	return s, nil
+}
+
+// MakeLabel is a label as it stands on disk. Errors wrap ErrNewLabel.
+func MakeLabel(text string) (label [32]byte, err error) {
+	if len(text) > len(label) {
+		return label, fmt.Errorf("%w: %d bytes, at most %d", ErrNewLabel, len(text), len(label))
+	}
+	copy(label[:], text)
+	if Label(label) != text || !PrintableLabel(label) {
+		return label, fmt.Errorf("%w: %q is not printable text", ErrNewLabel, text)
+	}
+	return label, nil
 }
 
 // formatFault is the first fault Check finds that a new device must not have.

@@ -67,6 +67,7 @@ func allCommands() []*cli.Command {
 		change.RewritePriosCommand(),
 		change.UndoCommand(),
 		change.UUIDCommand(),
+		change.TuneCommand(),
 		salvage.ExportCommand(),
 		salvage.WritebackCommand(),
 		salvage.DetachCommand(),

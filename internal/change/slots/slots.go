@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
@@ -126,3 +127,13 @@ func volume(c *inspect.Cache, inode uint32) inspect.Volume {
 
 // slotError names the slot.
 func slotError(inode uint32, err error) error { return fmt.Errorf("slot %d: %w", inode, err) }
+
+// Label plans a slot's label. Errors: ErrUnknown, change's.
+func Label(c *inspect.Cache, inode uint32, label [32]byte) (*plan.Plan, error) {
+	if err := known(c); err != nil {
+		return nil, err
+	}
+	table := slices.Clone(c.UUIDs)
+	table[inode].Label = label
+	return commit(c, table, nil)
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kernel
+
+import (
+	"strings"
+	"testing"
+
+	"bctl/internal/lab/imgtest"
+)
+
+// TestOrphan lets the kernel start two backing devices without their caches, which hold dirty data of them. One cache
+// then comes back: the kernel invalidates the slot, the device is another inode, and nothing leads to the data. bctl
+// gives them back; the kernel must read both volumes as it did when the images were made.
+func TestOrphan(t *testing.T) {
+	each(t, func(t *testing.T, k Kernel) {
+		lost, stale := imgtest.Open(t, "writeback-dirty"), imgtest.Open(t, "version5")
+		images := []*imgtest.Image{lost, stale}
+		disks := append(imageDisks(lost, 0), imageDisks(stale, 1)...)
+		for i := range disks {
+			disks[i].Snapshot = false
+		}
+		r := Boot{Kernel: k, Disks: disks, Script: `case_ lose
+register b0.0 b1.0
+set_attr b0.0 running 1
+set_attr b1.0 running 1
+sleep 1
+register c0
+wait_for attached b0.0
+sleep 1
+stop_all
+klog
+`}.Run(t)
+		if c := r.Case("lose"); c.Fact("registered.c0") != "yes" {
+			t.Fatalf("facts %v, log %q", c.Facts, c.Log)
+		}
+		if out, code := bctl(t, "uuid", "list", "--format", "csv", lost.Cache); code != 0 || !strings.Contains(out, "\n0,invalid,") || !strings.Contains(out, ",106888\n") || !strings.Contains(out, "\n1,valid,") {
+			t.Fatalf("the kernel did not orphan them: exit %d\n%s", code, out)
+		}
+		if out, code := bctl(t, "fsck", lost.Cache, lost.Backing[0]); code != 4 || !strings.Contains(out, "UU04") {
+			t.Errorf("fsck: exit %d\n%s", code, out)
+		}
+		write(t, "uuid", "relink", "--merge", "--yes", "--no-undo", lost.Cache, lost.Backing[0])
+		write(t, "uuid", "purge", "--leftover", "--yes", "--no-undo", lost.Cache)
+		write(t, "uuid", "relink", "--yes", "--no-undo", stale.Cache, stale.Backing[0])
+		var script strings.Builder
+		for i := range disks {
+			disks[i].Snapshot = true
+		}
+		for i, img := range images {
+			script.WriteString(imageScript(img, i))
+		}
+		r = Boot{Kernel: k, Disks: disks, Script: script.String() + "stop_all\n"}.Run(t)
+		for i, img := range images {
+			t.Run(img.Name, func(t *testing.T) { judgeWritten(t, r.Case(img.Name), img, i) })
+		}
+	})
+}

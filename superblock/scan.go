@@ -11,6 +11,7 @@ import (
 	"math/bits"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/full"
 )
 
 // A cache says of itself what its superblock said, in other places: every structure's magic carries the first half of
@@ -39,6 +40,7 @@ const scanWindow = 1 << 20
 // could be read.
 func FindTrace(ctx context.Context, r io.ReaderAt, size, limit int64, setMagic uint64) (*Trace, error) {
 	t := &Trace{SetMagic: setMagic, BlockSectors: ondisk.PageSectors}
+	r = full.Known(r)
 	buf := make([]byte, scanWindow+ondisk.MaxJsetBytes)
 	limit = min(limit, size)
 	var failed error

@@ -10,9 +10,10 @@ import (
 	"bctl/cmd/bctl/bench"
 	"bctl/cmd/bctl/practice"
 	"bctl/cmd/bctl/show"
+	"bctl/cmd/bctl/salvage"
 )
 
-// extras are the families that nobody needs to get a machine up again: they draw, measure or practise. The build for
+// extras are the families that nobody needs to get a machine up again: they draw, measure, practise or report. The build for
 // an initramfs goes without (rescue.go).
 func extras() []*cli.Command {
 	return []*cli.Command{
@@ -22,5 +23,6 @@ func extras() []*cli.Command {
 		bench.AllocBenchCommand(),
 		practice.GenerateCommand(),
 		practice.DemoCommand(run),
+		salvage.ImageCommand(),
 	}
 }

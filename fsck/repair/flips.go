@@ -3,7 +3,6 @@
 package repair
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"bctl/fsck"
@@ -66,7 +65,7 @@ func (w *Work) flippedEntries(c *inspect.Cache) (did bool) {
 		if err != nil {
 			continue
 		}
-		good := mendJset(b, c.Geo.SetMagic)
+		good := ondisk.MendJset(b, c.Geo.SetMagic)
 		if good == nil {
 			continue
 		}
@@ -77,47 +76,6 @@ func (w *Work) flippedEntries(c *inspect.Cache) (did bool) {
 		}
 	}
 	return did
-}
-
-// mendJset is the journal entry at the start of b as it was written, or nil.
-func mendJset(b []byte, setMagic uint64) []byte {
-	for _, keys := range lengths(binary.LittleEndian.Uint32(b[28:]), (len(b)-ondisk.JsetBytes)/8) {
-		size := ondisk.JsetBytes + 8*int(keys)
-		try := append([]byte(nil), b[:size]...)
-		binary.LittleEndian.PutUint32(try[28:], keys)
-		ondisk.PutJsetMagic(try, setMagic)
-		if _, err := ondisk.DecodeJset(try, setMagic); err == nil {
-			return try
-		}
-	}
-	size := ondisk.JsetSize(b)
-	if size > int64(len(b)) {
-		return nil
-	}
-	if good, ok := ondisk.Mend(b[:size]); ok {
-		if _, err := ondisk.DecodeJset(good, setMagic); err == nil {
-			return good
-		}
-	}
-	return nil
-}
-
-// lengths are what a damaged count of words may have been: as it is, or but for a bit or a byte, up to most.
-func lengths(n uint32, most int) (out []uint32) {
-	add := func(v uint32) {
-		if int64(v) <= int64(most) {
-			out = append(out, v)
-		}
-	}
-	add(n)
-	for i := range 4 {
-		for v := range uint32(256) {
-			if m := n&^(0xff<<(8*i)) | v<<(8*i); m != n {
-				add(m)
-			}
-		}
-	}
-	return out
 }
 
 // flippedPrios corrects the prio set in bucket b.
@@ -161,44 +119,11 @@ func (w *Work) flippedBset(c *inspect.Cache, at ondisk.Sector) bool {
 	if at > start {
 		first, _ = ondisk.DecodeBsetHeader(node)
 	}
-	good := mendBset(node[(at-start).Bytes():], first.Seq, c.Geo.SetMagic, parent)
+	good := ondisk.MendBset(node[(at-start).Bytes():], first.Seq, c.Geo.SetMagic, parent)
 	if good == nil {
 		return false
 	}
 	w.saw("btree node at bucket %d, sector %d: corrected", b, at)
 	w.patch(0, at.Bytes(), good, "bset")
 	return true
-}
-
-// mendBset is the bset at the start of b as it was written, or nil. seq is its node's, 0 for the first.
-func mendBset(b []byte, seq, setMagic uint64, parent ondisk.Ptr) []byte {
-	h, err := ondisk.DecodeBsetHeader(b)
-	if err != nil {
-		return nil
-	}
-	right := func(try []byte) bool {
-		s, err := ondisk.DecodeBset(try, setMagic, parent)
-		return err == nil && s.Version <= ondisk.BsetVersion && s.Seq != 0 && (seq == 0 || s.Seq == seq)
-	}
-	for _, keys := range lengths(h.Keys, (len(b)-ondisk.BsetBytes)/8) {
-		size := ondisk.BsetBytes + 8*int(keys)
-		try := append([]byte(nil), b[:size]...)
-		binary.LittleEndian.PutUint32(try[28:], keys)
-		ondisk.PutBsetMagic(try, setMagic)
-		if right(try) {
-			return try
-		}
-	}
-	if h.Bytes() > int64(len(b)) {
-		return nil
-	}
-	for _, mend := range []func([]byte) ([]byte, bool){
-		func(b []byte) ([]byte, bool) { return ondisk.MendSeeded(uint64(parent), b) },
-		ondisk.Mend,
-	} {
-		if good, ok := mend(b[:h.Bytes()]); ok && right(good) {
-			return good
-		}
-	}
-	return nil
 }

@@ -200,7 +200,7 @@ func flippedSuper(raw []byte) []byte {
 	if err != nil || s.Csum == s.Checksum() && s.Magic == ondisk.SuperMagic {
 		return nil
 	}
-	for _, keys := range lengths(uint32(s.Keys), ondisk.JournalBuckets) {
+	for _, keys := range ondisk.Lengths(uint32(s.Keys), ondisk.JournalBuckets) {
 		for _, change := range []func(*ondisk.Super){
 			func(s *ondisk.Super) {},
 			func(s *ondisk.Super) { s.Magic = ondisk.SuperMagic },

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk"
 	"bctl/internal/disk/blockdev"
 	"bctl/internal/disk/plan"
 )
@@ -71,7 +72,10 @@ type Data interface {
 // Errors are blockdev's.
 func Open(path string, o Options, held ...*blockdev.Device) (*blockdev.Device, error) {
 	if o.DryRun {
-		return blockdev.Open(path)
+		return disk.Read(path)
+	}
+	if err := disk.Writable(path); err != nil {
+		return nil, err
 	}
 	return blockdev.Claim(path, held...)
 }

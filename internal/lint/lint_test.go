@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"superblock", "internal/message"},
 	{"prio", "internal/bcache"},
 	{"internal/bcache/newset", "alloc", "alloc/blktrace", "inspect"},
-	{"internal/change", "internal/generate", "alloc/script", "alloc/cachesim"},
+	{"internal/change", "internal/generate", "internal/image", "alloc/script", "alloc/cachesim"},
 	{"fsck"},
 	{"internal/writeback"},
 	{"cmd/bctl/app"},
@@ -45,9 +45,11 @@ var practised = []string{"internal/lab/planter", "internal/lab/damages"}
 // owners says which packages, and those in their folders, may use a third-party module. One module, one owner:
 // whoever wants to replace it has one place to look at.
 var owners = map[string][]string{
+	"github.com/SaveTheRbtz/zstd-seekable-format-go": {"internal/disk/metaimage"},
+
 	"github.com/cheggaaa/pb/v3":         {"internal/ui/progress"},
 	"github.com/google/uuid":            {"superblock", "cmd/bctl/mkfs"},
-	"github.com/klauspost/compress":     {"internal/lab/imgtest", "alloc/blktrace"},
+	"github.com/klauspost/compress":     {"internal/lab/imgtest", "alloc/blktrace", "internal/disk/metaimage"},
 	"github.com/mattn/go-isatty":        {"cmd/bctl/app"},
 	"github.com/olekukonko/tablewriter": {"internal/ui/render"},
 	"github.com/urfave/cli/v2":          {"cmd/bctl"},

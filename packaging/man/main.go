@@ -34,6 +34,7 @@ type page struct {
 // documents are the pages that are one document each.
 var documents = []page{
 	{"bcache-ondisk", 5, "the format of bcache devices on disk", "format.md"},
+	{"bctl-image", 5, "the format of bcache metadata images", "image.md"},
 	{"bctl-messages", 7, "what bctl fsck can find", "findings.md"},
 	{"bctl-writing", 7, "how bctl changes a cache, and takes it back", "writing.md"},
 }
@@ -96,7 +97,7 @@ func commandPages(manual string) []page {
 	}
 	_, usage, _ := strings.Cut(head, "\n\n")
 	text := strings.Replace(index.String(), "@", list.String()+"\nPrograms of their own:\n\n"+own.String(), 1)
-	return append(pages, page{"bctl", 8, strings.TrimSpace(usage), text + seeAlso("bcache-ondisk(5), bctl-messages(7), bctl-writing(7), fsck(8), make-bcache(8)")})
+	return append(pages, page{"bctl", 8, strings.TrimSpace(usage), text + seeAlso("bcache-ondisk(5), bctl-image(5), bctl-messages(7), bctl-writing(7), fsck(8), make-bcache(8)")})
 }
 
 // about is the first line of a command's section.

@@ -53,6 +53,8 @@ type Device struct {
 
 	mediumOnce sync.Once
 	medium     *os.File // of ReadMedium; nil where there is none
+
+	inside *Inside // of files that hold a device in another form
 }
 
 // Open opens path for reading. A device in use is read past the page cache. Errors wrap ErrNotDevice or the system's.
@@ -75,7 +77,12 @@ func Open(path string) (*Device, error) {
 func (d *Device) InUse() []Holder { return d.held }
 
 // Same reports whether other is the same device, by whatever path.
-func (d *Device) Same(other *Device) bool { return d.is(other.info) }
+func (d *Device) Same(other *Device) bool {
+	if d.inside != nil && other.inside != nil && d.inside.Part != other.inside.Part {
+		return false
+	}
+	return d.is(other.info)
+}
 
 // open opens what is a block device or a file, and nothing else: a fifo would make it wait for a writer.
 func open(path string, flags int) (*os.File, error) {
@@ -225,7 +232,10 @@ func number(info fs.FileInfo) devnum {
 // ReadAt is io.ReaderAt.
 func (d *Device) ReadAt(b []byte, off int64) (int, error) {
 	read := d.f.ReadAt
-	if d.direct != nil {
+	switch {
+	case d.inside != nil:
+		read = d.inside.ReadAt
+	case d.direct != nil:
 		read = func(b []byte, off int64) (int, error) { return d.readDirect(d.direct, b, off) }
 	}
 	n, err := read(b, off)
@@ -240,6 +250,9 @@ func (d *Device) Close() error {
 	var err error
 	if d.w != nil {
 		err = d.w.Close() // first: whom it makes look finds the lock gone a moment later
+	}
+	if d.inside != nil {
+		err = errors.Join(err, d.inside.Close())
 	}
 	err = errors.Join(err, d.f.Close())
 	if d.direct != nil {

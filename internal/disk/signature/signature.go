@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"bctl/internal/disk/full"
 )
 
 // A Found is one signature: its name, and the bytes that make it.
@@ -87,6 +89,9 @@ func (p *probe) bytes(off int64, n int) []byte {
 	}
 	b := make([]byte, min(int64(n), p.size-off))
 	k, err := p.r.ReadAt(b, off)
+	if errors.Is(err, full.ErrUnknown) {
+		return nil // whoever made the image looked: there is none
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		p.err = fmt.Errorf("looking for signatures at byte %d: %w", off, err)
 		return nil

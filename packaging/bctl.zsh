@@ -42,6 +42,7 @@ _bctl() {
 		'alloc-bench:run the bucket allocator on a script, a workload or a trace'
 		'generate:make an image of a used cache, to practise on or to measure with'
 		'demo:show what bctl does, on a scratch image'
+		'image:write a cache'\''s metadata into a small file, or such a file to a device'
 		'completion:write the completion of commands and flags for a shell'
 	)
 	while (( at < CURRENT )) && [[ $words[at] == -* ]]; do (( at++ )); done
@@ -299,6 +300,19 @@ _bctl() {
 	demo)
 		own=(
 			'(--damage)--damage=[damage the image before your eyes, so that CODE\[:N\] shows]:CODE[\:N]:_files'
+		) ;;
+	image)
+		own=(
+			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
+			'(--output -o)-o+[write to a new FILE; - is standard output]:FILE:_files'
+			'(--with)--with=[add the superblock of BACKING; may be given again]:BACKING:_files'
+			'(--no-sanitize)--no-sanitize[leave uuids, labels and old bytes as they are]'
+			'(--restore)--restore[write the image FILE to DEVICE, or to a new file]'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
+			'*:device:_bctl_devices'
 		) ;;
 	completion)
 		own=(

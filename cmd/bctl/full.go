@@ -9,8 +9,8 @@ import (
 
 	"bctl/cmd/bctl/bench"
 	"bctl/cmd/bctl/practice"
-	"bctl/cmd/bctl/show"
 	"bctl/cmd/bctl/salvage"
+	"bctl/cmd/bctl/show"
 )
 
 // extras are the families that nobody needs to get a machine up again: they draw, measure, practise or report. The build for

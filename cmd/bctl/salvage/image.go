@@ -132,7 +132,7 @@ func makeImage(ctx context.Context, o imageOptions, to *app.IO) error {
 	if err != nil {
 		return err
 	}
-	to.Note("%s: %s of metadata in %s", o.output, app.Human(uint64(p.Index.Bytes()+511) / 512), app.Human(uint64(n+511) / 512))
+	to.Note("%s: %s of metadata in %s", o.output, app.Human(uint64(p.Index.Bytes()+511)/512), app.Human(uint64(n+511)/512))
 	for i, name := range o.with {
 		to.Note("%s#%d: the superblock of %s", o.output, i+1, name)
 	}

@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid tune export writeback detach show-uuids show-btree show-extents alloc-bench generate demo completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid tune export writeback detach show-uuids show-btree show-extents alloc-bench generate demo image completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -37,6 +37,7 @@ _bctl() {
 		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms --sample --seeds --volumes --interval --columns --wide --json-lines --plot-metric --compare"; break ;;
 		generate) cmd=$word words="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
 		demo) cmd=$word words="" flags+=" --damage"; break ;;
+		image) cmd=$word words="" devices=1 flags+=" --output --with --no-sanitize --restore --dry-run --undo --no-undo"; break ;;
 		completion) cmd=$word words="bash fish zsh" flags+=""; break ;;
 		esac
 	done
@@ -137,6 +138,9 @@ _bctl() {
 	generate:--seed) values="files" ;;
 	generate:--damage) values="files" ;;
 	demo:--damage) values="files" ;;
+	image:--output | image:-o) values="files" ;;
+	image:--with) values="files" ;;
+	image:--undo) values="files" ;;
 	esac
 	COMPREPLY=()
 	case $values:$cur in

@@ -114,3 +114,22 @@ func TestBitFlips(t *testing.T) {
 		})
 	}
 }
+
+// Dirty data under an empty slot are no damage where the backing device has them, and are where it lacks one sector.
+func TestEmptySlotIsCompared(t *testing.T) {
+	for _, lacks := range []bool{false, true} {
+		s := scenes.Open(t, "detached-crash")
+		s.Give = 1
+		s.EditSlot(0, func(u *ondisk.UUIDEntry) { *u = ondisk.UUIDEntry{} })
+		want, not := finding.UUWrittenBack, finding.UUNoSlotDirty
+		if lacks {
+			k := s.Extent(func(k *ondisk.Bkey) bool { return k.Dirty() && k.Inode() == 0 }).Key
+			s.Back[0].Flip(k.Start().Bytes()+100, 1)
+			want, not = not, want
+		}
+		found := codes(check(t, s))
+		if !slices.Contains(found, want) || slices.Contains(found, not) {
+			t.Errorf("lacks %v: %v", lacks, found)
+		}
+	}
+}

@@ -147,8 +147,8 @@ func uniform(r io.ReaderAt, at, n ondisk.Sector) bool {
 	return bytes.Count(b, b[:1]) == len(b)
 }
 
-// writtenBack is the backing device that holds all dirty data of a detached volume already, or nil. The slot does not
-// name its device any more, so each that was given may be it. What cannot be read proves nothing.
+// writtenBack is the backing device that holds all dirty data of a volume already, or nil. Its slot names no device, so
+// each that was given may be it. What cannot be read proves nothing.
 func (c *checker) writtenBack(v *inspect.Volume) *backing {
 	for i := range c.backing {
 		b := &c.backing[i]
@@ -157,7 +157,7 @@ func (c *checker) writtenBack(v *inspect.Volume) *backing {
 			if e.Inode() != v.Inode || !e.Live || !e.Dirty() || differ.Load() {
 				return
 			}
-			if same, err := sameData(c.dev.R, e.Ptr[0].Offset(), b.R, e.Start(), e.Size()); err != nil || !same {
+			if n, err := differingSectors(c.dev.R, e.Ptr[0].Offset(), b.R, e.Start(), e.Size()); err != nil || n > 0 {
 				differ.Store(true)
 			}
 		})

@@ -87,6 +87,10 @@ func (c *checker) judgeVolume(v *inspect.Volume) {
 		}
 		emit(finding.UULostDirty, "%d dirty sectors, but its backing device was detached (slot invalidated at %d)", v.DirtySectors, v.Slot.Invalidated)
 	case v.DirtySectors > 0:
+		if b := c.writtenBack(v); b != nil {
+			emit(finding.UUWrittenBack, "%d dirty sectors under an empty slot, all of which are on %s", v.DirtySectors, b.Name)
+			return
+		}
 		emit(finding.UUNoSlotDirty, "%d dirty sectors, but its slot is empty", v.DirtySectors)
 	default:
 		emit(finding.UULostClean, "%d clean sectors, but no slot leads to them", v.LiveSectors)

@@ -120,7 +120,7 @@ var uuidRows = []Row{
 	},
 	{
 		Code: UUWrittenBack, Severity: Note, Fix: None, Invariants: "U39",
-		Title:  "dirty data of a detached volume that were written back",
+		Title:  "dirty data that no slot leads to, and that were written back",
 		Help:   "A crash within seconds of a detach leaves them. The backing device holds the same data: nothing is lost.",
 		Cost:   "nothing is lost: the backing device holds the same data",
 		Advice: "Nothing needs to be done.",

@@ -101,6 +101,9 @@ func partitionTexts(r io.ReaderAt, size int64, parts []partition) string {
 	case len(parts) == 0:
 		return "it has no partitions"
 	case len(all) == 0:
+		if len(parts) == 1 {
+			return "nothing known is on its only partition"
+		}
 		return fmt.Sprintf("nothing known is on its %d partitions", len(parts))
 	case len(all) > most:
 		all = append(all[:most], fmt.Sprintf("%d more", len(all)-most))

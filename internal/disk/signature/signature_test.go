@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -127,58 +126,6 @@ func TestHandmade(t *testing.T) {
 		if names := blkid(t, file); !slices.Contains(names, h.blkid) {
 			t.Errorf("%s: blkid says %q", h.name, names)
 		}
-	}
-}
-
-// What the tools of this machine write is found, and blkid agrees.
-func TestLive(t *testing.T) {
-	tools := [][]string{
-		{"ext2", "mke2fs", "-q", "-F", "-t", "ext2"},
-		{"ext3", "mke2fs", "-q", "-F", "-t", "ext3"},
-		{"ext4", "mke2fs", "-q", "-F", "-t", "ext4"},
-		{"swap", "mkswap"},
-		{"minix", "mkfs.minix"},
-		{"bcache", "make-bcache", "-C", "-b", "8k"},
-		{"bcache", "make-bcache", "-B"},
-		{"xfs", "mkfs.xfs"},
-		{"btrfs", "mkfs.btrfs"},
-		{"vfat", "mkfs.vfat"},
-	}
-	if _, err := exec.LookPath("blkid"); err != nil {
-		t.Skip("no blkid here")
-	}
-	for _, tool := range tools {
-		t.Run(strings.Join(tool[1:], " "), func(t *testing.T) {
-			if _, err := exec.LookPath(tool[1]); err != nil {
-				t.Skip("no", tool[1], "here")
-			}
-			file := filepath.Join(t.TempDir(), "img")
-			size := int64(8 * mib)
-			if tool[0] == "xfs" || tool[0] == "btrfs" {
-				size = 320 * mib
-			}
-			if err := os.WriteFile(file, nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Truncate(file, size); err != nil {
-				t.Fatal(err)
-			}
-			if out, err := exec.Command(tool[1], append(tool[2:], file)...).CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			f, err := os.Open(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			found, err := Probe(f, size)
-			if err != nil || len(found) == 0 || found[0].Name != tool[0] {
-				t.Errorf("found %v, %v, want %s", found, err, tool[0])
-			}
-			if names := blkid(t, file); !slices.Contains(names, blkidName(tool[0])) {
-				t.Errorf("blkid says %q", names)
-			}
-		})
 	}
 }
 

@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid tune export writeback detach show-uuids show-btree show-extents alloc-bench generate demo image completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid tune export writeback detach show-uuids show-btree show-extents alloc-bench generate demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -38,6 +38,7 @@ _bctl() {
 		generate) cmd=$word words="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
 		demo) cmd=$word words="" flags+=" --damage"; break ;;
 		image) cmd=$word words="" devices=1 flags+=" --output --with --no-sanitize --restore --dry-run --undo --no-undo"; break ;;
+		domain) cmd=$word words="" flags+=" --metadata --dirty --cached --output"; break ;;
 		completion) cmd=$word words="bash fish zsh" flags+=""; break ;;
 		esac
 	done
@@ -141,6 +142,7 @@ _bctl() {
 	image:--output | image:-o) values="files" ;;
 	image:--with) values="files" ;;
 	image:--undo) values="files" ;;
+	domain:--output | domain:-o) values="files" ;;
 	esac
 	COMPREPLY=()
 	case $values:$cur in

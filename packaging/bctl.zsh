@@ -43,6 +43,7 @@ _bctl() {
 		'generate:make an image of a used cache, to practise on or to measure with'
 		'demo:show what bctl does, on a scratch image'
 		'image:write a cache'\''s metadata into a small file, or such a file to a device'
+		'domain:write a ddrescue mapfile of what of a cache to copy first'
 		'completion:write the completion of commands and flags for a shell'
 	)
 	while (( at < CURRENT )) && [[ $words[at] == -* ]]; do (( at++ )); done
@@ -313,6 +314,14 @@ _bctl() {
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
 			'*:device:_bctl_devices'
+		) ;;
+	domain)
+		own=(
+			'(--metadata)--metadata[superblock, journal, prios, uuids and btree]'
+			'(--dirty)--dirty[the dirty data]'
+			'(--cached)--cached[all data that are cached]'
+			'(--output -o)--output=[write to a new FILE; - is standard output, which it is without it]:FILE:_files'
+			'(--output -o)-o+[write to a new FILE; - is standard output, which it is without it]:FILE:_files'
 		) ;;
 	completion)
 		own=(

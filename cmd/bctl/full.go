@@ -24,5 +24,6 @@ func extras() []*cli.Command {
 		practice.GenerateCommand(),
 		practice.DemoCommand(run),
 		salvage.ImageCommand(),
+		salvage.DomainCommand(),
 	}
 }

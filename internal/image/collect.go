@@ -131,6 +131,7 @@ func (c *collector) traced(s *ondisk.Super) error {
 // read reads the cache that s leads to, and takes what was read.
 func (c *collector) read(s *ondisk.Super) error {
 	rec := record(c.dev.R)
+	rec.all = c.o.unread
 	cache, err := inspect.Open(c.ctx, rec, s, inspect.Options{Size: c.dev.Size, Workers: c.o.Workers, Progress: c.o.Progress, Sink: func(finding.Finding) {}})
 	if err != nil {
 		return c.ctx.Err() // fsck has no sizes either
@@ -186,7 +187,7 @@ func (c *collector) structures(r *reading, rec *recorder) {
 		if !ok || e.n != r.g.MetaSectors.Bytes() {
 			k = nodePiece
 		}
-		if k == uuidPiece {
+		if k == uuidPiece && c.o.Sanitize {
 			c.olderTable(r, ondisk.Sector(e.off/ondisk.SectorBytes), r.version)
 			continue
 		}

@@ -43,8 +43,9 @@ type Options struct {
 	Workers  int       // 0: as many as there are processors
 	Progress progress.Starter
 
-	masks *masks
-	odd   uint64
+	masks  *masks
+	odd    uint64
+	unread bool // what cannot be read is wanted too
 }
 
 // A Plan is an image that can be written.

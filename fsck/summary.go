@@ -7,6 +7,7 @@ import (
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 )
 
 // Summary counts what was seen on a cache device after journal replay. Where Known says that a part could not be read,
@@ -19,6 +20,33 @@ type Summary struct {
 	Journal JournalCounts
 	Prio    PrioCounts
 	Volumes []VolumeCounts
+	Health  Health
+}
+
+// Health is how near the cache is to some of its limits.
+type Health struct {
+	JournalBuckets int // of the ring
+	JournalUsed    int // of them, those with live entries
+	GenDistance    int // of the pointer that is farthest behind its bucket's gen
+	Slots          int // of the uuid bucket
+	SlotsFree      int // of them, never used
+}
+
+func healthOf(c *inspect.Cache) (h Health) {
+	h.JournalBuckets = c.Geo.NJournal
+	if c.Journal != nil {
+		used := map[int]bool{}
+		for _, e := range c.Journal.Live {
+			used[e.Ring] = true
+		}
+		h.JournalUsed = len(used)
+	}
+	for b := range c.Buckets.Len() {
+		h.GenDistance = max(h.GenDistance, int(c.Buckets.Lag(b)))
+	}
+	h.Slots = c.Geo.NrUUIDs()
+	h.SlotsFree = h.Slots - len(c.UUIDs) + c.UUIDs.Count(uuids.Empty)
+	return h
 }
 
 // BucketCounts counts buckets by mark; those before the first bucket are metadata.
@@ -60,7 +88,7 @@ func Summarize(c *inspect.Cache) *Summary {
 	if c == nil {
 		return s
 	}
-	s.Sizes, s.Known = true, c.Known()
+	s.Sizes, s.Known, s.Health = true, c.Known(), healthOf(c)
 	s.Buckets.Total = uint64(c.Buckets.Len())
 	var marks [4]uint64
 	for b := range c.Buckets.Len() {

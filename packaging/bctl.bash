@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid tune export writeback detach show-uuids show-btree show-extents alloc-bench generate demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid tune export writeback detach show-uuids show-btree show-extents alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -22,7 +22,7 @@ _bctl() {
 		show-buckets) cmd=$word words="" devices=1 flags+=" --mark --inode --bucket --gen-above --sort --limit --summary --map"; break ;;
 		show-prios) cmd=$word words="" devices=1 flags+=" --raw"; break ;;
 		show-journal) cmd=$word words="" devices=1 flags+=" --keys --all --rewind --limit"; break ;;
-		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --all --no-action --preen --yes --only --skip --keep-partial --rewind --force --lost --undo --no-undo"; break ;;
+		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --all --prometheus --no-action --preen --yes --only --skip --keep-partial --rewind --force --lost --undo --no-undo"; break ;;
 		explain) cmd=$word words="" flags+=""; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
@@ -36,6 +36,7 @@ _bctl() {
 		show-extents) cmd=$word words="" devices=1 flags+=" --inode --range --dirty --bucket --limit"; break ;;
 		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms --sample --seeds --volumes --interval --columns --wide --json-lines --plot-metric --compare"; break ;;
 		generate) cmd=$word words="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
+		metadata-size) cmd=$word words="" flags+=" --size --bucket --block --extents"; break ;;
 		demo) cmd=$word words="" flags+=" --damage"; break ;;
 		image) cmd=$word words="" devices=1 flags+=" --output --with --no-sanitize --restore --dry-run --undo --no-undo"; break ;;
 		domain) cmd=$word words="" flags+=" --metadata --dirty --cached --output"; break ;;
@@ -63,6 +64,7 @@ _bctl() {
 	show-buckets:--sort) values="bucket gen disk_gen prio mark sectors owner" ;;
 	show-buckets:--limit) values="files" ;;
 	show-journal:--limit) values="files" ;;
+	fsck:--prometheus) values="files" ;;
 	fsck:--only) values="files" ;;
 	fsck:--skip) values="files" ;;
 	fsck:--rewind) values="files" ;;
@@ -138,6 +140,10 @@ _bctl() {
 	generate:--fill) values="files" ;;
 	generate:--seed) values="files" ;;
 	generate:--damage) values="files" ;;
+	metadata-size:--size) values="files" ;;
+	metadata-size:--bucket | metadata-size:-b) values="files" ;;
+	metadata-size:--block | metadata-size:-w) values="files" ;;
+	metadata-size:--extents) values="files" ;;
 	demo:--damage) values="files" ;;
 	image:--output | image:-o) values="files" ;;
 	image:--with) values="files" ;;

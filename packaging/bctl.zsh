@@ -41,6 +41,7 @@ _bctl() {
 		'show-extents:show what is cached\: each piece of each volume, and where it stands'
 		'alloc-bench:run the bucket allocator on a script, a workload or a trace'
 		'generate:make an image of a used cache, to practise on or to measure with'
+		'metadata-size:what the metadata of a cache would take of flash and memory'
 		'demo:show what bctl does, on a scratch image'
 		'image:write a cache'\''s metadata into a small file, or such a file to a device'
 		'domain:write a ddrescue mapfile of what of a cache to copy first'
@@ -122,6 +123,7 @@ _bctl() {
 		own=(
 			'(--verify-data)--verify-data[compare clean data with the given backing devices]'
 			'(--all)--all[print every finding, not only the first ten of each code]'
+			'(--prometheus)--prometheus=[write what was found to FILE too, for node_exporter'\''s textfile collector]:FILE:_files'
 			'(--no-action -n)--no-action[check only; without a flag, fsck asks on a terminal before it repairs]'
 			'(--no-action -n)-n[check only; without a flag, fsck asks on a terminal before it repairs]'
 			'(--preen -p)--preen[make every repair that can lose no data the user wrote]'
@@ -297,6 +299,15 @@ _bctl() {
 			'(--fill)--fill=[PERCENT of each node that is filled]:PERCENT:_files'
 			'(--seed)--seed=[another N makes another cache]:N:_files'
 			'(--damage)--damage=[plant a damage that shows CODE\[:N\]; may be given again]:CODE[\:N]:_files'
+		) ;;
+	metadata-size)
+		own=(
+			'(--size)--size=[of a cache device of SIZE]:SIZE:_files'
+			'(--bucket -b)--bucket=[bucket SIZE]:SIZE:_files'
+			'(--bucket -b)-b+[bucket SIZE]:SIZE:_files'
+			'(--block -w)--block=[block SIZE]:SIZE:_files'
+			'(--block -w)-w+[block SIZE]:SIZE:_files'
+			'(--extents)--extents=[N live extents; without it, one of 64 KiB for each that fits]:N:_files'
 		) ;;
 	demo)
 		own=(

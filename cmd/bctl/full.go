@@ -22,6 +22,7 @@ func extras() []*cli.Command {
 		show.ShowExtentsCommand(),
 		bench.AllocBenchCommand(),
 		practice.GenerateCommand(),
+		practice.MetadataSizeCommand(),
 		practice.DemoCommand(run),
 		salvage.ImageCommand(),
 		salvage.DomainCommand(),

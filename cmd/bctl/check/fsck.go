@@ -42,6 +42,7 @@ Examples:
     bctl fsck -p /dev/nvme0n1p3
     bctl fsck -y --lost lost.json /dev/nvme0n1p3 /dev/sda1
     bctl fsck -y --rewind 1234 /dev/nvme0n1p3 /dev/sda1
+    bctl fsck -q --prometheus /var/lib/prometheus/node-exporter/bctl.prom /dev/nvme0n1p3
 `
 
 func FsckCommand() *cli.Command {
@@ -53,6 +54,7 @@ func FsckCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "verify-data", Usage: "compare clean data with the given backing devices"},
 			&cli.BoolFlag{Name: "all", Usage: "print every finding, not only the first ten of each code"},
+			&cli.StringFlag{Name: "prometheus", Usage: "write what was found to `FILE` too, for node_exporter's textfile collector"},
 		}, repairFlags()...),
 		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
 			o, err := readFsck(args)
@@ -63,6 +65,9 @@ func FsckCommand() *cli.Command {
 			o.progress = io.Progress
 			if o.repair, err = readRepair(args, io); err != nil {
 				return err
+			}
+			if o.prometheus = args.String("prometheus"); args.Given("prometheus") && o.prometheus == "" {
+				return app.Usagef("--prometheus: no file given")
 			}
 			return runFsck(ctx, o, io)
 		}),
@@ -76,6 +81,19 @@ type fsckOptions struct {
 	all      bool     // every finding is printed
 	progress progress.Starter
 	repair   repairOptions
+
+	prometheus string // a file for the last report; "" for none
+}
+
+// measured writes what is known at the end for those who watch from afar. rep is nil where there is no report.
+func (o *fsckOptions) measured(rep *fsck.Report, now int64) error {
+	if o.prometheus == "" {
+		return nil
+	}
+	if err := writeBeside(o.prometheus, metrics(o.devices[0], rep, now)); err != nil {
+		return fmt.Errorf("--prometheus: %w", err)
+	}
+	return nil
 }
 
 // readFsck reads what both have.
@@ -102,9 +120,15 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 	if errors.Is(err, superblock.ErrNotBcache) && o.repair.policy.Mode >= finding.Preen {
 		mend = true // a superblock that is lost may be found
 	} else if err != nil {
+		if ctx.Err() == nil {
+			err = errors.Join(err, o.measured(nil, run.Now))
+		}
 		return err
 	}
 	if !mend {
+		if err := o.measured(rep, run.Now); err != nil {
+			return err
+		}
 		if err := writeReport(io.Out, io.Format, rep, o.shown(io)); err != nil {
 			return err
 		}
@@ -163,6 +187,9 @@ func runRepair(ctx context.Context, o fsckOptions, rep *fsck.Report, run fsck.Op
 	after := done.result.After
 	if !done.written && rep != nil {
 		after = rep
+	}
+	if err := o.measured(after, run.Now); err != nil {
+		return err
 	}
 	if io.Format != render.Table {
 		err = writeReport(io.Out, io.Format, after, o.shown(io), done.view()...)

@@ -50,6 +50,14 @@ type Options struct {
 // Damage is no error. Errors: not a bcache device, or one that cannot be read at all; the context's, for what a check
 // that was cut short did not see must not be taken for what is not there.
 func Run(ctx context.Context, dev Device, backing []Device, o Options) (*Report, error) {
+	c, err := check(ctx, dev, backing, o)
+	if err != nil {
+		return nil, err
+	}
+	return c.report(), nil
+}
+
+func check(ctx context.Context, dev Device, backing []Device, o Options) (*checker, error) {
 	s, err := superblock.ReadDevice(dev.R, dev.Size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dev.Name, err)
@@ -60,7 +68,7 @@ func Run(ctx context.Context, dev Device, backing []Device, o Options) (*Report,
 			return nil, fmt.Errorf("%s: a backing device; name the cache device first", dev.Name)
 		}
 		c.backingAlone()
-		return c.report(), nil
+		return c, nil
 	}
 	c.superblock()
 	if err := c.readBacking(backing); err != nil {
@@ -76,7 +84,7 @@ func Run(ctx context.Context, dev Device, backing []Device, o Options) (*Report,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return c.report(), nil
+	return c, nil
 }
 
 type checker struct {

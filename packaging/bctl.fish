@@ -74,6 +74,7 @@ complete -c bctl -n '__fish_seen_subcommand_from fsck' -l force -d 'repair altho
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -l lost -r -d 'write what is given up to FILE, a line of JSON each, before the repair'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -l undo -r -d 'keep what stood there before in FILE; by default a new one in the state directory'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -l no-undo -d 'keep nothing'
+complete -c bctl -n __fish_use_subcommand -f -a check-pair -d 'say whether a cache and backing devices would attach, and why not'
 complete -c bctl -n __fish_use_subcommand -f -a explain -d 'explain a finding\'s code, a kernel message, or a log'
 complete -c bctl -n __fish_use_subcommand -f -a rewrite-prios -d 'write the prio chain anew: gens and prios of all buckets'
 complete -c bctl -n '__fish_seen_subcommand_from rewrite-prios' -a '(__bctl_devices)'

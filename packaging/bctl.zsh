@@ -28,6 +28,7 @@ _bctl() {
 		'show-prios:show the chain of prio sets'
 		'show-journal:show the journal'\''s entries, their keys, and those to rewind to'
 		'fsck:check a cache device, or a backing device'
+		'check-pair:say whether a cache and backing devices would attach, and why not'
 		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
 		'undo:take back what a command wrote'
@@ -139,6 +140,9 @@ _bctl() {
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
 			'*:device:_bctl_devices'
+		) ;;
+	check-pair)
+		own=(
 		) ;;
 	explain)
 		own=(

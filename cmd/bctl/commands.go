@@ -63,6 +63,7 @@ func allCommands() []*cli.Command {
 		show.ShowPriosCommand(),
 		show.ShowJournalCommand(),
 		check.FsckCommand(),
+		check.CheckPairCommand(),
 		show.ExplainCommand(),
 		change.RewritePriosCommand(),
 		change.UndoCommand(),

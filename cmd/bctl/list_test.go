@@ -52,6 +52,9 @@ func uuidIn(t *testing.T, path string) string {
 // Every image's devices are one set, whatever their order, with the kernel's count of what is dirty.
 func TestListImages(t *testing.T) {
 	for _, facts := range imgtest.All {
+		if !slices.Contains(pairedImages, facts.Name) && facts.Name != "detached-crash" {
+			continue
+		}
 		img := imgtest.Open(t, facts.Name)
 		before := img.Sum()
 		paths := img.Paths()

@@ -28,7 +28,6 @@ _bctl() {
 		'show-prios:show the chain of prio sets'
 		'show-journal:show the journal'\''s entries, their keys, and those to rewind to'
 		'fsck:check a cache device, or a backing device'
-		'check-pair:say whether a cache and backing devices would attach, and why not'
 		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
 		'undo:take back what a command wrote'
@@ -37,6 +36,7 @@ _bctl() {
 		'export:write a volume as the kernel would show it, without the kernel'
 		'writeback:copy dirty data to the backing devices, without the kernel'
 		'detach:take a clean backing device from its cache, without the kernel'
+		'check-pair:say whether a cache and backing devices would attach, and why not'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
 		'show-btree:show the btree'\''s nodes, or the keys of one'
 		'show-extents:show what is cached\: each piece of each volume, and where it stands'
@@ -141,9 +141,6 @@ _bctl() {
 			'(--no-undo)--no-undo[keep nothing]'
 			'*:device:_bctl_devices'
 		) ;;
-	check-pair)
-		own=(
-		) ;;
 	explain)
 		own=(
 		) ;;
@@ -224,6 +221,9 @@ _bctl() {
 			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
+		) ;;
+	check-pair)
+		own=(
 		) ;;
 	show-uuids)
 		own=(

@@ -63,7 +63,6 @@ func allCommands() []*cli.Command {
 		show.ShowPriosCommand(),
 		show.ShowJournalCommand(),
 		check.FsckCommand(),
-		check.CheckPairCommand(),
 		show.ExplainCommand(),
 		change.RewritePriosCommand(),
 		change.UndoCommand(),

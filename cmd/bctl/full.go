@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/bench"
+	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/practice"
 	"bctl/cmd/bctl/salvage"
 	"bctl/cmd/bctl/show"
@@ -17,6 +18,7 @@ import (
 // an initramfs goes without (rescue.go).
 func extras() []*cli.Command {
 	return []*cli.Command{
+		check.CheckPairCommand(),
 		show.ShowUUIDsCommand(),
 		show.ShowBtreeCommand(),
 		show.ShowExtentsCommand(),

@@ -68,7 +68,7 @@ bench: build
 
 # The manual and the list of findings, from the tables that the program runs on.
 docs:
-	$(GO) test -count=1 -run '^TestDocs$$' ./cmd/bctl -update
+	$(GO) test -count=1 -run '^TestDocs' ./cmd/bctl -update
 
 # man/ below OUT: roff from docs/. It runs here, whatever the build is for.
 man:
@@ -84,6 +84,8 @@ install: build man
 	install -D -m 644 packaging/bctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/bctl.fish
 	install -d $(DESTDIR)$(DOCDIR)
 	install -m 644 README.md CHANGELOG.md LICENSE THIRD_PARTY docs/*.md docs/*.svg $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(DOCDIR)/schema
+	install -m 644 docs/schema/*.json $(DESTDIR)$(DOCDIR)/schema
 
 # The names that belong to bcache-tools too: only where that is not.
 install-names:

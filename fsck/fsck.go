@@ -44,6 +44,7 @@ type Options struct {
 	Progress progress.Starter // nil: silent
 	Now      int64            // seconds since 1970; 0 leaves times unjudged
 	Verify   bool             // compare clean extents with the backing devices
+	Sink     finding.Sink     // gets every finding of the cache's structures too, as it comes up and with no limit; may be nil
 }
 
 // Run checks dev, a cache device together with backing devices of its set, or a backing device alone.
@@ -130,6 +131,9 @@ func (c *checker) cache() error {
 // take is what inspect reports to. What many extents share is told once, and what the backing devices can decide waits
 // for that.
 func (c *checker) take(f finding.Finding) {
+	if c.o.Sink != nil {
+		c.o.Sink(f)
+	}
 	e, ok := f.Subject.(finding.Extent)
 	switch {
 	case ok && (f.Code == finding.EXPastBacking || f.Code == finding.UUFlashEnd):

@@ -3,6 +3,7 @@
 package fsck
 
 import (
+	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 	"bctl/superblock"
@@ -32,6 +33,16 @@ type Report struct {
 	Backing  *BackingState // of a backing device that is checked alone
 	Verified *Verified     // nil where nobody asked for a comparison
 	Summary  *Summary      // nil for a backing device
+
+	cache *inspect.Cache
+}
+
+// TakeCache hands out the cache as the check read it, once: it is large, and a report that is kept should not hold it.
+// It is nil where there was none to read.
+func (r *Report) TakeCache() *inspect.Cache {
+	c := r.cache
+	r.cache = nil
+	return c
 }
 
 // BackingState is what a backing device says of itself.
@@ -59,6 +70,7 @@ func (c *checker) report() *Report {
 		r.Type, r.Backing = "backing", stateOf(c.super)
 		return r
 	}
+	r.cache = c.c
 	r.Devices = c.pairings()
 	r.Summary = Summarize(c.c)
 	r.Complete = r.Summary.Complete()

@@ -128,5 +128,9 @@ func (t *Tree) settle() {
 		}
 	}
 	t.holes = out
-	t.loose = t.loose || !slices.IsSortedFunc(t.leaves, func(a, b child) int { return a.pos().Compare(b.pos()) })
+	byPos := func(a, b child) int { return a.pos().Compare(b.pos()) }
+	if !slices.IsSortedFunc(t.leaves, byPos) {
+		t.loose = true
+		slices.SortStableFunc(t.leaves, byPos)
+	}
 }

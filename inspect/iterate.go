@@ -57,3 +57,19 @@ func (c *Cache) Node(b ondisk.Bucket, sink finding.Sink) *btree.Node {
 	}
 	return nil
 }
+
+// NodeKeys yields the keys that lead to the nodes of Nodes, each with its level, and reads none of them.
+func (c *Cache) NodeKeys() iter.Seq2[int, ondisk.Bkey] {
+	return func(yield func(int, ondisk.Bkey) bool) {
+		for i, level := range append(append([][]child{}, c.Tree.above...), c.Tree.leaves) {
+			for _, n := range level {
+				if !yield(len(c.Tree.above)-i, n.key()) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// InOrder reports whether the leaves come in order and hold nothing behind their ends.
+func (t *Tree) InOrder() bool { return !t.loose }

@@ -22,22 +22,26 @@ type base struct {
 	root  bool         // a root was found
 	uuids bool         // a uuid bucket was found
 	last  journal.Entry
+	plain bool              // all of it is the newest entry's, as the kernel finds it in a ring that nothing is wrong with
+	rung  []finding.Finding // what is wrong with the ring
 }
 
 // chooseBase reads the ring of c's device and takes, for root, uuid bucket and prio chain, the newest entry whose
 // own can be read. The newest entry's keys are replayed all the same.
 func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
-	log, err := journal.Scan(w.dev.R, g, max(1, w.o.Workers), func(finding.Finding) {})
+	var rung finding.Collector
+	log, err := journal.Scan(w.dev.R, g, max(1, w.o.Workers), rung.Add)
 	if log == nil {
 		return nil, err
 	}
-	b := &base{}
+	b := &base{rung: rung.Findings(), plain: err == nil && !rung.Damaged()}
 	all := log.BySeq()
 	header := &ondisk.Jset{Version: 1}
 	if n := len(all); n > 0 {
 		b.top = all[n-1].Seq
 	}
 	top, ok := log.Top()
+	b.plain = b.plain && ok && log.Newest != nil && log.Newest.Seq == top.Seq && b.top == top.Seq
 	if !ok {
 		b.log = log.From(journal.Entry{}, header)
 		return b, nil
@@ -71,10 +75,12 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 	}
 	for i, what := range []string{"btree root", "uuid bucket", "prio chain"} {
 		if from[i] != top.Seq {
+			b.plain = false
 			w.unknown = w.unknown || i == 0
 			w.saw("%s: from journal entry %d, the newest is %d (0: none leads to one)", what, from[i], top.Seq)
 		}
 	}
+	b.plain = b.plain && header.Level == newest.Level
 	b.log = log.From(top, header)
 	return b, nil
 }

@@ -3,77 +3,102 @@
 package repair
 
 import (
+	"runtime"
 	"slices"
+	"sync"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
+	"bctl/internal/workers"
+	"bctl/superblock"
 )
 
-// glean looks for keys where the tree lost nodes: in every bucket that nothing uses and that holds a node of this set,
-// and behind the bsets that could be read of those that are damaged.
-func (h *harvest) glean() error {
-	over, err := h.damagedLeaves()
+// An orphan is a leaf that nothing leads to, but whose pointer would be live.
+type orphan struct {
+	bucket ondisk.Bucket
+	ptr    ondisk.Ptr
+	lo, hi ondisk.Pos // where its extents begin and end
+	sound  bool       // all of them could stay as they are
+}
+
+func (o *orphan) key(g *superblock.Geometry) ondisk.Bkey {
+	k := ondisk.MakeKey(o.hi.Inode, o.hi.Offset, g.NodeSectors)
+	k.SetPtrs(1)
+	k.Ptr[0] = o.ptr
+	return k
+}
+
+func quiet(finding.Finding) {}
+
+// findOrphans looks for leaves where the tree has holes: in every bucket that nothing uses and that holds a node of
+// this set. What is kept of them raises its buckets' gens as registration would.
+func (h *harvest) findOrphans() error {
+	heads, err := h.heads()
 	if err != nil {
 		return err
 	}
-	under, err := h.orphans()
-	if err != nil {
-		return err
+	rd := btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
+	for _, b := range heads {
+		if err := h.w.ctx.Err(); err != nil {
+			return err
+		}
+		n := h.orphan(rd, b)
+		if n == nil || h.w.isInterior(&h.c.Geo, n) {
+			continue
+		}
+		if o, ok := h.adopt(n, b); ok {
+			h.orphans = append(h.orphans, o)
+			h.w.node[b] = true
+			h.tx.Avoid(b)
+		}
 	}
-	tree := btree.Overlay(nil, btree.Resolve(over), h.tree)
-	h.found = btree.Overlay(nil, h.jrnl, tree)
-	left := btree.Under(nil, h.found, btree.Resolve(under))
-	h.found = btree.Overlay(nil, h.found, left)
-	var k ondisk.Bkey
-	h.found = slices.DeleteFunc(h.found, func(p btree.Piece) bool {
-		h.keys.Key(p, &k)
-		return k.Ptrs() == 0 // it has cut what it covers
-	})
-	if n := len(over); n > 0 {
-		h.w.saw("btree: %d keys of damaged bsets are taken one by one", n)
-	}
-	if n := len(left); n > 0 {
-		h.w.saw("btree: %d extents come from leaves that nothing leads to", n)
+	slices.SortStableFunc(h.orphans, func(a, b orphan) int { return a.lo.Compare(b.lo) })
+	if n := len(h.orphans); n > 0 {
+		h.w.saw("btree: %d leaves that nothing leads to", n)
 	}
 	return nil
 }
 
-// orphans are the extents of all leaves that nothing leads to, but whose pointer would be live.
-func (h *harvest) orphans() (out []btree.Piece, err error) {
+// heads are the buckets that nothing uses and that begin as a node does, in order.
+func (h *harvest) heads() (out []ondisk.Bucket, err error) {
+	const run = 4096 // buckets that a worker takes at a time
 	c, g := h.c, &h.c.Geo
-	rd := btree.NewReader(h.w.dev.R, g, func(finding.Finding) {})
-	head := make([]byte, ondisk.BsetBytes)
-	for b := g.FirstBucket; b < g.NBuckets; b++ {
-		if err := h.w.ctx.Err(); err != nil {
-			return nil, err
+	var mu sync.Mutex
+	n := (int(g.NBuckets-g.FirstBucket) + run - 1) / run
+	workers.Each(h.w.ctx, max(1, runtime.GOMAXPROCS(0)), n, func() func(int) {
+		head := make([]byte, ondisk.BsetBytes)
+		return func(i int) {
+			from := g.FirstBucket + ondisk.Bucket(i*run)
+			for b := from; b < min(from+run, g.NBuckets) && h.w.ctx.Err() == nil; b++ {
+				if c.Buckets.Mark(b) != inspect.Free {
+					continue
+				}
+				if n, _ := h.w.dev.R.ReadAt(head, g.Start(b).Bytes()); n < len(head) {
+					continue
+				}
+				if first, err := ondisk.DecodeBsetHeader(head); err == nil && first.Seq != 0 && first.CheckMagic(g.SetMagic) == nil {
+					mu.Lock()
+					out = append(out, b)
+					mu.Unlock()
+				}
+			}
 		}
-		if c.Buckets.Mark(b) != inspect.Free {
-			continue
-		}
-		if n, _ := h.w.dev.R.ReadAt(head, g.Start(b).Bytes()); n < len(head) {
-			continue
-		}
-		first, err := ondisk.DecodeBsetHeader(head)
-		if err != nil || first.Seq == 0 || first.CheckMagic(g.SetMagic) != nil {
-			continue
-		}
-		n := h.orphan(rd, b, first)
-		if n == nil || h.w.isInterior(g, n) {
-			continue
-		}
-		h.w.node[b] = true
-		out = append(out, h.keepNode(n)...)
-	}
-	return out, nil
+	})
+	slices.Sort(out)
+	return out, h.w.ctx.Err()
 }
 
 // orphan reads the node in bucket b, if a pointer to it would be live: nothing but its checksums tells the pointer's
 // gen.
-func (h *harvest) orphan(rd *btree.Reader, b ondisk.Bucket, first ondisk.BsetHeader) *btree.Node {
+func (h *harvest) orphan(rd *btree.Reader, b ondisk.Bucket) *btree.Node {
 	g := &h.c.Geo
 	raw, err := readAll(h.w.dev.R, g.Start(b).Bytes(), int(g.NodeSectors.Bytes()))
+	if err != nil {
+		return nil
+	}
+	first, err := ondisk.DecodeBsetHeader(raw)
 	if err != nil || first.Bytes() > int64(len(raw)) {
 		return nil
 	}
@@ -84,7 +109,7 @@ func (h *harvest) orphan(rd *btree.Reader, b ondisk.Bucket, first ondisk.BsetHea
 	for i := range gens {
 		gen := h.c.Buckets.DiskGen(b) + uint8(i)
 		p := ondisk.MakePtr(gen, g.Start(b), uint64(g.ThisDev))
-		if first.CheckSum(raw[:first.Bytes()], p) != nil || ondisk.GenAfter(h.gens[b], gen) > 0 {
+		if first.CheckSum(raw[:first.Bytes()], p) != nil || ondisk.GenAfter(h.tx.Gen(b), gen) > 0 {
 			continue
 		}
 		k := ondisk.MakeKey(ondisk.MaxInode, ondisk.MaxKeyOffset, g.NodeSectors)
@@ -95,24 +120,93 @@ func (h *harvest) orphan(rd *btree.Reader, b ondisk.Bucket, first ondisk.BsetHea
 	return nil
 }
 
-// keepNode keeps what a leaf holds, as far as it is sound.
-func (h *harvest) keepNode(n *btree.Node) (out []btree.Piece) {
+// adopt looks at what a leaf that nothing leads to holds, as far as the tree has holes there.
+func (h *harvest) adopt(n *btree.Node, b ondisk.Bucket) (o orphan, ok bool) {
+	all := n.Extents()
+	if len(all) == 0 {
+		return o, false
+	}
+	o = orphan{bucket: b, ptr: n.Key.Ptr[0], lo: startOf(&all[0]), hi: endOf(&all[len(all)-1]), sound: n.Whole}
+	if len(h.holesIn(inspect.Range{From: o.lo, To: o.hi})) == 0 {
+		return o, false
+	}
 	var k ondisk.Bkey
-	for _, p := range n.Extents() {
+	for _, p := range all {
 		n.Keys.Key(p, &k)
-		if h.sound(&k) {
-			out = append(out, h.glean1(&k))
+		switch {
+		case h.sound(&k):
+			if touches(&p, h.holes) {
+				h.raise(&k)
+			}
+		case !h.harmless(&k):
+			o.sound = false
 		}
 	}
-	return out
+	return o, true
 }
 
-// glean1 keeps a key that the tree does not lead to, and raises its bucket's gen as registration would.
-func (h *harvest) glean1(k *ondisk.Bkey) btree.Piece {
-	b := h.c.Geo.BucketOf(k.Ptr[0].Offset())
-	if ahead := k.Ptr[0].Gen() - h.gens[b]; ahead > 0 && ahead < 128 {
-		h.gens[b] = k.Ptr[0].Gen()
+// harmless reports whether a key that leads nowhere may stay where it stands: it is stale, not by too much, or has no
+// pointer.
+func (h *harvest) harmless(k *ondisk.Bkey) bool {
+	g := &h.c.Geo
+	if !k.PadsZero() || int(k.Inode()) >= g.NrUUIDs() || k.Ptrs() > 1 || k.Dirty() && k.Ptrs() == 0 {
+		return false
 	}
+	if k.Ptrs() == 0 {
+		return true
+	}
+	p := k.Ptr[0]
+	b := g.BucketOf(p.Offset())
+	if p.Dev() != uint64(g.ThisDev) || !g.Contains(b) || g.Remainder(p.Offset())+k.Size() > g.BucketSectors {
+		return false
+	}
+	lag := ondisk.GenAfter(h.tx.Gen(b), p.Gen())
+	return lag > 0 && lag <= ondisk.GenLimit && (k.Offset()|k.Size()|p.Offset())&(g.BlockSectors-1) == 0
+}
+
+// raise raises the gen of a key's bucket as registration would, and has it count among those in use.
+func (h *harvest) raise(k *ondisk.Bkey) {
+	b := h.c.Geo.BucketOf(k.Ptr[0].Offset())
+	if ahead := k.Ptr[0].Gen() - h.tx.Gen(b); ahead > 0 && ahead < 128 {
+		h.tx.SetGen(b, k.Ptr[0].Gen())
+	}
+	h.tx.Use(b)
+}
+
+// findStrays looks for keys that stand in another leaf than the one of their position.
+func (h *harvest) findStrays() error {
+	h.stray = map[badKey]bool{}
+	var found []btree.Piece
+	rd := btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
+	for leaf := range h.leaves() {
+		if err := h.w.ctx.Err(); err != nil {
+			return err
+		}
+		n := rd.Read(leaf.key, 0)
+		var k ondisk.Bkey
+		for _, p := range n.Extents() {
+			if startOf(&p).Compare(leaf.lower) >= 0 && endOf(&p).Compare(leaf.key.Pos()) <= 0 {
+				continue
+			}
+			n.Keys.Key(p, &k)
+			h.stray[keyOf(&k)] = true
+			h.hurt[h.c.Geo.BucketOf(leaf.key.Ptr[0].Offset())] = true
+			if h.sound(&k) {
+				found = append(found, h.glean1(&k))
+			}
+		}
+	}
+	h.strays = btree.Resolve(found)
+	return nil
+}
+
+// glean1 keeps a key that the tree does not lead to.
+func (h *harvest) glean1(k *ondisk.Bkey) btree.Piece {
+	h.raise(k)
+	return h.hold(k)
+}
+
+func (h *harvest) hold(k *ondisk.Bkey) btree.Piece {
 	p := btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode(), At: uint32(len(h.keys))}
 	h.keys = k.Append(h.keys)
 	return p
@@ -125,7 +219,7 @@ func (h *harvest) sound(k *ondisk.Bkey) bool {
 	if k.Size() == 0 || k.Size() > k.Offset() || k.Ptrs() != 1 || !k.PadsZero() || int(k.Inode()) >= g.NrUUIDs() {
 		return false
 	}
-	if _, damaged := h.w.bad[*k]; damaged {
+	if _, damaged := h.w.bad.of(k); damaged {
 		return false
 	}
 	if end, ok := h.w.ends[k.Inode()]; ok && k.Offset() > end {
@@ -144,119 +238,5 @@ func (h *harvest) near(b ondisk.Bucket, gen uint8) bool {
 	if !h.c.Buckets.GenKnown(b) && !h.c.Buckets.GenSeen(b) {
 		return true
 	}
-	return gen-h.gens[b] <= 2
-}
-
-// damagedLeaves are the keys of leaves behind what a reader takes of them: those of good bsets behind a bad one, and
-// what parses of the bad one itself.
-func (h *harvest) damagedLeaves() (out []btree.Piece, err error) {
-	g := &h.c.Geo
-	rd := btree.NewReader(h.w.dev.R, g, func(finding.Finding) {})
-	seen := map[ondisk.Sector]bool{}
-	for _, f := range h.w.seen {
-		node, ok := damagedNode(f)
-		if !ok || node.Level != 0 || seen[node.Sector] {
-			continue
-		}
-		seen[node.Sector] = true
-		p := ondisk.MakePtr(h.c.Buckets.Gen(node.Bucket), node.Sector, uint64(g.ThisDev))
-		k := ondisk.MakeKey(ondisk.MaxInode, ondisk.MaxKeyOffset, g.NodeSectors)
-		k.SetPtrs(1)
-		k.Ptr[0] = p
-		n := rd.Read(k, 0)
-		raw := h.readable(node.Sector.Bytes(), int(g.NodeSectors.Bytes()))
-		out = append(out, h.scrape(raw, n, p)...)
-	}
-	return out, h.w.ctx.Err()
-}
-
-// damagedNode is the node that a finding says could not be read whole.
-func damagedNode(f finding.Finding) (finding.Node, bool) {
-	if f.Severity == finding.Damage {
-		switch s := f.Subject.(type) {
-		case finding.Bset:
-			return s.Node, true
-		case finding.Node:
-			return s, f.Code == finding.BTUnread
-		}
-	}
-	return finding.Node{}, false
-}
-
-// readable reads sector by sector what can be read; the rest is zero.
-func (h *harvest) readable(off int64, n int) []byte {
-	if b, err := readAll(h.w.dev.R, off, n); err == nil {
-		return b
-	}
-	out := make([]byte, n)
-	for at := 0; at+ondisk.SectorBytes <= n; at += ondisk.SectorBytes {
-		sector := out[at : at+ondisk.SectorBytes]
-		if got, _ := h.w.dev.R.ReadAt(sector, off+int64(at)); got < len(sector) {
-			clear(sector)
-		}
-	}
-	return out
-}
-
-// scrape takes sound keys from raw, a leaf, behind the bsets of n.
-func (h *harvest) scrape(raw []byte, n *btree.Node, parent ondisk.Ptr) (out []btree.Piece) {
-	g := &h.c.Geo
-	at, seq := 0, uint64(0)
-	for _, s := range n.Sets {
-		at, seq = int((s.Sector + g.Blocks(s.Bytes())).Bytes()), s.Seq
-	}
-	if n.Whole {
-		return nil
-	}
-	var run []ondisk.Bkey // keys of a bset that its checksum refuses
-	for at+ondisk.BsetBytes <= len(raw) {
-		if s, err := ondisk.DecodeBset(raw[at:], g.SetMagic, parent); err == nil && (seq == 0 || s.Seq == seq) && at%int(g.BlockSectors.Bytes()) == 0 {
-			out = append(out, h.inOrder(run)...)
-			out = append(out, h.bset(s.Data)...)
-			at += int(g.Blocks(s.Bytes()).Bytes())
-			seq, run = s.Seq, run[:0]
-			continue
-		}
-		var k ondisk.Bkey
-		size, err := k.Decode(raw[at:])
-		if err != nil || !h.sound(&k) {
-			at += 8
-			continue
-		}
-		run = append(run, k)
-		at += size
-	}
-	return append(out, h.inOrder(run)...)
-}
-
-// bset keeps the sound keys of a bset that can be read, and those that cut what lies below them and lead nowhere.
-func (h *harvest) bset(keys []ondisk.Bkey) (out []btree.Piece) {
-	for i := range keys {
-		k := keys[i]
-		switch {
-		case h.sound(&k):
-			out = append(out, h.glean1(&k))
-		case k.Size() > 0 && k.Size() <= k.Offset():
-			k.SetPtrs(0)
-			out = append(out, btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode(), At: uint32(len(h.keys))})
-			h.keys = k.Append(h.keys)
-		}
-	}
-	return out
-}
-
-// inOrder keeps the sound keys of a bset that stand where its order wants them: one that is behind its follower has a
-// damaged position, if its follower fits what is before it.
-func (h *harvest) inOrder(keys []ondisk.Bkey) (out []btree.Piece) {
-	var last ondisk.Pos
-	for i := range keys {
-		k := &keys[i]
-		astray := i+1 < len(keys) && keys[i+1].Pos().Compare(k.Pos()) < 0 && keys[i+1].Pos().Compare(last) >= 0
-		if !h.sound(k) || astray || k.Pos().Compare(last) < 0 {
-			continue
-		}
-		last = k.Pos()
-		out = append(out, h.glean1(k))
-	}
-	return out
+	return gen-h.tx.Gen(b) <= 2
 }

@@ -3,111 +3,88 @@
 package repair
 
 import (
-	"cmp"
-	"slices"
-	"sync"
+	"errors"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
 	"bctl/internal/finding"
 )
 
-// A harvest is every extent that a repair keeps, and what it must give up.
+// A harvest is every extent that a repair keeps, and what it must give up. It is read again whenever it is wanted, in
+// order, and holds nothing but what stands beside the tree:
 //
 //	newest   keys of the live journal
 //	         keys of bsets that could not be read whole, one by one
 //	         keys of the tree
-//	oldest   keys of leaves that nothing leads to any more
+//	oldest   keys of leaves that nothing leads to any more, where the tree has a hole
 type harvest struct {
-	w     *Work
-	c     *inspect.Cache
-	gens  []uint8 // of all buckets, raised by every pointer of what is kept
-	keys  btree.Keys
-	tree  []btree.Piece
-	jrnl  []btree.Piece
-	found []btree.Piece // the result, in order
+	w  *Work
+	c  *inspect.Cache
+	tx *change.Tx // has the gens of all buckets, raised by every pointer of what is kept
+
+	journal bool                   // its keys go into the tree
+	hurt    map[ondisk.Bucket]bool // buckets that damage is told of
+	holes   []inspect.Range
+
+	keys    btree.Keys // of the next two
+	scraped []btree.Piece
+	strays  []btree.Piece   // keys that stand in the wrong leaf: those of the right one win
+	stray   map[badKey]bool // where the tree has them
+	orphans []orphan        // by where they begin
 }
 
-// bad says which extents a check called damaged, and by which code.
-type bad map[ondisk.Bkey]finding.Code
-
-// add notes the extents of a report that must not stay as they are.
-func (b bad) add(findings []finding.Finding) {
-	for _, f := range findings {
-		if e, ok := f.Subject.(finding.Extent); ok && f.Severity == finding.Damage {
-			b[e.Key] = f.Code
+// gather looks for what the tree does not lead to.
+func (w *Work) gather(c *inspect.Cache, tx *change.Tx) (*harvest, error) {
+	h := &harvest{w: w, c: c, tx: tx, hurt: map[ondisk.Bucket]bool{}}
+	for _, f := range w.seen {
+		if f.Severity == finding.Damage && f.Bucket != nil {
+			h.hurt[ondisk.Bucket(*f.Bucket)] = true
 		}
 	}
-}
-
-// reap collects what can be kept.
-func (w *Work) reap(c *inspect.Cache, lostNodes bool) (*harvest, error) {
-	h := &harvest{w: w, c: c, gens: make([]uint8, c.Geo.NBuckets)}
-	for b := range c.Geo.NBuckets {
-		h.gens[b] = c.Buckets.Gen(b)
-	}
-	var mu sync.Mutex
-	err := c.Walk(func(_ int, e *inspect.Extent) {
-		mu.Lock()
-		defer mu.Unlock()
-		h.take(e)
-	})
-	if err != nil {
+	h.holes = h.doubtful()
+	if err := h.damagedLeaves(); err != nil {
 		return nil, err
 	}
-	order(h.tree)
-	order(h.jrnl)
-	h.found = btree.Overlay(nil, h.jrnl, h.tree)
-	if lostNodes {
-		if err := h.glean(); err != nil {
+	if !c.Tree.InOrder() {
+		if err := h.findStrays(); err != nil {
 			return nil, err
 		}
 	}
-	return h, nil
+	if len(h.holes) == 0 {
+		return h, nil
+	}
+	return h, h.findOrphans()
 }
 
-func order(ps []btree.Piece) {
-	slices.SortFunc(ps, func(a, b btree.Piece) int { return cmp.Or(cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.End, b.End)) })
-}
-
-// take judges an extent of the tree or the journal.
-func (h *harvest) take(e *inspect.Extent) {
-	k := e.Bkey
-	code, damaged := h.w.bad[k]
+// take judges an extent of the tree or the journal: k is what is kept of it. Where nothing is, it still hides what is
+// older.
+func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
+	*k = e.Bkey
+	code, damaged := h.w.bad.of(k)
 	switch {
 	case code == finding.EXPtrDev && e.Live: // there is one cache in a set: the kernel reads it whatever the number
 		k.Ptr[0] = ondisk.MakePtr(k.Ptr[0].Gen(), k.Ptr[0].Offset(), uint64(h.c.Geo.ThisDev))
 	case code == finding.EXPastBacking && k.Start() < h.w.ends[k.Inode()]:
 		end := h.w.ends[k.Inode()]
-		gone := k
+		gone := *k
 		gone.CutFront(end)
 		h.w.lose(&gone, code)
 		k.CutBack(end)
 	case damaged:
-		h.w.lose(&k, code)
-		return
+		h.w.lose(k, code)
+		return false
 	case !e.Live:
-		return // stale, or it points nowhere: the kernel has no data there either
+		return false // stale, or it points nowhere: the kernel has no data there either
 	case int(k.Inode()) >= h.c.Geo.NrUUIDs():
-		h.w.lose(&k, finding.UUInode)
-		return
+		h.w.lose(k, finding.UUInode)
+		return false
 	case !k.Dirty() && !h.c.Buckets.GenKnown(h.c.Geo.BucketOf(k.Ptr[0].Offset())):
-		return // it may be of an older use of its bucket; the backing device has it
+		return false // it may be of an older use of its bucket; the backing device has it
 	}
 	k.ClearPads()
-	h.put(e.FromJournal, &k)
-}
-
-// put keeps a key.
-func (h *harvest) put(journal bool, k *ondisk.Bkey) {
-	p := btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode(), At: uint32(len(h.keys))}
-	h.keys = k.Append(h.keys)
-	if journal {
-		h.jrnl = append(h.jrnl, p)
-	} else {
-		h.tree = append(h.tree, p)
-	}
+	return true
 }
 
 // lose notes an extent that is given up.
@@ -117,21 +94,23 @@ func (w *Work) lose(k *ondisk.Bkey, code finding.Code) {
 	w.lost[l] = true
 }
 
+// stale reports whether a newer pointer than k's was found for its bucket.
+func (h *harvest) stale(k *ondisk.Bkey) bool {
+	return ondisk.GenAfter(h.tx.Gen(h.c.Geo.BucketOf(k.Ptr[0].Offset())), k.Ptr[0].Gen()) > 0
+}
+
 // sorted yields what is kept, in order.
 func (h *harvest) sorted(yield func(*ondisk.Bkey, error) bool) {
-	var k ondisk.Bkey
-	for _, p := range h.found {
-		h.keys.Key(p, &k)
-		if h.stale(&k) {
-			continue
+	err := h.each(inspect.Everything, func(k *ondisk.Bkey) error {
+		if !yield(k, nil) {
+			return errStopped
 		}
-		if !yield(&k, nil) {
-			return
-		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errStopped) {
+		yield(nil, err)
 	}
 }
 
-// stale reports whether a newer pointer than k's was found for its bucket.
-func (h *harvest) stale(k *ondisk.Bkey) bool {
-	return ondisk.GenAfter(h.gens[h.c.Geo.BucketOf(k.Ptr[0].Offset())], k.Ptr[0].Gen()) > 0
-}
+// errStopped says that whoever gets the extents wants no more.
+var errStopped = errors.New("stopped")

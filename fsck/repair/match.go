@@ -4,8 +4,10 @@ package repair
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
+	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
 )
@@ -72,20 +74,19 @@ func (w *Work) equalData(v *held, r io.ReaderAt) (equal int) {
 	return equal
 }
 
+var errDiffers = errors.New("the backing device has something else")
+
 // writtenBack reports whether one of the given devices holds all that is dirty of an inode.
 func (w *Work) writtenBack(h *harvest, inode uint32) bool {
 	for _, d := range w.backing {
-		all := true
-		for k := range h.sorted { //nolint:errcheck // from memory
-			if k.Inode() != inode || !k.Dirty() {
-				continue
-			}
+		err := h.each(inspect.OfVolume(inode), func(k *ondisk.Bkey) error {
 			v := held{some: []ondisk.Bkey{*k}}
-			if all = w.equalData(&v, d.R) == 1; !all {
-				break
+			if k.Dirty() && w.equalData(&v, d.R) == 0 {
+				return errDiffers
 			}
-		}
-		if all {
+			return nil
+		})
+		if err == nil {
 			return true
 		}
 	}

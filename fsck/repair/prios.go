@@ -41,6 +41,7 @@ type PrioOptions struct {
 	FromBtree bool          // make unknown gens from the pointers
 	Force     bool          // set gens whatever comes of it
 	Backing   []fsck.Device // to compare dirty data with whose gens are unknown
+	Spool     *change.Spool // may be nil
 }
 
 // Prios is a new prio chain that was planned.
@@ -85,6 +86,7 @@ func PlanPrios(c *inspect.Cache, found []finding.Finding, o PrioOptions) (*Prios
 	if err != nil {
 		return nil, err
 	}
+	tx.Spool(o.Spool)
 	out := &Prios{JournalSeq: tx.Seq()}
 	if o.FromBtree {
 		gens, err := RebuildGens(tx, below(c, o.Backing))

@@ -20,10 +20,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 
 	"bctl/fsck"
+	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/change"
 	"bctl/internal/disk/full"
 	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
@@ -33,8 +36,9 @@ import (
 // Options say what may be done, and how.
 type Options struct {
 	fsck.Options
-	ScanBytes int64  // how far a lost superblock's journal is sought; 0: 64 GiB
-	Rewind    uint64 // the seq of the journal entry that the cache is to be taken back to; 0: the best there is
+	ScanBytes int64         // how far a lost superblock's journal is sought; 0: 64 GiB
+	Rewind    uint64        // the seq of the journal entry that the cache is to be taken back to; 0: the best there is
+	Spool     *change.Spool // for what is too large for memory; nil: nothing is. Plans read from it
 }
 
 // A Lost is a run of a volume's sectors that a repair gives up.
@@ -69,7 +73,9 @@ type Work struct {
 	whole   *plan.Plan      // of dev, when its metadata are made anew
 	result  Result
 
+	c       *inspect.Cache           // as the last check read it; nil where it is not known any more
 	bad     bad                      // extents that must not stay
+	fresh   bad                      // those that the last check found
 	lost    map[Lost]bool            // what is given up, as far as is known
 	node    map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
 	seen    []finding.Finding        // of the state that the metadata are made from
@@ -79,12 +85,16 @@ type Work struct {
 
 	replaced []Lost // what backing devices have in the place of dirty data that count again
 
+	rebuilt bool // whole was made by mendWhole
+	heavy   bool // nothing is to stay where it is
+	alone   bool // the new entry does not find a place among the old ones
+
 	patches, under int // how often something was patched, in all and below whole
 	before         int // notes that stand from before the metadata were made anew
 }
 
 func newWork(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) *Work {
-	w := &Work{ctx: ctx, o: o, dev: dev, bad: bad{}, lost: map[Lost]bool{}}
+	w := &Work{ctx: ctx, o: o, dev: dev, lost: map[Lost]bool{}}
 	w.over = append(w.over, plan.NewOverlay(dev.R))
 	w.dev.R = w.over[0]
 	for _, b := range backing {
@@ -136,7 +146,7 @@ func (w *Work) patch(i int, off int64, data []byte, what string) {
 type mender func(w *Work, rep *fsck.Report) (bool, error)
 
 // menders, the ones that keep the most first.
-var menders = []mender{mendSuper, mendFlips, mendWhole, mendPairs}
+var menders = []mender{mendSuper, mendFlips, mendPrios, mendWhole, mendPairs}
 
 // rounds bounds how often a mended device is looked at again: each may bring what lay below a mended node to light.
 const rounds = 16
@@ -181,18 +191,12 @@ func (w *Work) mend(rep *fsck.Report) (did bool, err error) {
 	return did, err
 }
 
-// finish turns what was laid over the devices into plans. Of a cache whose metadata are made anew only the superblock
-// is still patched, last: nothing leads to the rest any more.
+// finish turns what was laid over the devices into plans.
 func (w *Work) finish() {
 	for i, o := range w.over {
 		p := planOf(o)
 		if i == 0 && w.whole != nil {
-			p = w.whole
-			for _, x := range o.Writes() {
-				if x.Off < ondisk.SuperOffset+ondisk.SuperSize {
-					p.Then(x)
-				}
-			}
+			p = w.withPatches(o.Writes())
 		}
 		w.result.Plans = append(w.result.Plans, p)
 	}
@@ -227,8 +231,45 @@ func (r *Result) volumes() []fsck.VolumeCounts {
 	return nil
 }
 
+// check looks at the devices as they would be, and keeps the cache as it was read.
 func (w *Work) check() (*fsck.Report, error) {
-	return fsck.Run(w.ctx, w.dev, w.backing, w.o.Options)
+	w.drop()
+	w.fresh = bad{}
+	o := w.o.Options
+	o.Sink = w.fresh.add
+	rep, err := fsck.Run(w.ctx, w.dev, w.backing, o)
+	if rep != nil {
+		w.c = rep.TakeCache()
+	}
+	return rep, err
+}
+
+// drop forgets the cache, and gives the memory back where it was much: there must not be two of it.
+func (w *Work) drop() {
+	large := w.c != nil && w.c.Geo.NBuckets > 1<<17
+	w.c = nil
+	if large {
+		debug.FreeOSMemory()
+	}
+}
+
+// withPatches is whole together with what was corrected in place: first, for new metadata may lead to it, and it was
+// damaged before. The superblock comes last. What is erased or written over needs no correction.
+func (w *Work) withPatches(patches []plan.Write) *plan.Plan {
+	p := &plan.Plan{Watched: w.whole.Watched}
+	var first, last []plan.Write
+	for _, x := range patches {
+		switch {
+		case x.Off < ondisk.SuperOffset+ondisk.SuperSize:
+			last = append(last, x)
+		case !w.whole.Touches(x.Off, x.Len()):
+			first = append(first, x)
+		}
+	}
+	p.Then(first...)
+	p.Steps = append(p.Steps, w.whole.Steps...)
+	p.Then(last...)
+	return p
 }
 
 // planOf is one step with what was laid over a device.

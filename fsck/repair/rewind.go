@@ -165,11 +165,11 @@ func (w *Work) rewound(h *harvest, s *ondisk.Super) error {
 		return err
 	}
 	for b := range h.c.Geo.NBuckets {
-		if newer := best.Buckets.Gen(b); ondisk.GenAfter(newer, h.gens[b]) > 0 {
-			h.gens[b] = newer
+		if newer := best.Buckets.Gen(b); ondisk.GenAfter(newer, h.tx.Gen(b)) > 0 {
+			h.tx.SetGen(b, newer)
 		}
 		if best.Buckets.Mark(b) != inspect.Free {
-			w.node[b] = true
+			h.tx.Avoid(b)
 		}
 	}
 	w.result.Old = 0

@@ -22,7 +22,10 @@ func (w *Work) mendSlots(h *harvest, b *base) (uuids.Table, error) {
 	if len(t) < h.c.Geo.NrUUIDs() {
 		t = append(t, make(uuids.Table, h.c.Geo.NrUUIDs()-len(t))...)
 	}
-	data := h.volumes()
+	data, err := h.volumes()
+	if err != nil {
+		return nil, err
+	}
 	w.mendMarks(t, data)
 	w.matchBacking(h, t, data)
 	w.adoptOrphans(h, t, data)
@@ -38,9 +41,9 @@ type held struct {
 
 const sampled = 64
 
-func (h *harvest) volumes() map[uint32]*held {
+func (h *harvest) volumes() (map[uint32]*held, error) {
 	out := map[uint32]*held{}
-	for k := range h.sorted { //nolint:errcheck // from memory
+	err := h.each(inspect.Everything, func(k *ondisk.Bkey) error {
 		v := out[k.Inode()]
 		if v == nil {
 			v = &held{}
@@ -52,8 +55,9 @@ func (h *harvest) volumes() map[uint32]*held {
 		} else if len(v.some) < sampled {
 			v.some = append(v.some, *k)
 		}
-	}
-	return out
+		return nil
+	})
+	return out, err
 }
 
 // mendMarks puts what is half there right: the invalid uuid and the time of invalidation come together, and no uuid

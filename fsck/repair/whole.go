@@ -19,9 +19,10 @@ import (
 	"bctl/superblock"
 )
 
-// mendWhole makes the metadata anew from everything that is proven: the newest sound root, uuid bucket and chain, the
-// live journal, and what can be read of damaged nodes. It starts each time from the device as it is, but for what was
-// corrected in place, and leaves out what an earlier try was told is damaged.
+// mendWhole makes anew what is damaged, and all that leads to it, from everything that is proven: the newest sound root,
+// uuid bucket and chain, the live journal, and what can be read of damaged nodes. What nothing is wrong with stays where
+// it is, unless that does not end clean: then everything is made anew. It starts each time from the device as it is, but
+// for what was corrected in place, and leaves out what an earlier try was told is damaged.
 func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 	s, err := w.super()
 	if err != nil || s.IsBacking() || rep == nil {
@@ -31,20 +32,32 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 	if err != nil || !w.wantsWhole(rep) {
 		return false, nil
 	}
-	known := len(w.bad)
-	w.bad.add(rep.Findings)
-	if w.whole != nil && len(w.bad) == known && w.under == w.patches {
-		return false, nil // nothing new: another try would end the same
+	known := len(w.bad.codes)
+	w.bad.merge(&w.fresh)
+	if w.rebuilt && len(w.bad.codes) == known && w.under == w.patches {
+		if w.heavy {
+			return false, nil // nothing new: another try would end the same
+		}
+		w.heavy = true
 	}
+	lost, node, evidence, unknown := w.lost, w.node, w.result.Evidence, w.unknown
 	p, err := w.rebuild(s, &g, rep)
+	if errors.Is(err, change.ErrJournalFull) {
+		w.alone = true
+		p, err = w.rebuild(s, &g, rep)
+	}
 	switch {
 	case errors.Is(err, change.ErrNoSpace):
+		if w.whole != nil {
+			w.lost, w.node, w.result.Evidence, w.unknown = lost, node, evidence, unknown
+			w.show()
+		}
 		w.saw("not made anew: %v", err)
 		return false, nil
 	case err != nil:
 		return false, err
 	}
-	w.whole, w.under = p, w.patches
+	w.whole, w.under, w.rebuilt = p, w.patches, true
 	w.show()
 	return true, nil
 }
@@ -57,8 +70,61 @@ func (w *Work) wantsWhole(rep *fsck.Report) bool {
 	})
 }
 
-// rebuild plans it.
+// rebuild plans it. Errors: change.ErrNoSpace, change.ErrJournalFull; the context's, the spool's.
 func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) (*plan.Plan, error) {
+	b, err := w.start(s, g, rep)
+	if err != nil {
+		return nil, err
+	}
+	c := w.c
+	tx, err := change.Begin(c)
+	if err != nil {
+		return nil, err
+	}
+	tx.Mends()
+	tx.Spool(w.o.Spool)
+	h, err := w.gather(c, tx)
+	if err != nil {
+		return nil, err
+	}
+	w.heavy = w.heavy || w.o.Rewind != 0 // what the older state leads to may have been used for something else since
+	h.journal = w.alone || w.heavy || !b.plain || !gensKnown(c) || slices.ContainsFunc(journalled(c), w.bad.in)
+	if h.journal {
+		at, erase := w.place(g, b)
+		tx.Alone(b.top+1, at, erase)
+	}
+	if w.o.Rewind != 0 {
+		if err := w.rewound(h, s); err != nil {
+			return nil, err
+		}
+	}
+	slots, err := w.newSlots(h, b)
+	if err != nil {
+		return nil, err
+	}
+	h.setPrios()
+	if _, err := tx.MakeRoom(); err != nil {
+		return nil, err
+	}
+	if h.treeIsBad() {
+		if err := h.newTree(s); err != nil {
+			return nil, err
+		}
+	}
+	if slots != nil {
+		if err := tx.SetUUIDs(slots); err != nil {
+			return nil, err
+		}
+	}
+	if _, _, err := tx.RewritePrios(); err != nil {
+		return nil, err
+	}
+	return tx.Commit()
+}
+
+// start chooses what to start from and reads the cache by it, into w.c.
+func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) (*base, error) {
+	hidden := w.whole != nil
 	w.hide()
 	w.lost, w.node = map[Lost]bool{}, map[ondisk.Bucket]bool{}
 	w.result.Evidence, w.unknown = w.result.Evidence[:w.before], false
@@ -66,50 +132,94 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if err != nil {
 		return nil, err
 	}
-	var found finding.Collector
 	w.ends = w.volumeEnds(nil)
-	c, err := w.open(s, b, found.Add, w.endsByUUID())
-	if err != nil {
-		return nil, err
-	}
-	w.seen = append(found.Findings(), rep.Findings...)
-	w.bad.add(w.seen)
-	w.ends = w.volumeEnds(c.UUIDs)
-	w.unknown = w.unknown || slices.ContainsFunc(w.seen, losesKeys)
-	h, err := w.reap(c, w.lostNodes(c, b))
-	if err != nil {
-		return nil, err
-	}
-	if w.o.Rewind != 0 {
-		if err := w.rewound(h, s); err != nil {
+	if hidden || !b.plain || w.c == nil || w.c.Journal == nil { // else it was read by the check
+		var found finding.Collector
+		w.drop()
+		w.c, err = w.open(s, b, func(f finding.Finding) { found.Add(f); w.bad.add(f) }, w.endsByUUID())
+		if err != nil {
 			return nil, err
 		}
+		w.seen = found.Findings()
+	} else {
+		w.seen = nil
 	}
-	slots, err := w.mendSlots(h, b)
-	if err != nil {
-		return nil, err
-	}
-	room, err := w.findRoom(h)
-	if err != nil {
-		return nil, err
-	}
-	seq := b.top + 1
-	made := change.Whole{
-		Geo: g, Keep: h.sorted, UUIDs: slots, Gens: h.gens, Prios: h.prios(), Next: room, Rand: seeded(s),
-		Seq: seq, PrioSeq: prioSeq(c), OldHead: b.log.Newest.PrioBucket[g.ThisDev],
-	}
-	if !g.Contains(ondisk.Bucket(made.OldHead)) {
-		made.OldHead = 0
-	}
-	made.At, made.Erase = w.place(g, b)
-	return made.Plan()
+	w.seen = slices.Concat(w.seen, b.rung, rep.Findings)
+	w.ends = w.volumeEnds(w.c.UUIDs)
+	w.unknown = w.unknown || slices.ContainsFunc(w.seen, losesKeys)
+	return b, nil
 }
 
-// lostNodes reports whether the tree has lost nodes, or never had any that could be found.
-func (w *Work) lostNodes(c *inspect.Cache, b *base) bool {
-	return !b.root || !c.Tree.Intact || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
-		return f.Severity == finding.Damage && f.Code[:2] == "BT"
+// newTree builds a tree of what is kept, and leads the entry to it.
+func (h *harvest) newTree(s *ondisk.Super) error {
+	stay := h.staying()
+	for i := range stay {
+		p := stay[i].key.Ptr[0]
+		h.tx.SetGen(h.c.Geo.BucketOf(p.Offset()), p.Gen())
+		h.tx.Keep(&stay[i].key)
+	}
+	tree, err := h.tx.Tree(75, seeded(s)) // as full as the kernel leaves a node that it has just split
+	if err != nil {
+		return err
+	}
+	if err := h.build(tree, stay); err != nil {
+		return err
+	}
+	root, level, err := tree.Finish()
+	if err != nil {
+		return err
+	}
+	h.tx.SetRoot(root, level)
+	if n := len(stay); n > 0 {
+		h.w.saw("btree: %d leaves stay where they are", n)
+	}
+	return nil
+}
+
+// treeIsBad reports whether the tree cannot stay as it is.
+func (h *harvest) treeIsBad() bool {
+	if len(h.holes) > 0 || len(h.scraped) > 0 || len(h.w.bad.codes) > 0 || h.w.heavy || !gensKnown(h.c) || !h.c.Tree.InOrder() ||
+		h.journal && len(journalled(h.c)) > 0 {
+		return true
+	}
+	for b := range h.hurt {
+		if b < h.c.Geo.NBuckets && h.c.Buckets.IsNode(b) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(h.w.seen, func(f finding.Finding) bool {
+		family := f.Code.Family()
+		return f.Severity == finding.Damage && (family == "BT" || family == "EX" || family == "GN")
 	})
+}
+
+// newSlots are the slots that the uuid bucket shall have; nil where it can stay.
+func (w *Work) newSlots(h *harvest, b *base) (uuids.Table, error) {
+	bad := !b.uuids || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
+		return f.Severity == finding.Damage && (f.Code.Family() == "UU" || f.Code == finding.BDNoSlot)
+	})
+	bucket := h.c.Geo.BucketOf(h.c.Journal.Newest.UUIDBucket.Ptr[0].Offset())
+	switch {
+	case bad:
+		return w.mendSlots(h, b)
+	case h.journal || h.hurt[bucket]:
+		return h.c.UUIDs, nil
+	}
+	return nil, nil
+}
+
+// setPrios are the new chain's prios: data whose bucket's prio is not known have that of new data.
+func (h *harvest) setPrios() {
+	t := h.c.Buckets
+	for b := h.c.Geo.FirstBucket; b < h.c.Geo.NBuckets; b++ {
+		mark := t.Mark(b)
+		if mark != inspect.Clean && mark != inspect.Dirty && !h.tx.Used(b) {
+			continue
+		}
+		if p := t.Prio(b); !t.GenKnown(b) || p == ondisk.BtreePrio || p == 0 {
+			h.tx.SetPrio(b, ondisk.InitialPrio)
+		}
+	}
 }
 
 // losesKeys reports whether a finding means that keys are gone without a trace.
@@ -123,11 +233,9 @@ func losesKeys(f finding.Finding) bool {
 	return false
 }
 
-// place is where the new entry goes, and what of the ring must go for the kernel to find it: the start of the bucket
-// behind the newest entry's, which holds the oldest if anything.
-func (w *Work) place(g *superblock.Geometry, b *base) (at ondisk.Sector, erase []ondisk.Sector) {
-	ring := (b.last.Ring + 1) % g.NJournal
-	at = g.Start(g.FirstBucket + ondisk.Bucket(ring))
+// place is where the new entry goes, and what of the ring must go for the kernel to find it: the bucket behind the
+// newest entry's, which holds the oldest if anything.
+func (w *Work) place(g *superblock.Geometry, b *base) (ring int, erase []ondisk.Sector) {
 	for _, e := range b.log.Entries {
 		erase = append(erase, b.log.Sector(e))
 	}
@@ -136,7 +244,7 @@ func (w *Work) place(g *superblock.Geometry, b *base) (at ondisk.Sector, erase [
 	}
 	erase = append(erase, w.unreadable(g)...)
 	slices.Sort(erase)
-	return at, slices.Compact(erase)
+	return (b.last.Ring + 1) % g.NJournal, slices.Compact(erase)
 }
 
 // unreadable are the blocks of the ring that cannot be read: written anew, they can, or the medium says so.
@@ -155,38 +263,12 @@ func (w *Work) unreadable(g *superblock.Geometry) (out []ondisk.Sector) {
 	return out
 }
 
-func prioSeq(c *inspect.Cache) uint64 {
-	seq := uint64(1)
-	for _, l := range c.Chain.Links {
-		seq = max(seq, l.Seq+1)
-	}
-	return seq
-}
-
 // seeded gives numbers that follow from the set: the same repair of the same device is the same bytes.
 func seeded(s *ondisk.Super) func() uint64 {
 	h := fnv.New64a()
 	h.Write(s.SetUUID[:])
 	rng := rand.New(rand.NewPCG(h.Sum64(), s.Seq))
 	return func() uint64 { return max(1, rng.Uint64()) }
-}
-
-// prios are the new chain's: those of data stay, everything else is free.
-func (h *harvest) prios() []uint16 {
-	t := h.c.Buckets
-	out := make([]uint16, h.c.Geo.NBuckets)
-	var k ondisk.Bkey
-	for _, p := range h.found {
-		h.keys.Key(p, &k)
-		if h.stale(&k) {
-			continue
-		}
-		b := h.c.Geo.BucketOf(k.Ptr[0].Offset())
-		if out[b] = t.Prio(b); !t.GenKnown(b) || out[b] == ondisk.BtreePrio || out[b] == 0 {
-			out[b] = ondisk.InitialPrio
-		}
-	}
-	return out
 }
 
 // volumeEnds is where the volumes of given backing devices and flash-only volumes end, by inode.

@@ -27,14 +27,15 @@ func (t *Tx) Allocate(n int) ([]ondisk.Bucket, error) {
 		}
 	}
 	var got []ondisk.Bucket
-	for b := t.g.FirstBucket; b < t.g.NBuckets && len(got) < n; b++ {
-		if t.Free(b) && !t.usage.pointed[b] && t.usage.lag[b] < ondisk.GenLimit {
-			got = append(got, b)
+	next := t.next
+	for len(got) < n {
+		b, ok := t.candidate(&next)
+		if !ok {
+			return nil, fmt.Errorf("%w: %d to write to, %d are needed", ErrNoSpace, len(got), n)
 		}
+		got = append(got, b)
 	}
-	if len(got) < n {
-		return nil, fmt.Errorf("%w: %d to write to, %d are needed", ErrNoSpace, len(got), n)
-	}
+	t.next = next
 	for _, b := range got {
 		t.taken[b] = true
 		t.gens[b] = t.Gen(b) + 1
@@ -43,9 +44,37 @@ func (t *Tx) Allocate(n int) ([]ondisk.Bucket, error) {
 	return got, nil
 }
 
+// A cursor is how far the buckets have been looked at, and the how manieth time.
+type cursor struct {
+	lap int
+	at  ondisk.Bucket
+}
+
+// candidate is the next bucket that may be written. While a damaged cache is mended, those that were never used come
+// first: what the others hold may be wanted as evidence.
+func (t *Tx) candidate(at *cursor) (ondisk.Bucket, bool) {
+	for ; at.lap < 2; at.lap, at.at = at.lap+1, 0 {
+		if at.lap == 0 && !t.mends {
+			continue
+		}
+		for at.at = max(at.at, t.g.FirstBucket); at.at < t.g.NBuckets; {
+			b := at.at
+			at.at++
+			unused := t.c.Buckets.DiskGen(b) == 0 && t.c.Buckets.Prio(b) == 0
+			if t.mends && unused != (at.lap == 0) {
+				continue
+			}
+			if t.Free(b) && !t.usage.pointed[b] && !t.avoid.has(b) && t.usage.lag[b] < ondisk.GenLimit {
+				return b, true
+			}
+		}
+	}
+	return 0, false
+}
+
 // Free reports whether b may be written: it is free, and not taken.
 func (t *Tx) Free(b ondisk.Bucket) bool {
-	return t.c.Buckets.Mark(b) == inspect.Free && !t.taken[b]
+	return t.c.Buckets.Mark(b) == inspect.Free && !t.taken[b] && !t.used.has(b)
 }
 
 // GiveUp lets go of the clean data in b: its gen is one past what it was, so that all pointers to it are stale, and once
@@ -65,7 +94,9 @@ func (t *Tx) GivenUp(b ondisk.Bucket) {
 func (t *Tx) scan() error {
 	t.usage = &usage{make([]bool, t.g.NBuckets), make([]uint8, t.g.NBuckets)}
 	for _, l := range t.c.Chain.Links {
-		t.usage.pointed[l.Bucket] = true
+		if l.Bucket < t.g.NBuckets {
+			t.usage.pointed[l.Bucket] = true
+		}
 	}
 	return t.c.EveryPointer(func(p ondisk.Ptr) {
 		b := t.g.BucketOf(p.Offset())
@@ -89,7 +120,7 @@ func (t *Tx) unmarked(newChain bool) (n int) {
 	}
 	if newChain {
 		for _, l := range t.c.Chain.Links { // the new entry no longer leads to the old chain
-			if t.c.Buckets.Mark(l.Bucket) == inspect.Metadata {
+			if l.Bucket < t.g.NBuckets && t.c.Buckets.Mark(l.Bucket) == inspect.Metadata {
 				n++
 			}
 		}
@@ -100,7 +131,7 @@ func (t *Tx) unmarked(newChain bool) (n int) {
 // reserve checks that the kernel finds enough unmarked buckets to fill its reserves at registration.
 func (t *Tx) reserve() error {
 	unmarked := t.unmarked(t.entry.PrioBucket[t.g.ThisDev] != t.c.Journal.Newest.PrioBucket[t.g.ThisDev])
-	if need := t.g.LargestReserve(); unmarked < need {
+	if need := t.least(); unmarked < need {
 		return fmt.Errorf("%w: %d would be left, the kernel needs %d to start", ErrNoSpace, unmarked, need)
 	}
 	return nil

@@ -29,6 +29,9 @@ func (t *Tx) putChain(buckets []ondisk.Bucket) (seq uint64, err error) {
 		seq = max(seq, l.Seq+1)
 	}
 	next := old // behind the last set stands the head of the chain before
+	if !t.g.Contains(ondisk.Bucket(old)) {
+		next = 0
+	}
 	for i := len(buckets) - 1; i >= 0; i-- {
 		b, err := prio.Encode(&t.g, i, seq, next, func(b ondisk.Bucket) ondisk.PrioEntry {
 			return ondisk.PrioEntry{Prio: t.Prio(b), Gen: t.Gen(b)}
@@ -36,7 +39,9 @@ func (t *Tx) putChain(buckets []ondisk.Bucket) (seq uint64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		t.put(buckets[i], b, fmt.Sprintf("prio set %d", i))
+		if err := t.put(buckets[i], b, fmt.Sprintf("prio set %d", i)); err != nil {
+			return 0, err
+		}
 		next = uint64(buckets[i])
 	}
 	t.entry.PrioBucket[t.g.ThisDev] = uint64(buckets[0])

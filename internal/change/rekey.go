@@ -31,8 +31,6 @@ func (t *Tx) Rekey(keys iter.Seq2[*ondisk.Bkey, error]) error {
 	if err != nil {
 		return err
 	}
-	if err := t.SetRoot(root, level); err != nil {
-		return err
-	}
+	t.SetRoot(root, level)
 	return t.Settle(0)
 }

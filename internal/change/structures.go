@@ -3,7 +3,6 @@
 package change
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -15,8 +14,8 @@ import (
 // ErrOldKeys says that last_seq would move on over keys that stand nowhere else.
 var ErrOldKeys = errors.New("live journal keys would be lost")
 
-// Put plans a bucket that Allocate gave.
-func (t *Tx) Put(b ondisk.Bucket, data []byte, what string) { t.put(b, data, what) }
+// Put plans a bucket that Allocate gave. Errors: the spool's.
+func (t *Tx) Put(b ondisk.Bucket, data []byte, what string) error { return t.put(b, data, what) }
 
 // SetUUIDs plans a new uuid bucket, to which the entry will lead. RewritePrios comes behind it: the chain must tell the
 // bucket's gen. Errors: ErrNoSpace, uuids.ErrTooMany, ErrEncode.
@@ -29,7 +28,9 @@ func (t *Tx) SetUUIDs(table uuids.Table) error {
 	if err != nil {
 		return err
 	}
-	t.put(got[0], data, "uuids")
+	if err := t.put(got[0], data, "uuids"); err != nil {
+		return err
+	}
 	t.leave(&t.entry.UUIDBucket.Bkey)
 	k := ondisk.MakeKey(0, 0, t.g.MetaSectors)
 	k.SetPtrs(1)
@@ -52,22 +53,19 @@ func (t *Tx) Tree(fill int, seq func() uint64) (*btree.Builder, error) {
 			return got[0], t.gens[got[0]], nil
 		},
 		Put: func(b ondisk.Bucket, level int, node []byte) error {
-			t.put(b, bytes.Clone(node), fmt.Sprintf("btree node of level %d", level))
-			return nil
+			return t.put(b, node, fmt.Sprintf("btree node of level %d", level))
 		},
 	})
 }
 
-// SetRoot leads the entry to another tree. The nodes of the old one are free afterwards.
-func (t *Tx) SetRoot(root ondisk.Bkey, level int) error {
-	for n, err := range t.c.Nodes() {
-		if err != nil {
-			return err
+// SetRoot leads the entry to another tree. The nodes of the old one are free afterwards, but those that it keeps.
+func (t *Tx) SetRoot(root ondisk.Bkey, level int) {
+	for _, k := range t.c.NodeKeys() {
+		if !t.keeps(&k) {
+			t.leave(&k)
 		}
-		t.leave(&n.Key)
 	}
 	t.entry.BtreeRoot.Bkey, t.entry.Level = root, uint16(level)
-	return nil
 }
 
 // leave counts the bucket of old metadata, which the new entry no longer leads to, among those that are free afterwards.

@@ -49,7 +49,11 @@ type Tx struct {
 	given map[ondisk.Bucket]bool // clean data given up: free afterwards
 	usage *usage
 	puts  []plan.Write
+	spool *Spool        // nil: what is put stays in memory
 	super *ondisk.Super // nil: it stays
+
+	mending        // see mending.go
+	next    cursor // of Allocate
 }
 
 // Begin starts from the newest journal entry, as the kernel finds it. Errors: ErrNoJournal, ErrJournalFull.
@@ -87,10 +91,15 @@ func (t *Tx) SetGen(b ondisk.Bucket, gen uint8) { t.gens[b] = gen }
 // SetPrio sets a prio.
 func (t *Tx) SetPrio(b ondisk.Bucket, prio uint16) { t.prios[b] = prio }
 
-// put plans a metadata bucket.
-func (t *Tx) put(b ondisk.Bucket, data []byte, what string) {
-	t.puts = append(t.puts, plan.Write{Off: t.g.Start(b).Bytes(), Data: data, What: fmt.Sprintf("%s, bucket %d", what, b)})
+// put plans a metadata bucket, whose data are the caller's again afterwards. Errors: the spool's.
+func (t *Tx) put(b ondisk.Bucket, data []byte, what string) error {
+	w, err := t.spool.Put(plan.Write{Off: t.g.Start(b).Bytes(), Data: data, What: fmt.Sprintf("%s, bucket %d", what, b)})
+	t.puts = append(t.puts, w)
+	return err
 }
+
+// Spool has what is put from now on kept in s, as far as it is too large for memory.
+func (t *Tx) Spool(s *Spool) { t.spool = s }
 
 // Commit gives the plan: all buckets, then the journal entry, then the superblock where it changes.
 // Errors: ErrNoSpace, ErrJournalFull, ErrEncode.
@@ -102,13 +111,14 @@ func (t *Tx) Commit() (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.at, err = t.place(); err != nil {
+	if t.at, err = t.goesTo(); err != nil {
 		return nil, err
 	}
 	p := new(plan.Plan)
 	p.Then(t.puts...)
 	off := t.c.Journal.Sector(t.at).Bytes()
 	p.Then(plan.Write{Off: off, Data: b, What: fmt.Sprintf("journal entry %d", t.entry.Seq)})
+	p.Then(t.erasures(off, off+int64(len(b)))...)
 	if t.super != nil {
 		p.Then(plan.Write{Off: ondisk.SuperOffset, Data: t.super.Append(nil), What: "superblock"})
 	}

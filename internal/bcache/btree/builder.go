@@ -39,6 +39,7 @@ type Builder struct {
 	limit  ondisk.Sector // of a node's filling
 	levels []*openNode   // leaves first
 	end    ondisk.Pos    // of the last extent
+	kept   *ondisk.Bkey  // the last leaf that Keep got, not in the level above yet
 	made   inMemory
 	reader *Reader // of made
 	fault  error   // that it found
@@ -84,13 +85,62 @@ func (b *Builder) Add(k *ondisk.Bkey) error {
 		return fmt.Errorf("%w: %s behind %v", ErrOrder, k.String(), b.end)
 	}
 	b.end = k.Pos()
+	if err := b.settle(); err != nil {
+		return err
+	}
 	return b.push(0, k)
+}
+
+// Keep adds a leaf that stands already, with all that it holds: from behind what was added up to its key's position.
+// Its key may be given another position than it has: a node's checksum covers its pointer alone. Errors: as Add's.
+func (b *Builder) Keep(k *ondisk.Bkey) error {
+	if k.Pos().Compare(b.end) <= 0 || k.Ptrs() != 1 {
+		return fmt.Errorf("%w: leaf %s behind %v", ErrOrder, k.String(), b.end)
+	}
+	if err := b.settle(); err != nil {
+		return err
+	}
+	if n := b.levels[0]; n.count > 0 { // what is open ends where its last extent does
+		key, err := b.close(n, n.last)
+		if err != nil {
+			return err
+		}
+		if err := b.push(1, &key); err != nil {
+			return err
+		}
+	}
+	own := *k
+	b.kept, b.end = &own, k.Pos()
+	return nil
+}
+
+// settle leads to the leaf that was kept last, once something comes behind it.
+func (b *Builder) settle() error {
+	if b.kept == nil {
+		return nil
+	}
+	k := b.kept
+	b.kept = nil
+	return b.push(1, k)
 }
 
 // Finish closes what is open and returns the root's key and level. A tree without extents is an empty leaf.
 // Errors: those of the callbacks, and ondisk.ErrEncode.
 func (b *Builder) Finish() (root ondisk.Bkey, level int, err error) {
-	for l := 0; ; l++ {
+	first := 0
+	if b.kept != nil { // the last leaf is one that stands already
+		last := ondisk.MakeKey(ondisk.MaxInode, ondisk.MaxKeyOffset, b.o.Geo.NodeSectors)
+		last.SetPtrs(1)
+		last.Ptr[0] = b.kept.Ptr[0]
+		if len(b.levels) == 1 {
+			return last, 0, nil
+		}
+		if err := b.push(1, &last); err != nil {
+			return last, 0, err
+		}
+		first = 1
+	}
+	for l := first; ; l++ {
 		key, err := b.close(b.levels[l], ondisk.MaxKey.Pos())
 		if err != nil || l == len(b.levels)-1 {
 			return key, l, err

@@ -67,6 +67,16 @@ func (p *Plan) Writes() iter.Seq[Write] {
 	}
 }
 
+// Touches reports whether anything is written to a run of bytes.
+func (p *Plan) Touches(off, n int64) bool {
+	for w := range p.Writes() {
+		if w.Off < off+n && off < w.end() {
+			return true
+		}
+	}
+	return false
+}
+
 // Count is how many writes there are.
 func (p *Plan) Count() (n int) {
 	for _, step := range p.Steps {

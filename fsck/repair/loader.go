@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair
+
+import (
+	"slices"
+	"sort"
+
+	"bctl/inspect"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
+)
+
+// A loader hands out the extents of orphans, in order, as far as the tree has a hole there: of two that overlap the one
+// of the later bucket.
+type loader struct {
+	h     *harvest
+	next  []orphan
+	holes []inspect.Range
+	rd    *btree.Reader
+
+	pending []btree.Piece // At is a place in keys
+	keys    []ondisk.Bkey
+	of      []ondisk.Bucket // the orphan of each key
+}
+
+// load starts where a range does; nil where there are none in it.
+func (h *harvest) load(r inspect.Range) *loader {
+	holes := h.holesIn(r)
+	if len(holes) == 0 {
+		return nil
+	}
+	l := &loader{h: h, holes: holes, rd: btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)}
+	for _, o := range h.orphans {
+		if o.hi.Compare(r.From) > 0 && o.lo.Compare(r.To) < 0 {
+			l.next = append(l.next, o)
+		}
+	}
+	if len(l.next) == 0 {
+		return nil
+	}
+	return l
+}
+
+// upTo hands out, as pieces of s, all before to.
+func (l *loader) upTo(to ondisk.Pos, s *stream) (out []btree.Piece, err error) {
+	for len(l.next) > 0 && l.next[0].lo.Compare(to) < 0 {
+		l.read(&l.next[0])
+		l.next = l.next[1:]
+		if err := l.h.w.ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	n := 0
+	for n < len(l.pending) && startOf(&l.pending[n]).Compare(to) < 0 {
+		p := l.pending[n]
+		k := l.keys[p.At]
+		k.CutFront(p.Start)
+		k.CutBack(min(p.End, cutAt(&p, to)))
+		out = append(out, s.piece(&k))
+		if endOf(&p).Compare(to) > 0 {
+			l.pending[n].Start = to.Offset
+			break
+		}
+		n++
+	}
+	l.pending = l.pending[n:]
+	l.compact()
+	return out, nil
+}
+
+// cutAt is where to cuts a piece that starts before it.
+func cutAt(p *btree.Piece, to ondisk.Pos) ondisk.Sector {
+	if p.Inode == to.Inode {
+		return to.Offset
+	}
+	return p.End
+}
+
+// read adds an orphan's extents.
+func (l *loader) read(o *orphan) {
+	n := l.rd.Read(o.key(&l.h.c.Geo), 0)
+	var mine []btree.Piece
+	var k ondisk.Bkey
+	for _, p := range n.Extents() {
+		if n.Keys.Key(p, &k); !l.h.sound(&k) {
+			continue
+		}
+		for _, cut := range within(p, l.holes) {
+			cut.At = uint32(len(l.keys))
+			mine = append(mine, cut)
+		}
+		l.keys, l.of = append(l.keys, k), append(l.of, o.bucket)
+	}
+	var newer, older []btree.Piece
+	for _, p := range l.pending {
+		if l.of[p.At] > o.bucket {
+			newer = append(newer, p)
+		} else {
+			older = append(older, p)
+		}
+	}
+	l.pending = btree.Overlay(nil, newer, btree.Overlay(nil, mine, older))
+}
+
+// compact forgets the keys of what was handed out.
+func (l *loader) compact() {
+	if len(l.keys) < 4*len(l.pending)+chunk {
+		return
+	}
+	keys, of := make([]ondisk.Bkey, len(l.pending)), make([]ondisk.Bucket, len(l.pending))
+	for i := range l.pending {
+		p := &l.pending[i]
+		keys[i], of[i] = l.keys[p.At], l.of[p.At]
+		p.At = uint32(i)
+	}
+	l.keys, l.of, l.pending = keys, of, slices.Clone(l.pending)
+}
+
+// within are the parts of a piece that lie in the holes.
+func within(p btree.Piece, holes []inspect.Range) (out []btree.Piece) {
+	i := sort.Search(len(holes), func(i int) bool { return holes[i].To.Compare(startOf(&p)) > 0 })
+	for ; i < len(holes) && holes[i].From.Compare(endOf(&p)) < 0; i++ {
+		part, r := p, holes[i]
+		if r.From.Inode == p.Inode {
+			part.Start = max(part.Start, r.From.Offset)
+		}
+		if r.To.Inode == p.Inode {
+			part.End = min(part.End, r.To.Offset)
+		}
+		if part.Start < part.End {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// touches reports whether a piece lies in a hole, in part at least.
+func touches(p *btree.Piece, holes []inspect.Range) bool {
+	i := sort.Search(len(holes), func(i int) bool { return holes[i].To.Compare(startOf(p)) > 0 })
+	return i < len(holes) && holes[i].From.Compare(endOf(p)) < 0
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair
+
+import (
+	"sort"
+
+	"bctl/inspect"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
+)
+
+// chunk is how many extents are laid over one another at a time.
+const chunk = 4096
+
+// each hands out what is kept of a range, in order. Of the tree and the orphans a few nodes are in memory at a time.
+// Errors: yield's, the context's, and inspect.ErrChanged.
+func (h *harvest) each(r inspect.Range, yield func(k *ondisk.Bkey) error) error {
+	s := &stream{h: h, yield: yield, at: r.From, scraped: reach(h.scraped, r), strays: reach(h.strays, r), orphans: h.load(r)}
+	alone := s.orphans == nil && len(s.scraped) == 0 && len(s.strays) == 0
+	var k ondisk.Bkey
+	for e, err := range h.c.Extents(r) {
+		if err != nil {
+			return err
+		}
+		if e.FromJournal && !h.journal || !e.FromJournal && h.stray[keyOf(&e.Bkey)] {
+			continue
+		}
+		switch keep := h.take(e, &k); {
+		case !alone:
+			err = s.add(e.FromJournal, keep, &k)
+		case keep && !h.stale(&k):
+			err = yield(&k)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if alone {
+		return h.w.ctx.Err()
+	}
+	if err := s.flush(r.To); err != nil {
+		return err
+	}
+	return s.emit(nil)
+}
+
+func startOf(p *btree.Piece) ondisk.Pos { return ondisk.Pos{Inode: p.Inode, Offset: p.Start} }
+func endOf(p *btree.Piece) ondisk.Pos   { return ondisk.Pos{Inode: p.Inode, Offset: p.End} }
+
+// reach are the pieces, in order, that reach into r.
+func reach(ps []btree.Piece, r inspect.Range) []btree.Piece {
+	from := sort.Search(len(ps), func(i int) bool { return endOf(&ps[i]).Compare(r.From) > 0 })
+	to := sort.Search(len(ps), func(i int) bool { return startOf(&ps[i]).Compare(r.To) >= 0 })
+	return ps[from:max(from, to)]
+}
+
+// A stream lays the sources over one another.
+type stream struct {
+	h     *harvest
+	yield func(*ondisk.Bkey) error
+	at    ondisk.Pos // all before is handed out
+
+	keys       btree.Keys // of this chunk
+	tree, jrnl []btree.Piece
+	scraped    []btree.Piece // those that are left
+	strays     []btree.Piece // likewise
+	orphans    *loader       // nil: there are none
+
+	held  ondisk.Bkey // what comes next, unless it goes on
+	holds bool
+	seam  bool // a chunk ended behind it, which may have cut it
+}
+
+// add takes the next extent of the tree or the journal; one that is not kept hides what is older.
+func (s *stream) add(journal, keep bool, k *ondisk.Bkey) error {
+	if k.Size() == 0 || k.Size() > k.Offset() {
+		return nil
+	}
+	if !keep {
+		k.SetPtrs(0)
+	}
+	p := s.piece(k)
+	if journal {
+		s.jrnl = append(s.jrnl, p)
+	} else {
+		s.tree = append(s.tree, p)
+	}
+	if len(s.tree)+len(s.jrnl) < chunk {
+		return nil
+	}
+	return s.flush(k.Pos())
+}
+
+func (s *stream) piece(k *ondisk.Bkey) btree.Piece {
+	p := btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode(), At: uint32(len(s.keys))}
+	s.keys = k.Append(s.keys)
+	return p
+}
+
+// flush hands out all before to.
+func (s *stream) flush(to ondisk.Pos) error {
+	tree := btree.Overlay(nil, s.tree, s.upTo(&s.strays, to))
+	tree = btree.Overlay(nil, s.upTo(&s.scraped, to), tree)
+	out := btree.Overlay(nil, s.jrnl, tree)
+	if s.orphans != nil {
+		under, err := s.orphans.upTo(to, s)
+		if err != nil {
+			return err
+		}
+		out = btree.Overlay(nil, out, btree.Under(nil, out, under))
+	}
+	var k ondisk.Bkey
+	for i := range out {
+		s.keys.Key(out[i], &k)
+		if k.Ptrs() == 0 || s.h.stale(&k) {
+			continue
+		}
+		if err := s.emit(&k); err != nil {
+			return err
+		}
+	}
+	s.keys, s.tree, s.jrnl, s.at, s.seam = s.keys[:0], s.tree[:0], s.jrnl[:0], to, true
+	return s.h.w.ctx.Err()
+}
+
+// upTo takes the pieces before to off a list, and leaves the rest for the next time.
+func (s *stream) upTo(list *[]btree.Piece, to ondisk.Pos) (out []btree.Piece) {
+	var k ondisk.Bkey
+	for len(*list) > 0 && startOf(&(*list)[0]).Compare(to) < 0 {
+		p := &(*list)[0]
+		s.h.keys.Key(*p, &k)
+		if p.Inode == s.at.Inode && p.Start < s.at.Offset {
+			k.CutFront(s.at.Offset)
+		}
+		cut := endOf(p).Compare(to) > 0 // so it is of the same inode
+		if cut {
+			k.CutBack(to.Offset)
+		}
+		out = append(out, s.piece(&k))
+		if cut {
+			break
+		}
+		*list = (*list)[1:]
+	}
+	return out
+}
+
+// emit hands out the extent before k, or both as one where a chunk's end has cut them; nil for the last.
+func (s *stream) emit(k *ondisk.Bkey) error {
+	seam := s.seam
+	s.seam = false
+	if s.holds && k != nil && seam && follows(&s.held, k) {
+		s.held.SetSize(s.held.Size() + k.Size())
+		s.held.Low = k.Low
+		return nil
+	}
+	had, last := s.holds, s.held
+	if s.holds = k != nil; s.holds {
+		s.held = *k
+	}
+	if !had {
+		return nil
+	}
+	return s.yield(&last)
+}
+
+// follows reports whether b goes on where a ends, in its volume and on the cache, as the two parts of one extent do.
+func follows(a, b *ondisk.Bkey) bool {
+	if a.Inode() != b.Inode() || a.Offset() != b.Start() || a.Dirty() != b.Dirty() || a.Ptrs() != 1 || b.Ptrs() != 1 || a.Csum()+b.Csum() > 0 {
+		return false
+	}
+	p, q := a.Ptr[0], b.Ptr[0]
+	return p.Gen() == q.Gen() && p.Dev() == q.Dev() && p.Offset()+a.Size() == q.Offset() && a.Size()+b.Size() <= maxSize
+}
+
+// maxSize is what a key's size can say.
+const maxSize = 1<<16 - 1

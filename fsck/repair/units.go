@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair
+
+import (
+	"iter"
+	"slices"
+	"sort"
+
+	"bctl/inspect"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
+)
+
+// A leaf is one of the tree's: the extents between lower and its key's position are in it.
+type leaf struct {
+	key   ondisk.Bkey
+	lower ondisk.Pos
+}
+
+func (l *leaf) span() inspect.Range { return inspect.Range{From: l.lower, To: l.key.Pos()} }
+
+// leaves yields the tree's, in order, and reads none.
+func (h *harvest) leaves() iter.Seq[leaf] {
+	return func(yield func(leaf) bool) {
+		lower := ondisk.Pos{}
+		for level, k := range h.c.NodeKeys() {
+			if level > 0 {
+				continue
+			}
+			one := ondisk.MakeKey(k.Inode(), k.Offset(), h.c.Geo.NodeSectors)
+			one.SetPtrs(1)
+			one.Ptr[0] = k.Ptr[0]
+			if !yield(leaf{one, lower}) {
+				return
+			}
+			lower = k.Pos()
+		}
+	}
+}
+
+// staying are the leaves that can stay where they are, with all that they hold, in order: those of the tree of which
+// nothing is wrong, and those that nothing leads to, where no other source has anything to say. A repair then makes
+// the other leaves anew, and the nodes above.
+func (h *harvest) staying() []leaf {
+	if h.w.heavy || !h.c.Tree.InOrder() || !gensKnown(h.c) {
+		return nil
+	}
+	over := h.overlays()
+	var stay []leaf
+	var spans []inspect.Range // of all leaves
+	for l := range h.leaves() {
+		holes := h.holesIn(l.span())
+		if len(holes) == 1 && holes[0].From == l.lower && holes[0].To.Compare(l.key.Pos()) < 0 {
+			l.lower, holes = holes[0].To, nil // a leaf is missing before it
+		}
+		spans = append(spans, l.span())
+		p := l.key.Ptr[0]
+		b := h.c.Geo.BucketOf(p.Offset())
+		if len(holes) == 0 && !h.hurt[b] && ondisk.GenAfter(h.tx.Gen(b), p.Gen()) == 0 && !h.w.bad.in(l.span()) && !meets(over, l.span()) {
+			stay = append(stay, l)
+		}
+	}
+	last := ondisk.Pos{}
+	for i := range h.orphans {
+		o := &h.orphans[i]
+		span := inspect.Range{From: o.lo, To: o.hi}
+		free := o.lo.Compare(last) >= 0 && (i+1 == len(h.orphans) || h.orphans[i+1].lo.Compare(o.hi) >= 0)
+		if last.Compare(o.hi) < 0 {
+			last = o.hi
+		}
+		if free && o.sound && !h.hurt[o.bucket] && h.inOneHole(span) && !meets(spans, span) && !meets(over, span) {
+			stay = append(stay, leaf{o.key(&h.c.Geo), o.lo})
+		}
+	}
+	slices.SortFunc(stay, func(a, b leaf) int { return a.lower.Compare(b.lower) })
+	return stay
+}
+
+func (h *harvest) inOneHole(r inspect.Range) bool {
+	holes := h.holesIn(r)
+	return len(holes) == 1 && holes[0] == r
+}
+
+// meets reports whether one of some ranges, which come in order and do not overlap, meets r.
+func meets(rs []inspect.Range, r inspect.Range) bool {
+	i := sort.Search(len(rs), func(i int) bool { return rs[i].To.Compare(r.From) > 0 })
+	return i < len(rs) && rs[i].From.Compare(r.To) < 0
+}
+
+// overlays are the ranges of what lies over the tree or beside it, joined where they overlap.
+func (h *harvest) overlays() []inspect.Range {
+	var rs []inspect.Range
+	for _, ps := range [][]btree.Piece{h.scraped, h.strays} {
+		for i := range ps {
+			rs = append(rs, inspect.Range{From: startOf(&ps[i]), To: endOf(&ps[i])})
+		}
+	}
+	if h.journal {
+		rs = append(rs, journalled(h.c)...)
+	}
+	return joined(rs)
+}
+
+// joined are ranges in order, those that meet or touch as one.
+func joined(rs []inspect.Range) []inspect.Range {
+	slices.SortFunc(rs, func(a, b inspect.Range) int { return a.From.Compare(b.From) })
+	out := rs[:0]
+	for _, r := range rs {
+		if n := len(out); n > 0 && r.From.Compare(out[n-1].To) <= 0 {
+			if out[n-1].To.Compare(r.To) < 0 {
+				out[n-1].To = r.To
+			}
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// doubtful are the ranges of which the tree does not tell all: its holes, and leaves whose keys cannot all be right.
+func (h *harvest) doubtful() []inspect.Range {
+	hurt := map[ondisk.Sector]bool{}
+	for _, f := range h.w.seen {
+		if f.Severity != finding.Damage || f.Code.Family() != "BT" {
+			continue
+		}
+		switch s := f.Subject.(type) {
+		case finding.Bset:
+			hurt[s.Sector] = true
+		case finding.Node:
+			hurt[s.Sector] = true
+		}
+	}
+	rs := h.c.Holes(inspect.Everything)
+	for l := range h.leaves() {
+		if hurt[l.key.Ptr[0].Offset()] {
+			rs = append(rs, l.span())
+		}
+	}
+	return joined(rs)
+}
+
+// holesIn are the parts of the holes in r.
+func (h *harvest) holesIn(r inspect.Range) (out []inspect.Range) {
+	i := sort.Search(len(h.holes), func(i int) bool { return h.holes[i].To.Compare(r.From) > 0 })
+	for ; i < len(h.holes) && h.holes[i].From.Compare(r.To) < 0; i++ {
+		hole := h.holes[i]
+		if hole.From.Compare(r.From) < 0 {
+			hole.From = r.From
+		}
+		if hole.To.Compare(r.To) > 0 {
+			hole.To = r.To
+		}
+		out = append(out, hole)
+	}
+	return out
+}
+
+// journalled are the ranges of the live journal's keys.
+func journalled(c *inspect.Cache) (rs []inspect.Range) {
+	for j := range c.Entries() { //nolint:errcheck // what could be read of an entry is what is replayed
+		if j == nil {
+			continue
+		}
+		for i := range j.Keys {
+			if k := &j.Keys[i]; k.Size() > 0 && k.Size() <= k.Offset() {
+				rs = append(rs, inspect.Of(k.Inode(), k.Start(), k.Offset()))
+			}
+		}
+	}
+	return rs
+}
+
+// gensKnown reports whether the prio chain could be read for all buckets.
+func gensKnown(c *inspect.Cache) bool {
+	for b := ondisk.Bucket(0); b < c.Geo.NBuckets; b += ondisk.Bucket(c.Geo.PriosPerBucket()) {
+		if !c.Buckets.GenKnown(b) {
+			return false
+		}
+	}
+	return true
+}
+
+// build makes the tree of what is kept: leaves that stay, and new ones for what lies between.
+func (h *harvest) build(tree *btree.Builder, stay []leaf) error {
+	at := ondisk.Pos{}
+	fill := func(to ondisk.Pos) error {
+		if at.Compare(to) >= 0 {
+			return nil
+		}
+		return h.each(inspect.Range{From: at, To: to}, tree.Add)
+	}
+	for i := range stay {
+		if err := fill(stay[i].lower); err != nil {
+			return err
+		}
+		if err := tree.Keep(&stay[i].key); err != nil {
+			return err
+		}
+		at = stay[i].key.Pos()
+	}
+	return fill(inspect.Everything.To)
+}

@@ -83,9 +83,7 @@ func (j *Job) Clear(found []finding.Finding) (*Cleared, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.SetRoot(root, level); err != nil {
-		return nil, err
-	}
+	tx.SetRoot(root, level)
 	if err := tx.Settle(0); err != nil {
 		return nil, err
 	}

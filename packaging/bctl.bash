@@ -22,7 +22,7 @@ _bctl() {
 		show-buckets) cmd=$word words="" devices=1 flags+=" --mark --inode --bucket --gen-above --sort --limit --summary --map"; break ;;
 		show-prios) cmd=$word words="" devices=1 flags+=" --raw"; break ;;
 		show-journal) cmd=$word words="" devices=1 flags+=" --keys --all --rewind --limit"; break ;;
-		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --all --prometheus --no-action --preen --yes --only --skip --keep-partial --rewind --force --lost --undo --no-undo"; break ;;
+		fsck) cmd=$word words="" devices=1 flags+=" --verify-data --all --prometheus --no-action --preen --yes --only --skip --keep-partial --rewind --force --lost --undo --no-undo --scan --offset --bucket --block --first-bucket --nbuckets --set-uuid --data-offset"; break ;;
 		explain) cmd=$word words="" flags+=""; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
@@ -71,6 +71,13 @@ _bctl() {
 	fsck:--rewind) values="files" ;;
 	fsck:--lost) values="files" ;;
 	fsck:--undo) values="files" ;;
+	fsck:--offset) values="files" ;;
+	fsck:--bucket) values="files" ;;
+	fsck:--block) values="files" ;;
+	fsck:--first-bucket) values="files" ;;
+	fsck:--nbuckets) values="files" ;;
+	fsck:--set-uuid) values="files" ;;
+	fsck:--data-offset) values="files" ;;
 	rewrite-prios:--set) values="files" ;;
 	rewrite-prios:--undo) values="files" ;;
 	uuid:--inode) values="files" ;;

@@ -139,6 +139,14 @@ _bctl() {
 			'(--lost)--lost=[write what is given up to FILE, a line of JSON each, before the repair]:FILE:_files'
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
+			'(--scan)--scan[look for the cache on all of the first DEVICE, a whole disk too, and for what its superblock was]'
+			'(--offset)--offset=[with --scan: the cache begins BYTES from the start of the first DEVICE]:BYTES:_files'
+			'(--bucket)--bucket=[with --scan: the bucket SIZE]:SIZE:_files'
+			'(--block)--block=[with --scan: the block SIZE]:SIZE:_files'
+			'(--first-bucket)--first-bucket=[with --scan: the first bucket is N]:N:_files'
+			'(--nbuckets)--nbuckets=[with --scan: there are N buckets]:N:_files'
+			'(--set-uuid)--set-uuid=[with --scan: the set'\''s UUID]:UUID:_files'
+			'(--data-offset)--data-offset=[with --scan: a backing device'\''s data start at sector N]:N:_files'
 			'*:device:_bctl_devices'
 		) ;;
 	explain)

@@ -29,8 +29,15 @@ type Trace struct {
 	LastEntry     ondisk.Sector
 	BlockSectors  ondisk.Sector // the largest that all entries stand on
 	BucketSectors ondisk.Sector
-	PrioProven    bool // a prio set's checksum proves BucketSectors
+	PrioProven    bool          // a prio set's checksum proves BucketSectors
+	FirstBucket   ondisk.Bucket // 0: where make-bcache lets them begin
+	NBuckets      ondisk.Bucket // 0: as many as fit on the device
+
+	roots []ondisk.Bkey // the last that were met
 }
+
+// mostRoots is how many of the last roots are kept: that of the newest entry may be the one that is damaged.
+const mostRoots = 8
 
 // scanWindow is how much is read at a time; what a jset needs behind a window's last sector overlaps.
 const scanWindow = 1 << 20
@@ -95,6 +102,9 @@ func (t *Trace) note(j *ondisk.Jset, at, behind int64) {
 		t.FirstEntry = s
 	}
 	t.LastEntry = s
+	if root := j.BtreeRoot.Bkey; root.Ptrs() == 1 && (len(t.roots) == 0 || t.roots[len(t.roots)-1].Ptr != root.Ptr) {
+		t.roots = append(t.roots[max(0, len(t.roots)-mostRoots+1):], root)
+	}
 	if t.Newest == nil || j.Seq > t.Newest.Seq {
 		t.Newest = j
 	}
@@ -154,11 +164,20 @@ func (t *Trace) Super(size int64, uuid, set ondisk.UUID) (*ondisk.Super, error) 
 	} else {
 		s.BucketSize = uint16(t.BucketSectors)
 	}
-	if first := t.FirstEntry / t.BucketSectors; first < ondisk.Sector(s.FirstBucket) {
+	if first := t.FirstEntry / t.BucketSectors; t.Newest != nil && first < ondisk.Sector(s.FirstBucket) {
 		s.FirstBucket = uint16(first)
+	}
+	if t.FirstBucket > 0 {
+		s.FirstBucket = uint16(t.FirstBucket)
+	}
+	if t.NBuckets > 0 {
+		s.Nbuckets = uint64(t.NBuckets)
 	}
 	binary.LittleEndian.PutUint64(s.SetUUID[:], t.SetMagic)
 	SetJournal(s)
+	if last := uint64(t.LastEntry / t.BucketSectors); t.Newest != nil && last >= uint64(s.FirstBucket)+uint64(s.Keys) && last-uint64(s.FirstBucket) < ondisk.JournalBuckets {
+		setRing(s, int(last-uint64(s.FirstBucket))+1) // of a cache that was larger
+	}
 	s.SetSync(true)
 	s.Csum = s.Checksum()
 	_, err := NewGeometry(s)
@@ -167,8 +186,10 @@ func (t *Trace) Super(size int64, uuid, set ondisk.UUID) (*ondisk.Super, error) 
 
 // SetJournal gives s the journal that the kernel makes at the first registration: one bucket after the other from the
 // first on.
-func SetJournal(s *ondisk.Super) {
-	s.Keys = uint16(JournalCount(s.Nbuckets))
+func SetJournal(s *ondisk.Super) { setRing(s, JournalCount(s.Nbuckets)) }
+
+func setRing(s *ondisk.Super, n int) {
+	s.Keys = uint16(n)
 	clear(s.D[:])
 	for i := range int(s.Keys) {
 		s.D[i] = uint64(s.FirstBucket) + uint64(i)

@@ -39,6 +39,7 @@ type Options struct {
 	ScanBytes int64         // how far a lost superblock's journal is sought; 0: 64 GiB
 	Rewind    uint64        // the seq of the journal entry that the cache is to be taken back to; 0: the best there is
 	Spool     *change.Spool // for what is too large for memory; nil: nothing is. Plans read from it
+	Hints     Hints
 }
 
 // A Lost is a run of a volume's sectors that a repair gives up.

@@ -32,6 +32,12 @@ func mendSuper(w *Work, _ *fsck.Report) (did bool, err error) {
 			}
 			how = "made anew where it could not be right"
 		}
+		if good == nil && i > 0 {
+			if good, err = w.lostBacking(i, dev, raw); err != nil {
+				return false, err
+			}
+			how = "made anew from its slot of the cache, in state dirty"
+		}
 		if good != nil {
 			w.saw("%s: superblock %s", dev.Name, how)
 			w.patch(i, ondisk.SuperOffset, good, "superblock")
@@ -120,7 +126,7 @@ func (w *Work) fixCache(s *ondisk.Super, size int64) (ok bool, err error) {
 	}
 	if lost {
 		*s = *told
-		return true, nil
+		return w.leads(told, t), nil
 	}
 	if s.Version != ondisk.VersionCache && s.Version != ondisk.VersionCacheUUID && s.Version != ondisk.VersionCacheFeat ||
 		superblock.BucketSectors(s) != t.BucketSectors {
@@ -135,6 +141,19 @@ func (w *Work) fixCache(s *ondisk.Super, size int64) (ok bool, err error) {
 	}
 	w.fixJournal(s, told, t)
 	return true, nil
+}
+
+// leads reports whether anything stands where a superblock that was made anew says: with a wrong size or place the ring
+// may be found, and all else would be taken for lost.
+func (w *Work) leads(s *ondisk.Super, t *superblock.Trace) bool {
+	g, err := superblock.NewGeometry(s)
+	if err != nil || t.Newest == nil {
+		return err == nil // whoever said all of it, where no journal is left, knows
+	}
+	noted, unknown := len(w.result.Evidence), w.unknown
+	b, err := w.chooseBase(&g)
+	w.result.Evidence, w.unknown = w.result.Evidence[:noted], unknown
+	return err == nil && b.root && (b.uuids || t.PrioProven)
 }
 
 // fixJournal says where the journal is: at the first bucket, as many as the kernel made of the buckets there were.
@@ -169,12 +188,18 @@ func (w *Work) trace(s *ondisk.Super, size int64) (*superblock.Trace, error) {
 	if errors.Is(err, superblock.ErrNoTrace) && magic != 0 {
 		t, err = superblock.FindTrace(w.ctx, w.dev.R, size, limit, 0)
 	}
+	if t, err = w.o.Hints.over(t, err); err != nil {
+		return nil, err
+	}
 	w.told = t
-	return t, err
+	return t, nil
 }
 
 // setUUID is the uuid of a set of which the first half is known: that of a backing device of it, if one is given.
 func (w *Work) setUUID(magic uint64) (u ondisk.UUID) {
+	if w.o.Hints.SetUUID.SetMagic() == magic {
+		return w.o.Hints.SetUUID
+	}
 	for _, d := range w.backing {
 		if s, err := superblock.Read(d.R); err == nil && s.SetMagic() == magic {
 			return s.SetUUID

@@ -45,7 +45,7 @@ func CheckPairCommand() *cli.Command {
 }
 
 func checkPair(ctx context.Context, names []string, io *app.IO) error {
-	devs, closeAll, err := openAll(io, names)
+	devs, closeAll, err := openAll(io, names, scan{})
 	defer closeAll()
 	if err != nil {
 		return err

@@ -14,14 +14,14 @@ import (
 )
 
 // openAll opens devices for reading, the cache first whatever their order. closeAll closes those that could be opened.
-func openAll(io *app.IO, names []string) (devs []fsck.Device, closeAll func(), err error) {
+func openAll(io *app.IO, names []string, at scan) (devs []fsck.Device, closeAll func(), err error) {
 	var open []disk.Device
 	closeAll = func() {
 		for _, d := range open {
 			d.Close()
 		}
 	}
-	for _, name := range names {
+	for i, name := range names {
 		d, err := app.OpenDevice(io, name)
 		if err != nil {
 			return nil, closeAll, err
@@ -33,7 +33,8 @@ func openAll(io *app.IO, names []string) (devs []fsck.Device, closeAll func(), e
 			}
 		}
 		open = append(open, d)
-		devs = append(devs, fsck.Device{Name: name, R: d, Size: d.Size(), LogicalBlock: d.LogicalBlock()})
+		r, size := at.inside(i == 0, d, d.Size())
+		devs = append(devs, fsck.Device{Name: name, R: r, Size: size, LogicalBlock: d.LogicalBlock()})
 	}
 	return devs, closeAll, sortDevices(devs)
 }

@@ -41,6 +41,8 @@ Examples:
     bctl fsck --verify-data cache.img back.img
     bctl fsck -p /dev/nvme0n1p3
     bctl fsck -y --lost lost.json /dev/nvme0n1p3 /dev/sda1
+    bctl fsck --scan /dev/nvme0n1
+    bctl fsck -y --scan --offset 1M --set-uuid fb21b2a4-26b2-4ed0-8ba2-4eebc2ad9d3c disk.img
     bctl fsck -y --rewind 1234 /dev/nvme0n1p3 /dev/sda1
     bctl fsck -q --prometheus /var/lib/prometheus/node-exporter/bctl.prom /dev/nvme0n1p3
 `
@@ -55,7 +57,7 @@ func FsckCommand() *cli.Command {
 			&cli.BoolFlag{Name: "verify-data", Usage: "compare clean data with the given backing devices"},
 			&cli.BoolFlag{Name: "all", Usage: "print every finding, not only the first ten of each code"},
 			&cli.StringFlag{Name: "prometheus", Usage: "write what was found to `FILE` too, for node_exporter's textfile collector"},
-		}, repairFlags()...),
+		}, append(repairFlags(), scanFlags()...)...),
 		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
 			o, err := readFsck(args)
 			if err != nil {
@@ -115,9 +117,14 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 		return app.WithHint(app.Usagef("--verify-data needs the backing devices too"), "bctl fsck --verify-data DEVICE BACKING...")
 	}
 	run := fsck.Options{Progress: o.progress, Now: time.Now().Unix(), Verify: o.verify}
-	rep, err := checkAll(ctx, o.devices, run, io)
+	if o.repair.scan.on {
+		if err := o.repair.scan.find(ctx, o.devices, io); err != nil {
+			return err
+		}
+	}
+	rep, err := checkAll(ctx, o, run, io)
 	mend := err == nil && (rep.Result == fsck.Damaged && o.repair.wants(rep) || o.repair.rewind != 0)
-	if errors.Is(err, superblock.ErrNotBcache) && o.repair.policy.Mode >= finding.Preen {
+	if errors.Is(err, superblock.ErrNotBcache) && (o.repair.policy.Mode >= finding.Preen || o.repair.scan.on) {
 		mend = true // a superblock that is lost may be found
 	} else if err != nil {
 		if ctx.Err() == nil {
@@ -138,8 +145,8 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 }
 
 // checkAll checks the devices, opened for reading.
-func checkAll(ctx context.Context, names []string, run fsck.Options, io *app.IO) (*fsck.Report, error) {
-	devs, closeAll, err := openAll(io, names)
+func checkAll(ctx context.Context, o fsckOptions, run fsck.Options, io *app.IO) (*fsck.Report, error) {
+	devs, closeAll, err := openAll(io, o.devices, o.repair.scan)
 	defer closeAll()
 	if err != nil {
 		return nil, err

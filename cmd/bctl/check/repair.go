@@ -48,7 +48,8 @@ func repairFlags() []cli.Flag {
 type repairOptions struct {
 	policy      finding.Policy
 	keepPartial bool
-	force       bool   // although something cannot be read
+	force       bool // although something cannot be read
+	scan        scan
 	rewind      uint64 // the journal entry to go back to; 0: none
 	lost        string
 	write       change.Options
@@ -84,11 +85,15 @@ func readRepair(args *app.Args, io *app.IO) (o repairOptions, err error) {
 		}
 	}
 	o.keepPartial, o.lost, o.force = args.Bool("keep-partial"), args.String("lost"), args.Bool("force")
+	if o.scan, err = readScan(args); err != nil {
+		return o, err
+	}
 	if err := args.Number("rewind", 1, math.MaxUint64, func(n uint64) { o.rewind = n }); err != nil {
 		return o, err
 	}
 	o.write, err = args.Write(io)
 	o.write.Command = "fsck"
+	o.write.DryRun = o.policy.Mode == finding.Check
 	return o, err
 }
 
@@ -162,7 +167,7 @@ type repaired struct {
 
 // mend repairs the devices, claimed alone.
 func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Options, io *app.IO) (out repaired, err error) {
-	devs, open, err := claimAll(names, o.write)
+	devs, open, err := claimAll(names, o.write, o.scan)
 	defer func() {
 		for _, d := range open {
 			d.Close()
@@ -174,7 +179,7 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 	for _, d := range devs {
 		out.devices = append(out.devices, d.Name)
 	}
-	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{Options: run, Rewind: o.rewind})
+	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{Options: run, Rewind: o.rewind, Hints: o.scan.hints})
 	if err != nil {
 		return out, err
 	}
@@ -195,6 +200,9 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 	var stages []change.Stage
 	for i, p := range out.result.Plans {
 		if p != nil {
+			if open[i].Path() == names[0] {
+				p = p.Shift(o.scan.start)
+			}
 			stages = append(stages, change.Stage{Dev: open[i], Plan: p})
 		}
 	}
@@ -214,6 +222,8 @@ func (o *repairOptions) refuses(r *repair.Result) string {
 	}
 	unread := slices.ContainsFunc(r.Findings(), func(f finding.Finding) bool { return slices.Contains(unreadable, f.Code) })
 	switch before, after := r.Damages(); {
+	case o.scan.on && o.policy.Mode < finding.Preen:
+		return "it was only looked for: -y writes it"
 	case unread && !o.force:
 		return "something cannot be read: copy the device first (ddrescue), and repair the copy, or --force"
 	case o.rewind != 0 && !slices.ContainsFunc(r.Plans, func(p *plan.Plan) bool { return p != nil }):
@@ -236,16 +246,17 @@ func (o *repairOptions) refuses(r *repair.Result) string {
 var unreadable = []finding.Code{finding.JRUnread, finding.PRUnread, finding.UUUnread, finding.BTUnread}
 
 // claimAll claims all devices, the cache first whatever their order. Those that are open are returned with an error too.
-func claimAll(names []string, o change.Options) (devs []fsck.Device, open []*blockdev.Device, err error) {
+func claimAll(names []string, o change.Options, at scan) (devs []fsck.Device, open []*blockdev.Device, err error) {
 	by := map[string]*blockdev.Device{}
-	for _, name := range names {
+	for i, name := range names {
 		d, err := change.Open(name, o, open...)
 		if err != nil {
 			return nil, open, err
 		}
 		open = append(open, d)
 		by[name] = d
-		devs = append(devs, fsck.Device{Name: name, R: d, Size: d.Size(), LogicalBlock: d.LogicalBlock()})
+		r, size := at.inside(i == 0, d, d.Size())
+		devs = append(devs, fsck.Device{Name: name, R: r, Size: size, LogicalBlock: d.LogicalBlock()})
 	}
 	if err := sortDevices(devs); err != nil {
 		return nil, open, err

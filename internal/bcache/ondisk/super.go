@@ -111,7 +111,10 @@ func (s *Super) Checksum() uint64 {
 func SuperChecked(s *Super) int { return min(superKeysAt+8*int(s.Keys), SuperSize) }
 
 // SetMagic is what the magics of a set's structures are xored with: the first eight bytes of its uuid.
-func (s *Super) SetMagic() uint64 { return binary.LittleEndian.Uint64(s.SetUUID[:]) }
+func (s *Super) SetMagic() uint64 { return s.SetUUID.SetMagic() }
+
+// SetMagic is Super's, of the set that has this uuid.
+func (u UUID) SetMagic() uint64 { return binary.LittleEndian.Uint64(u[:]) }
 
 // IsBacking is SB_IS_BDEV.
 func (s *Super) IsBacking() bool {

@@ -54,6 +54,26 @@ func (p *Plan) Then(writes ...Write) {
 	}
 }
 
+// Shift is the plan for a device in which this one's begins at byte by.
+func (p *Plan) Shift(by int64) *Plan {
+	if by == 0 {
+		return p
+	}
+	out := new(Plan)
+	for _, step := range p.Steps {
+		var moved []Write
+		for _, w := range step {
+			w.Off += by
+			moved = append(moved, w)
+		}
+		out.Then(moved...)
+	}
+	for _, g := range p.Watched {
+		out.Watched = append(out.Watched, Region{g.Off + by, g.Bytes})
+	}
+	return out
+}
+
 // Writes are all writes, in order.
 func (p *Plan) Writes() iter.Seq[Write] {
 	return func(yield func(Write) bool) {

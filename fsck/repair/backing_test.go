@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"bctl/fsck"
+	"bctl/fsck/repair"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
+)
+
+// What is wiped of a backing device's superblock, or written over it.
+var wipes = map[string]func(m *planter.Image){
+	"the magic":              func(m *planter.Image) { m.Put(ondisk.SuperOffset+24, make([]byte, 16)) },
+	"the first 8 KiB":        func(m *planter.Image) { m.Put(0, make([]byte, 8192)) },
+	"an ext4 over its start": func(m *planter.Image) { m.Put(0, bytes.Repeat([]byte{0xa5}, 8192)); m.Put(1080, []byte{0x53, 0xef}) },
+}
+
+// A wiped backing superblock comes back from the cache's slot: which volume it is of, and where its data start, is
+// proven by what both hold.
+func TestLostBacking(t *testing.T) {
+	for _, name := range []string{"writeback-dirty", "two-backing-flash"} {
+		for what, wipe := range wipes {
+			s := scenes.Open(t, name)
+			s.Give = len(s.Back)
+			was := planter.ReadSuper(s.Back[0])
+			wipe(s.Back[0])
+			devs := devices(s)
+			r := plan(t, devs)
+			if r.After.Result == fsck.Damaged || r.Plans[1] == nil || r.Plans[0] != nil || len(r.Lost) > 0 {
+				t.Errorf("%s: %s: %v, lost %v, %s", name, what, codes(r.After), r.Lost, r.Evidence)
+				continue
+			}
+			raw := make([]byte, ondisk.SuperSize)
+			if _, err := after(r, devs)[1].R.ReadAt(raw, ondisk.SuperOffset); err != nil {
+				t.Fatal(err)
+			}
+			is, _ := ondisk.DecodeSuper(raw)
+			if is.UUID != was.UUID || is.SetUUID != was.SetUUID || is.Version != was.Version || what != "the magic" && is.State() != ondisk.StateDirty ||
+				is.BlockSize < was.BlockSize || is.Csum != is.Checksum() {
+				t.Errorf("%s: %s: %+v, want %+v", name, what, is, was)
+			}
+			if again := plan(t, after(r, devs)); again.Plans[0] != nil || again.Plans[1] != nil {
+				t.Errorf("%s: %s: a second run would write", name, what)
+			}
+		}
+	}
+}
+
+// A device that no slot fits, or that two may, is left as it is, and what was found is said.
+func TestLostBackingOfNothing(t *testing.T) {
+	s := scenes.Open(t, "two-backing-flash")
+	stranger := planter.NewImage(nil, s.Back[0].Size())
+	stranger.Put(8192, bytes.Repeat([]byte{7}, 1<<20))
+	devs := devices(s)
+	devs = append(devs[:1], fsck.Device{Name: "stranger", R: stranger, Size: stranger.Size(), LogicalBlock: 512})
+	_, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: damages.Now}})
+	if !errors.Is(err, repair.ErrLostSuper) {
+		t.Errorf("%v", err)
+	}
+}

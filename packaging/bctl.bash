@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid tune export writeback detach check-pair show-uuids show-btree show-extents alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo uuid tune hold release export writeback detach check-pair show-uuids show-btree show-extents alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -28,6 +28,8 @@ _bctl() {
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
 		uuid) cmd=$word words="" flags+=" --inode --all --merge --prefer --leftover --discard-dirty --yes --dry-run --undo --no-undo"; break ;;
 		tune) cmd=$word words="" devices=1 flags+=" --label --cache-mode --replacement --discard --state --cache-lost --dry-run --undo --no-undo"; break ;;
+		hold) cmd=$word words="" devices=1 flags+=""; break ;;
+		release) cmd=$word words="" devices=1 flags+=""; break ;;
 		export) cmd=$word words="" flags+=" --volume --output --dm"; break ;;
 		writeback) cmd=$word words="" flags+=" --yes --clear --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
 		detach) cmd=$word words="" flags+=" --dry-run --undo --no-undo"; break ;;

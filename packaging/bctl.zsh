@@ -33,6 +33,8 @@ _bctl() {
 		'undo:take back what a command wrote'
 		'uuid:list the slots of volumes, link a detached one to its backing device again, purge slots'
 		'tune:show or change label, cache mode, policy, discard and state of a device'
+		'hold:keep udev from handing devices to the kernel'
+		'release:end bctl hold'
 		'export:write a volume as the kernel would show it, without the kernel'
 		'writeback:copy dirty data to the backing devices, without the kernel'
 		'detach:take a clean backing device from its cache, without the kernel'
@@ -198,6 +200,14 @@ _bctl() {
 			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
+			'*:device:_bctl_devices'
+		) ;;
+	hold)
+		own=(
+			'*:device:_bctl_devices'
+		) ;;
+	release)
+		own=(
 			'*:device:_bctl_devices'
 		) ;;
 	export)

@@ -68,6 +68,8 @@ func allCommands() []*cli.Command {
 		change.UndoCommand(),
 		change.UUIDCommand(),
 		change.TuneCommand(),
+		change.HoldCommand(),
+		change.ReleaseCommand(),
 		salvage.ExportCommand(),
 		salvage.WritebackCommand(),
 		salvage.DetachCommand(),

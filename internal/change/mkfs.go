@@ -194,6 +194,7 @@ func (o *FormatOptions) write(ctx context.Context, targets []*Formatted) (done [
 			return nil
 		}})
 	}
+	o.Write.LetUdev = true // a new device is made for the kernel to get it, as make-bcache leaves it
 	undo, err := Run(ctx, o.Write, stages...)
 	for i, name := range undo {
 		targets[i].Undo = name

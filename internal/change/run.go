@@ -26,6 +26,7 @@ type Options struct {
 	DryRun  bool                   // plan and prove, and write nothing
 	Undo    string                 // the undo file; "" for a new one in the state directory
 	NoUndo  bool                   // keep nothing
+	LetUdev bool                   // udev may have the device when it is closed: it is made for that
 	Note    func(text string)      // what the user must know beforehand, and is no error; nil: silent
 	Done    func(bytes int64)      // how many bytes were written, and again how many read back; nil: untold
 	Time    func() time.Time       // of the undo file; nil: now
@@ -170,11 +171,29 @@ func (s *Stage) prove() error {
 	return s.Prove(s.Plan.Overlay(s.Dev))
 }
 
-// Arm opens a claimed device for writing, and says before it what that brings with it. Only what is no plan is written
-// through it from outside this package: a copy of data that no undo file could hold.
+// A holder is a device that udev can be kept away from until it is closed.
+type holder interface{ Hold() (held bool, err error) }
+
+// Arm opens a claimed device for writing, and keeps udev away from it until it is closed; where that cannot be, or is not
+// wanted, it says what the closing brings with it. Only what is no plan is written through it from outside this package:
+// a copy of data that no undo file could hold.
 func (o *Options) Arm(dev Device) error {
-	if dev.IsBlock() && o.Note != nil {
-		o.Note(dev.Path() + ": when it is closed, udev looks at it and may hand it to the kernel, which then writes to it (docs/writing.md says how to hold that off)")
+	note := o.Note
+	if note == nil {
+		note = func(string) {}
+	}
+	held := false
+	if h, ok := dev.(holder); ok && !o.LetUdev {
+		var err error
+		if held, err = h.Hold(); err != nil {
+			note(fmt.Sprintf("%s: udev could not be kept away from it: %v", dev.Path(), err))
+		}
+	}
+	switch {
+	case held:
+		note(dev.Path() + ": udev is kept away from it until this ends; afterwards, echo " + dev.Path() + " > /sys/fs/bcache/register gives it to the kernel")
+	case dev.IsBlock():
+		note(dev.Path() + ": when it is closed, udev looks at it and may hand it to the kernel, which then writes to it (docs/writing.md says how to hold that off)")
 	}
 	return dev.Arm()
 }

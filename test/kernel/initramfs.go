@@ -71,8 +71,8 @@ func (a *archive) close() error {
 	return a.err
 }
 
-// writeInitramfs packs what the guest boots: busybox, the guest program, the modules, init and the script.
-func writeInitramfs(t testing.TB, to string, k Kernel, script string) error {
+// writeInitramfs packs what the guest boots: busybox, the guest program, the modules, init, the script, and what more adds.
+func writeInitramfs(t testing.TB, to string, k Kernel, script string, more func(a *archive)) error {
 	t.Helper()
 	f, err := os.Create(to)
 	if err != nil {
@@ -95,6 +95,9 @@ func writeInitramfs(t testing.TB, to string, k Kernel, script string) error {
 	}
 	a.add("init", modeFile, initScript)
 	a.add("script", modeFile, []byte(script))
+	if more != nil {
+		more(a)
+	}
 	if err := a.close(); err != nil {
 		return err
 	}

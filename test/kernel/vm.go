@@ -34,7 +34,8 @@ type Boot struct {
 	Disks   []Disk
 	Script  string // shell, with the functions of guest/init.sh
 	Timeout time.Duration
-	MayDie  bool // the kernel may panic, or hang, before the script's end: then the boot ends
+	More    func(a *archive) // what the guest has besides; nil: nothing
+	MayDie  bool             // the kernel may panic, or hang, before the script's end: then the boot ends
 }
 
 // The disks stand on PCI slots from this one on, eight to a slot.
@@ -52,7 +53,7 @@ func (b Boot) Run(t testing.TB) *Report {
 	t.Helper()
 	dir := t.TempDir()
 	initramfs := filepath.Join(dir, "initramfs")
-	if err := writeInitramfs(t, initramfs, b.Kernel, b.Script); err != nil {
+	if err := writeInitramfs(t, initramfs, b.Kernel, b.Script, b.More); err != nil {
 		t.Fatal(err)
 	}
 	console, facts := filepath.Join(dir, "console"), filepath.Join(dir, "facts")

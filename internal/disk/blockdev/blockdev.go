@@ -46,7 +46,8 @@ type Device struct {
 	size    int64
 	logical int
 
-	protected bool // BLKROGET
+	protected bool   // BLKROGET
+	udev      string // the number that Hold holds
 
 	held   []Holder // of readers: who uses it
 	direct *os.File // of readers of what is in use: past the page cache
@@ -264,7 +265,7 @@ func (d *Device) Close() error {
 	if d.whole != nil {
 		err = errors.Join(err, d.whole.Close())
 	}
-	if err != nil {
+	if err = errors.Join(err, d.letGo()); err != nil {
 		return atPath(d.path, err)
 	}
 	return nil

@@ -18,7 +18,7 @@ import (
 // How the copying goes. A batch is filled by whoever walks the tree, read from the cache by one of the readers, and
 // written by the one writer, in order: while it is written the others are read.
 const (
-	batchBytes = 4 << 20
+	batchBytes = 2 << 20
 	batches    = 6
 	readers    = 4
 	batchRuns  = 4096

@@ -20,6 +20,7 @@ const (
 	windowWrites = 1 << 15
 	hintBytes    = 8 << 20 // after so many the device begins to write
 	checkers     = 2
+	checkBytes   = 1 << 20
 )
 
 // A check is what a place of the backing device should hold.
@@ -41,6 +42,8 @@ type writer struct {
 	last   int64 // up to where was written
 	crew   *workers.Group
 	faults chan error // of the window before
+
+	buffers [checkers][]byte
 }
 
 // starter is a device that can be told to begin to write.
@@ -165,16 +168,14 @@ func (w *writer) verify(window []check) error {
 	defer stop()
 	var mu sync.Mutex
 	var failed error
+	next := 0
 	workers.Each(ctx, checkers, len(window), func() func(int) {
-		var buf []byte
+		buf := w.buffer(next)
+		next++
 		return func(i int) {
 			c := &window[i]
-			if cap(buf) < int(c.n) {
-				buf = make([]byte, c.n)
-			}
-			b := buf[:c.n]
-			err := full.ReadAt(r, b, c.off)
-			if err == nil && ondisk.Crc64(b) == c.sum {
+			sum, err := sumOf(r, c, buf)
+			if err == nil && sum == c.sum {
 				return
 			}
 			mu.Lock()
@@ -189,4 +190,27 @@ func (w *writer) verify(window []check) error {
 		}
 	})
 	return failed
+}
+
+// buffer is what checker i reads into.
+func (w *writer) buffer(i int) []byte {
+	if w.buffers[i] == nil {
+		w.buffers[i] = make([]byte, checkBytes)
+	}
+	return w.buffers[i]
+}
+
+// sumOf is the checksum of what stands at a place, read piece by piece.
+func sumOf(r io.ReaderAt, c *check, buf []byte) (sum uint64, err error) {
+	crc := ^uint64(0)
+	for at, n := c.off, int64(c.n); n > 0; {
+		b := buf[:min(n, checkBytes)]
+		if err := full.ReadAt(r, b, at); err != nil {
+			return 0, err
+		}
+		sum = ondisk.Crc64Seeded(crc, b)
+		crc = ^sum
+		at, n = at+int64(len(b)), n-int64(len(b))
+	}
+	return sum, nil
 }

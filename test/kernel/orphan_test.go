@@ -3,6 +3,8 @@
 package kernel
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,19 +42,59 @@ klog
 		if out, code := bctl(t, "fsck", lost.Cache, lost.Backing[0]); code != 4 || !strings.Contains(out, "UU04") {
 			t.Errorf("fsck: exit %d\n%s", code, out)
 		}
+		back := copyOf(t, lost)
+		write(t, "writeback", "--yes", "--clear", "--no-undo", "--inode", "0", "--to", back.Backing[0], back.Cache)
+		if got := dataOf(t, back.Backing[0]); got != factsOf(lost.Name).Volumes[0].SHA256 {
+			t.Errorf("written back by its inode: the backing device has %s", got)
+		}
 		write(t, "uuid", "relink", "--merge", "--yes", "--no-undo", lost.Cache, lost.Backing[0])
 		write(t, "uuid", "purge", "--leftover", "--yes", "--no-undo", lost.Cache)
 		write(t, "uuid", "relink", "--yes", "--no-undo", stale.Cache, stale.Backing[0])
 		var script strings.Builder
+		disks = append(disks, Disk{Name: "cw", Path: back.Cache}, Disk{Name: "bw", Path: back.Backing[0]})
 		for i := range disks {
 			disks[i].Snapshot = true
 		}
 		for i, img := range images {
 			script.WriteString(imageScript(img, i))
 		}
-		r = Boot{Kernel: k, Disks: disks, Script: script.String() + "stop_all\n"}.Run(t)
+		r = Boot{Kernel: k, Disks: disks, Script: script.String() + `stop_all
+case_ back
+register cw bw
+wait_for attached bw
+say "state.bw $(cat "$(sys bw)/state")"
+sums bw
+stop_all
+klog
+`}.Run(t)
+		if c := r.Case("back"); c.Fact("state.bw") != "clean" || c.Fact("sum.bw") != factsOf(lost.Name).Volumes[0].SHA256 || len(c.Complaints()) > 0 {
+			t.Errorf("written back by its inode: %v, %q", c.Facts, c.Complaints())
+		}
 		for i, img := range images {
 			t.Run(img.Name, func(t *testing.T) { judgeWritten(t, r.Case(img.Name), img, i) })
 		}
 	})
+}
+
+// copyOf is a set as it is now, to be written to alone.
+func copyOf(t *testing.T, img *imgtest.Image) *imgtest.Image {
+	t.Helper()
+	dir := t.TempDir()
+	out := &imgtest.Image{Name: img.Name, Dir: dir}
+	for i, path := range img.Paths() {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(dir, filepath.Base(path))
+		if err := saveSparse(to, b); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			out.Cache = to
+		} else {
+			out.Backing = append(out.Backing, to)
+		}
+	}
+	return out
 }

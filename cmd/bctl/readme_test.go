@@ -60,7 +60,7 @@ func runExamples(t *testing.T, doc string, least int) {
 	packed := map[string]string{} // unpacked before the test leaves the module
 	for _, e := range list {
 		if words := strings.Fields(e.command); words[0] == "zstd" {
-			packed[words[2]] = imgtest.Private(t, strings.TrimSuffix(strings.TrimPrefix(words[2], "testdata/"), ".zst"))
+			packed[e.command] = imgtest.Private(t, strings.TrimSuffix(strings.TrimPrefix(words[2], "testdata/"), ".zst"))
 		}
 	}
 	t.Chdir(t.TempDir())
@@ -88,7 +88,7 @@ func (e example) run(t *testing.T, packed map[string]string) string {
 	case "bctl":
 		return bctl(unquoted(e.command)[1:]...).Stdout
 	case "zstd": // -d FROM -o TO
-		if err := os.Rename(packed[words[2]], words[4]); err != nil {
+		if err := os.Rename(packed[e.command], words[4]); err != nil {
 			t.Fatal(err)
 		}
 		return ""

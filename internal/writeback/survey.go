@@ -10,6 +10,7 @@ import (
 	"bctl/inspect"
 	"bctl/inspect/volume"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
 )
@@ -260,10 +261,18 @@ func (j *Job) lose(t *Target, off, n int64, why string) {
 		Inode: t.Inode, Label: t.Volume.Label(), Offset: ondisk.Sector(off / ondisk.SectorBytes), Count: ondisk.Sector(n / ondisk.SectorBytes),
 		Dirty: true, Known: why != WhyUnknown, Why: why,
 	}
-	if id := t.Volume.UUID(); id != nil {
+	if id := NameOf(t.Volume); id != nil {
 		l.Device = *id
 	}
 	j.o.Lost(l)
+}
+
+// NameOf is a volume's uuid; nil where no slot names one, or its slot has the mark of an invalid one.
+func NameOf(v *inspect.Volume) *string {
+	if v.Slot == nil || uuids.StateOf(v.Slot) != uuids.Valid {
+		return nil
+	}
+	return v.UUID()
 }
 
 // stays notes what stays dirty.

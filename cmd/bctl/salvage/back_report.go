@@ -67,7 +67,7 @@ func sectors(bytes int64) ondisk.Sector { return ondisk.Sector(bytes / ondisk.Se
 
 func (b *back) rows() (rows []*backRow, left bool) {
 	row := func(v *inspect.Volume) *backRow {
-		return &backRow{Inode: v.Inode, UUID: v.UUID(), Label: v.Label(), Dirty: v.DirtySectors}
+		return &backRow{Inode: v.Inode, UUID: writeback.NameOf(v), Label: v.Label(), Dirty: v.DirtySectors}
 	}
 	for _, t := range b.targets {
 		r, c := row(t.Volume), b.job.Counts(t)

@@ -46,10 +46,10 @@ func (t *tally) add(k *ondisk.Bkey) {
 }
 
 // Clear plans one transaction after which the keys of all that was copied are clean. What could not be copied, and all
-// of other volumes, stays dirty. The nodes that are planned are put into spool. It is called when Carry has ended
+// of other volumes, stays dirty. spool keeps what is planned, nil for memory. It is called when Carry has ended
 // without an error for all targets. Errors: ErrDamaged where something is wrong with the cache, change.ErrNoSpace,
 // change.ErrJournalFull, inspect's.
-func (j *Job) Clear(found []finding.Finding) (*Cleared, error) {
+func (j *Job) Clear(found []finding.Finding, spool *change.Spool) (*Cleared, error) {
 	if Damaged(j.c, found) {
 		return nil, ErrDamaged
 	}
@@ -57,6 +57,7 @@ func (j *Job) Clear(found []finding.Finding) (*Cleared, error) {
 	if err != nil {
 		return nil, err
 	}
+	tx.Spool(spool)
 	tree, err := tx.Tree(nodeFill, func() uint64 { return max(1, rand.Uint64()) })
 	if err != nil {
 		return nil, err

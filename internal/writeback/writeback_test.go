@@ -145,7 +145,7 @@ func (p *pair) run(t testing.TB, ctx context.Context, r io.ReaderAt, o Options) 
 			return err
 		}
 	}
-	cleared, err := j.Clear(found)
+	cleared, err := j.Clear(found, nil)
 	if err != nil {
 		return err
 	}
@@ -236,9 +236,9 @@ func TestWritesFail(t *testing.T) {
 			}
 		}
 	}
-	step := max(1, writes/5)
+	step := max(1, writes/3)
 	for fail := 0; fail < writes; fail++ {
-		if fail%step != 0 && fail < writes-6 {
+		if fail%step != 0 && fail < writes-4 {
 			continue
 		}
 		p, n := base.fork(), 0
@@ -560,7 +560,7 @@ func TestOrphan(t *testing.T) {
 	if err := full.ReadAt(p.backs[0], got, 0); err != nil || !bytes.Equal(got, want) || told != kept || j.Copied()+kept != x.Volume.DirtySectors.Bytes() {
 		t.Errorf("equal %v, %d bytes kept, want %d, %d copied: %v", bytes.Equal(got, want), told, kept, j.Copied(), err)
 	}
-	cleared, err := j.Clear(found)
+	cleared, err := j.Clear(found, nil)
 	if err != nil || cleared.CleanState(x) != nil {
 		t.Fatalf("%v: the device has dirty data of its new number", err)
 	}

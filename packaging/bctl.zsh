@@ -39,6 +39,7 @@ _bctl() {
 		'writeback:copy dirty data to the backing devices, without the kernel'
 		'detach:take a clean backing device from its cache, without the kernel'
 		'check-pair:say whether a cache and backing devices would attach, and why not'
+		'super:back up and restore superblocks, put a wiped magic back, find lost ones on a disk'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
 		'show-btree:show the btree'\''s nodes, or the keys of one'
 		'show-extents:show what is cached\: each piece of each volume, and where it stands'
@@ -242,6 +243,18 @@ _bctl() {
 		) ;;
 	check-pair)
 		own=(
+		) ;;
+	super)
+		own=(
+			'(--file)--file=[backup: the new FILE; restore: the one to take the superblock from]:FILE:_files'
+			'(--force)--force[restore: another device'\''s superblock too, or one that is not attached]'
+			'(--yes -y)--yes[write it; otherwise it is only planned, proved and shown]'
+			'(--yes -y)-y[write it; otherwise it is only planned, proved and shown]'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
+			'*:device:_bctl_devices'
 		) ;;
 	show-uuids)
 		own=(

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/bench"
+	"bctl/cmd/bctl/change"
 	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/practice"
 	"bctl/cmd/bctl/salvage"
@@ -19,6 +20,7 @@ import (
 func extras() []*cli.Command {
 	return []*cli.Command{
 		check.CheckPairCommand(),
+		change.SuperCommand(),
 		show.ShowUUIDsCommand(),
 		show.ShowBtreeCommand(),
 		show.ShowExtentsCommand(),

@@ -42,6 +42,7 @@ var schemaRuns = []string{
 	"rewrite-prios -n CACHE", "rewrite-prios -n --from-btree DAMAGED2", "rewrite-prios --undo DIR/r.undo --from-btree DAMAGED2 BACK",
 	"undo --list", "undo -n DIR/r.undo DAMAGED2", "undo DIR/r.undo DAMAGED2",
 	"uuid list FLASH", "uuid list CACHE", "uuid purge -n --inode 0 --discard-dirty CACHE", "uuid list DETACHED",
+	"super find CACHE", "super backup --file DIR/s.json CACHE BACK", "super restore --file DIR/s.json BACK", "super unwipe CACHE",
 	"tune BACK", "tune BACK CACHE", "tune -n --label other BACK", "tune --no-undo --label other BACK",
 	"detach -n FIFO FIFOBACK", "detach --no-undo FIFO FIFOBACK",
 	"writeback CACHE BACK", "writeback --yes CRASH CRASHBACK",

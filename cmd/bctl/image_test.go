@@ -18,8 +18,15 @@ import (
 
 // shown are the commands that look at a cache, and must say the same of its image.
 var shown = [][]string{
-	{"fsck"}, {"show-super"}, {"show-buckets"}, {"show-buckets", "--summary"}, {"show-prios"}, {"show-uuids"}, {"show-journal"},
-	{"show-extents"}, {"alloc-bench", "--ops", "500"},
+	{"fsck"},
+	{"show-super"},
+	{"show-buckets"},
+	{"show-buckets", "--summary"},
+	{"show-prios"},
+	{"show-uuids"},
+	{"show-journal"},
+	{"show-extents"},
+	{"alloc-bench", "--ops", "500"},
 }
 
 // named are the parts of the JSON that differ in a sanitized image: names, and checksums, of which magics are a part.

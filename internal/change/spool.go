@@ -41,7 +41,7 @@ func (s *Spool) Put(w plan.Write) (plan.Write, error) {
 			return w, fmt.Errorf("no room to plan in: %w", err)
 		}
 		if err := os.Remove(f.Name()); err != nil {
-			f.Close()
+			_ = f.Close()
 			return w, err
 		}
 		s.file = f

@@ -22,7 +22,7 @@ func inside(d *blockdev.Device, part int) (*blockdev.Inside, error) {
 		return nil, err
 	}
 	if part >= len(m.Devices) {
-		m.Close()
+		_ = m.Close()
 		return nil, fmt.Errorf("the image has %d devices, from #0 on", len(m.Devices))
 	}
 	v := m.View(part)

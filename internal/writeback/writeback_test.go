@@ -35,7 +35,6 @@ type device struct {
 	name  string
 	bad   map[int64]bool // sectors that cannot be read, by their first byte
 	write func(off int64) error
-	reads int
 }
 
 func (d *device) Path() string    { return d.name }

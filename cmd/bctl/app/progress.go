@@ -33,7 +33,7 @@ func (a *Args) ProgressTo(io *IO, device string) (start progress.Starter, done f
 			return nil, done, Usagef("-C %d: %v", fd, err)
 		}
 		lines := os.NewFile(uintptr(own), "progress")
-		return io.Watched(progress.Lines(lines, device)), func() { lines.Close() }, nil
+		return io.Watched(progress.Lines(lines, device)), func() { _ = lines.Close() }, nil
 	case IsTerminal(io.Err):
 		start = io.Watched(progress.On(io.Err))
 	}

@@ -99,17 +99,17 @@ func readNeeds(args *app.Args) (n generate.Needs, err error) {
 
 func needFields(n generate.Needs) []render.Field {
 	bytes := func(key, name string, v int64, text string) render.Field {
-		return render.Field{Key: key, Value: v, Name: name, Text: app.SizeText(v) + text}
+		return render.Field{Key: key, Value: v, Name: name, Text: bytesText(v) + text}
 	}
 	span := func(name string, least, most int64, text string) render.Field {
-		return render.Field{Name: name, Text: fmt.Sprintf("%s to %s%s", app.SizeText(least), app.SizeText(most), text)}
+		return render.Field{Name: name, Text: fmt.Sprintf("%s to %s%s", bytesText(least), bytesText(most), text)}
 	}
 	flashLeast, flashMost := n.Flash()
 	fast, slow := n.Registration()
 	size := float64(n.Geo.Size())
 	num := func(key string, v any) render.Field { return render.Field{Key: key, Value: v} }
 	return []render.Field{
-		{Key: "buckets", Value: n.Geo.NBuckets, Name: "buckets", Text: fmt.Sprintf("%d of %s", n.Geo.NBuckets, app.SizeText(n.Geo.BucketSectors.Bytes()))},
+		{Key: "buckets", Value: n.Geo.NBuckets, Name: "buckets", Text: fmt.Sprintf("%d of %s", n.Geo.NBuckets, render.Size(n.Geo.BucketSectors))},
 		{Key: "extents", Value: n.Extents, Name: "extents"},
 		bytes("superblock_bytes", "superblock", n.Super, ""),
 		bytes("journal_bytes", "journal", n.Journal, fmt.Sprintf(" in %d buckets", n.Geo.NJournal)),
@@ -122,7 +122,7 @@ func needFields(n generate.Needs) []render.Field {
 		span("flash in all", flashLeast, flashMost, fmt.Sprintf(", up to %.2g %%", 100*float64(flashMost)/size)),
 		bytes("reserve_bytes", "kept free", n.Reserve, " for the allocator"),
 		num("memory_buckets_bytes", n.BucketTable), num("memory_nodes_bytes_least", n.NodeMemory), num("memory_nodes_bytes_most", n.NodeMemMost),
-		{Name: "memory", Text: fmt.Sprintf("%s for buckets; up to %s for nodes in use", app.SizeText(n.BucketTable), app.SizeText(n.NodeMemMost))},
+		{Name: "memory", Text: fmt.Sprintf("%s for buckets; up to %s for nodes in use", bytesText(n.BucketTable), bytesText(n.NodeMemMost))},
 		num("registration_seconds_least", fast.Seconds()), num("registration_seconds_most", slow.Seconds()),
 		{Name: "registration", Text: fmt.Sprintf("%s to %s with one thread (before Linux 5.18)", round(fast), round(slow))},
 	}
@@ -135,3 +135,6 @@ func round(d time.Duration) time.Duration {
 	}
 	return d.Round(100 * time.Millisecond)
 }
+
+// bytesText is a count of bytes as people read it.
+func bytesText(n int64) string { return render.Size(uint64(n) / ondisk.SectorBytes) }

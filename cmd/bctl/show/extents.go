@@ -132,8 +132,12 @@ func (r *extentRow) AppendJSON(b []byte) []byte {
 		key string
 		n   uint64
 	}{
-		{`,"inode":`, uint64(r.inode)}, {`,"offset_sectors":`, uint64(r.start)}, {`,"sectors":`, uint64(r.size)},
-		{`,"bucket":`, uint64(r.bucket)}, {`,"cache_sector":`, uint64(r.sector)}, {`,"gen":`, uint64(r.gen)},
+		{`,"inode":`, uint64(r.inode)},
+		{`,"offset_sectors":`, uint64(r.start)},
+		{`,"sectors":`, uint64(r.size)},
+		{`,"bucket":`, uint64(r.bucket)},
+		{`,"cache_sector":`, uint64(r.sector)},
+		{`,"gen":`, uint64(r.gen)},
 	} {
 		b = append(b, n.key...)
 		b = strconv.AppendUint(b, n.n, 10)

@@ -107,14 +107,6 @@ func chain(streams ...keyStream) keyStream {
 	}
 }
 
-// hasKeys reports whether any key names an inode, a dead one too.
-func hasKeys(c *inspect.Cache, inode uint32) (bool, error) {
-	for _, err := range c.Extents(inspect.OfVolume(inode)) {
-		return err == nil, err
-	}
-	return false, nil
-}
-
 // volume is the counts of an inode, zero where it has none.
 func volume(c *inspect.Cache, inode uint32) inspect.Volume {
 	for _, v := range c.Volumes {

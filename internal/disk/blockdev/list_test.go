@@ -29,7 +29,8 @@ func TestList(t *testing.T) {
 	want := []Node{
 		{Path: dev("cciss/c0d0")},
 		{Path: dev("mapper/fast"), Below: []string{dev("sda1")}},
-		{Path: dev("sda")}, {Path: dev("sda1")},
+		{Path: dev("sda")},
+		{Path: dev("sda1")},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)

@@ -265,7 +265,7 @@ func (w *Writer) Close() error {
 	if w.failed == nil {
 		w.failed = w.out.Close()
 	}
-	w.enc.Close()
+	_ = w.enc.Close() // it has nothing left
 	return w.failed
 }
 

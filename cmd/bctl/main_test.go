@@ -12,27 +12,33 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"bctl/cmd/bctl/app"
 	"bctl/cmd/bctl/app/apptest"
 )
 
-// TestMain lets a test run this binary as bctl itself.
+// TestMain lets a test run this binary as bctl itself, and scripts as bctl and as zstd, which not every machine has.
 func TestMain(m *testing.M) {
+	asBctl := func() { os.Exit(app.Main(bctlTool(), os.Args, os.Stdout, os.Stderr)) }
 	if os.Getenv("BCTL_TEST_MAIN") != "" {
-		os.Exit(app.Main(bctlTool(), os.Args, os.Stdout, os.Stderr))
+		asBctl()
 	}
-	os.Exit(withState(m))
+	testscript.Main(withState{m}, map[string]func(){"bctl": asBctl, "zstd": unpack})
 }
 
 // withState keeps the undo files of tests that do not care for them out of the machine's state directory.
-func withState(m *testing.M) int {
+type withState struct{ m *testing.M }
+
+// Run runs the tests.
+func (s withState) Run() int {
 	dir, err := os.MkdirTemp("", "bctl-state")
 	if err != nil {
 		return 1
 	}
 	defer os.RemoveAll(dir)
 	os.Setenv("BCTL_STATE_DIR", dir)
-	return m.Run()
+	return s.m.Run()
 }
 
 // process prepares this binary to be run as name.

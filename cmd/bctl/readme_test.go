@@ -4,11 +4,16 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/rogpeppe/go-internal/testscript"
 
 	"bctl/internal/lab/imgtest"
 )
@@ -37,85 +42,89 @@ func examples(text string) (list []example) {
 	return slices.DeleteFunc(list, func(e example) bool { return e.command == "" })
 }
 
-// The worked example of README.md, and those of docs/recovery.md, do what they say.
+// The worked example of README.md, and those of docs/recovery.md, do what they say, given to a shell as they stand.
 func TestReadme(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it checks a device four times")
 	}
+	root := imgtest.Root(t)
+	scripts := t.TempDir()
+	shown := map[string][]example{}
+	var files []string
 	for doc, least := range map[string]int{"README.md": 7, "docs/recovery.md": 20} {
-		t.Run(filepath.Base(doc), func(t *testing.T) { runExamples(t, doc, least) })
-	}
-}
-
-// runExamples runs those of a document, of which there are some at least, in a folder of their own.
-func runExamples(t *testing.T, doc string, least int) {
-	text, err := os.ReadFile(filepath.Join(imgtest.Root(t), doc))
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := examples(string(text))
-	if len(list) < least {
-		t.Fatalf("%d examples", len(list))
-	}
-	packed := map[string]string{} // unpacked before the test leaves the module
-	for _, e := range list {
-		if words := strings.Fields(e.command); words[0] == "zstd" {
-			packed[e.command] = imgtest.Private(t, strings.TrimSuffix(strings.TrimPrefix(words[2], "testdata/"), ".zst"))
-		}
-	}
-	t.Chdir(t.TempDir())
-	for _, e := range list {
-		if e.made() {
-			if err := os.Remove(strings.Fields(e.command)[2]); err != nil && !os.IsNotExist(err) {
-				t.Fatal(err)
-			}
-		}
-		got := e.run(t, packed)
-		if rest := e.compare(got); rest != "" {
-			t.Errorf("$ %s\nprints no line %q where %s has one; it prints\n%s", e.command, rest, doc, got)
-		}
-	}
-}
-
-// made says whether a command makes a new image, which may have been made in an example before.
-func (e example) made() bool { return strings.HasPrefix(e.command, "bctl generate ") }
-
-// run does a command, and returns what it prints on stdout.
-func (e example) run(t *testing.T, packed map[string]string) string {
-	t.Helper()
-	words := strings.Fields(e.command)
-	switch words[0] {
-	case "bctl":
-		return bctl(unquoted(e.command)[1:]...).Stdout
-	case "zstd": // -d FROM -o TO
-		if err := os.Rename(packed[e.command], words[4]); err != nil {
+		text, err := os.ReadFile(filepath.Join(root, doc))
+		if err != nil {
 			t.Fatal(err)
 		}
-		return ""
-	case "printf": // '\N' | dd of=FILE bs=1 seek=AT ...
-		var value byte
-		var at int64
-		_, err := fmt.Sscanf(words[1], `'\%o'`, &value)
-		if _, serr := fmt.Sscanf(words[6], "seek=%d", &at); err != nil || serr != nil {
-			t.Fatalf("%s: %v, %v", e.command, err, serr)
+		list := examples(string(text))
+		if len(list) < least {
+			t.Fatalf("%s: %d examples", doc, len(list))
 		}
-		imgtest.Write(t, strings.TrimPrefix(words[4], "of="), at, []byte{value})
-		return ""
+		name := strings.TrimSuffix(filepath.Base(doc), ".md")
+		shown[name] = list
+		files = append(files, writeScript(t, scripts, name, len(list)))
 	}
-	t.Fatalf("$ %s: what is that?", e.command)
-	return ""
+	testscript.Run(t, testscript.Params{
+		Files: files, ContinueOnError: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("BCTL_STATE_DIR", filepath.Join(env.WorkDir, "state"))
+			return os.Symlink(filepath.Join(root, "testdata"), filepath.Join(env.WorkDir, "testdata"))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"example": func(ts *testscript.TestScript, _ bool, args []string) {
+				n, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				e := shown[ts.Name()][n]
+				if e.made() { // it may have been made in an example before
+					ts.Check(os.RemoveAll(ts.MkAbs(strings.Fields(e.command)[2])))
+				}
+				_ = ts.Exec("sh", "-c", e.command) // its exit code is what it found
+				got := ts.ReadFile("stdout")
+				if rest := e.compare(got); rest != "" {
+					ts.Fatalf("$ %s\nprints no line %q where there should be one; it prints\n%s%s", e.command, rest, got, ts.ReadFile("stderr"))
+				}
+			},
+		},
+	})
 }
 
-// unquoted is the words of a command, as a shell takes them: single quotes alone are known.
-func unquoted(command string) (words []string) {
-	for i, part := range strings.Split(command, "'") {
-		if i%2 == 1 {
-			words = append(words, part)
-		} else {
-			words = append(words, strings.Fields(part)...)
-		}
+// writeScript writes a script of n examples.
+func writeScript(t *testing.T, dir, name string, n int) string {
+	t.Helper()
+	var script strings.Builder
+	for i := range n {
+		fmt.Fprintf(&script, "example %d\n", i)
 	}
-	return words
+	path := filepath.Join(dir, name+".txt")
+	if err := os.WriteFile(path, []byte(script.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// made says whether a command makes a new image.
+func (e example) made() bool { return strings.HasPrefix(e.command, "bctl generate ") }
+
+// unpack is `zstd -d FROM -o TO`.
+func unpack() {
+	if len(os.Args) != 5 || os.Args[1] != "-d" || os.Args[3] != "-o" {
+		os.Exit(2)
+	}
+	from, err := os.Open(os.Args[2])
+	if err != nil {
+		os.Exit(1)
+	}
+	d, err := zstd.NewReader(from)
+	if err != nil {
+		os.Exit(1)
+	}
+	to, err := os.Create(os.Args[4])
+	if err != nil {
+		os.Exit(1)
+	}
+	if _, err := io.Copy(to, d); err != nil || to.Close() != nil {
+		os.Exit(1)
+	}
 }
 
 // compare is the first line that is not printed where it should be, or "".

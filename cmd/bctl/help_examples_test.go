@@ -45,6 +45,8 @@ var examplesFirst = map[string]string{
 	"bctl undo -n cache":            "rm -f *.undo; bctl rewrite-prios -q --undo cache.img-rewrite-prios-20260101T000000.undo cache.img",
 	"bctl undo /var":                "bctl rewrite-prios -q --undo var/lib/bctl/nvme0n1p3-rewrite-prios-20260101T000000.undo dev/nvme0n1p3",
 	"bctl writeback --yes --failed": "printf '0x0 +\\n0x0 0x%x +\\n' $(stat -Lc %s cache.img) > cache.map",
+	"bctl fsck --scan":              "rm -f dev/nvme0n1; truncate -s 1M dev/nvme0n1; cat cache.img >> dev/nvme0n1",
+	"bctl fsck -y --scan":           "rm -f disk.img; truncate -s 1M disk.img; cat cache.img >> disk.img",
 	"bctl image --restore":          "rm -f practice.img cache.bimg; bctl image -q cache.img -o cache.bimg",
 	"bctl fsck cache.bimg":          "rm -f cache.bimg; bctl image -q cache.img -o cache.bimg",
 }
@@ -65,7 +67,7 @@ func helpExamples(name string) (list []string) {
 
 // helpStubs stand for other programs that examples name: what they are given is read to its end.
 var helpStubs = map[string]string{
-	"ssh": "shift; exec sh -c \"$1\"", "less": "exec cat", "jq": "exec cat", "dmsetup": "exec cat", "ddrescue": "exit 0",
+	"ssh": "shift; exec sh -c \"$1\"", "less": "exec cat", "jq": "exec cat", "dmsetup": "exec cat", "ddrescue": "exit 0", "udevadm": "exit 0",
 	"journalctl": "echo 'bcache: prio_read() bad csum reading priorities'",
 }
 

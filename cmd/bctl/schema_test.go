@@ -24,7 +24,7 @@ const (
 )
 
 // schemaless are commands whose output is no JSON object: scripts, walks through other commands, and programs.
-var schemaless = []string{"completion", "demo", "explore", "export", "generate", "help", "hold", "image", "mount", "release", "report"}
+var schemaless = []string{"completion", "demo", "domain", "explore", "export", "generate", "help", "hold", "image", "mount", "release", "report"}
 
 // schemaRuns are command lines that print what each command has to say, with --json. CACHE, BACK, BACK1 are a set that
 // crashed in the middle of writing; FLASH two volumes and a flash-only one, DETACHED a set after a detach, DAMAGED one with

@@ -15,7 +15,7 @@ import (
 	"bctl/cmd/bctl/show"
 )
 
-// extras are the families that nobody needs to get a machine up again: they draw, measure, practise or report. The build for
+// extras are the families that nobody needs to get a machine up again: they draw, measure, practise or report, or can wait until it is up. The build for
 // an initramfs goes without (rescue.go).
 func extras() []*cli.Command {
 	return []*cli.Command{
@@ -24,6 +24,10 @@ func extras() []*cli.Command {
 		show.ShowUUIDsCommand(),
 		show.ShowBtreeCommand(),
 		show.ShowExtentsCommand(),
+		change.UUIDCommand(),
+		change.TuneCommand(),
+		change.HoldCommand(),
+		change.ReleaseCommand(),
 		bench.AllocBenchCommand(),
 		practice.GenerateCommand(),
 		practice.MetadataSizeCommand(),

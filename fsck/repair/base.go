@@ -182,6 +182,9 @@ func (w *Work) slotsRead(g *superblock.Geometry, j *ondisk.Jset, newest bool) bo
 	if err != nil {
 		return false
 	}
+	if _, ok := plausible(t); !ok && !newest {
+		return false // its bucket holds something else by now
+	}
 	used, odd := 0, 0
 	for i := range t {
 		if t[i] == (ondisk.UUIDEntry{}) {

@@ -15,17 +15,11 @@ import (
 // mendSlots makes the uuid bucket's slots from the best that is left: the slots that could be read, or an old copy of
 // them, the backing devices that were given, and the inodes that have data.
 func (w *Work) mendSlots(h *harvest, b *base) (uuids.Table, error) {
-	t := slices.Clone(h.c.UUIDs)
-	if !b.uuids || t == nil {
-		t = w.oldSlots(h)
-	}
-	if len(t) < h.c.Geo.NrUUIDs() {
-		t = append(t, make(uuids.Table, h.c.Geo.NrUUIDs()-len(t))...)
-	}
 	data, err := h.volumes()
 	if err != nil {
 		return nil, err
 	}
+	t := w.bestSlots(h, b, data)
 	w.mendMarks(t, data)
 	w.matchBacking(h, t, data)
 	w.adoptOrphans(h, t, data)
@@ -108,11 +102,14 @@ func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
 		}
 		i, why := w.slotOf(t, data, s, d.R)
 		if i < 0 {
-			free, ok := t.FirstEmpty()
-			if !ok {
+			free := slices.IndexFunc(t, func(u ondisk.UUIDEntry) bool { return u.UUID.IsZero() })
+			for free >= 0 && free < len(t) && (!t[free].UUID.IsZero() || data[uint32(free)] != nil) {
+				free++ // the data of an inode without a name are another volume's
+			}
+			if free < 0 || free == len(t) {
 				continue
 			}
-			i, why = int(free), "the first free one; it has nothing in the cache, and" // a clean one would get it at registration
+			i, why = free, "the first free one; it has nothing in the cache, and" // a clean one would get it at registration
 		}
 		t[i] = ondisk.UUIDEntry{UUID: s.UUID, Label: s.Label, FirstReg: max(t[i].FirstReg, s.LastMount, 1), LastReg: max(t[i].LastReg, s.LastMount, 1)}
 		w.saw("uuid slot %d: %s is %s", i, why, d.Name)

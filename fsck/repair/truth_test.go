@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"bctl/fsck"
+	"bctl/fsck/repair"
+	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
+	"bctl/internal/finding"
+	"bctl/superblock"
+)
+
+// A truth is what a set shows to its users: of each volume, by inode, where each of its sectors is.
+type truth struct {
+	set     ondisk.UUID
+	slots   uuids.Table
+	volumes map[uint32][]place // of volumes that a slot names
+	backing []*ondisk.Super    // of the given backing devices
+}
+
+// A place is where the cache holds a sector, in sectors of the device, with a bit for dirty; 0: it does not.
+type place uint64
+
+const dirtyPlace place = 1 << 63
+
+func (p place) at() int64   { return int64(p&^dirtyPlace) * ondisk.SectorBytes }
+func (p place) dirty() bool { return p&dirtyPlace != 0 }
+
+// truthOf reads what devices show.
+func truthOf(devs []fsck.Device) (*truth, error) {
+	s, err := superblock.Read(devs[0].R)
+	if err != nil {
+		return nil, err
+	}
+	c, err := inspect.Open(context.Background(), devs[0].R, s, inspect.Options{Size: devs[0].Size, Sink: func(finding.Finding) {}})
+	if err != nil {
+		return nil, err
+	}
+	out := &truth{set: s.SetUUID, slots: c.UUIDs, volumes: map[uint32][]place{}}
+	for _, b := range devs[1:] {
+		bs, err := superblock.Read(b.R)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.Name, err)
+		}
+		out.backing = append(out.backing, bs)
+	}
+	if c.Journal == nil {
+		return out, nil
+	}
+	var mu sync.Mutex
+	err = c.Walk(func(_ int, e *inspect.Extent) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !e.Live || c.UUIDs.State(e.Inode()) != uuids.Valid {
+			return
+		}
+		v := out.volumes[e.Inode()]
+		if n := int(e.Offset()) - len(v); n > 0 {
+			v = append(v, make([]place, n)...)
+			out.volumes[e.Inode()] = v
+		}
+		for i := range e.Size() {
+			p := place(e.Ptr[0].Offset() + i)
+			if e.Dirty() {
+				p |= dirtyPlace
+			}
+			v[e.Start()+i] = p
+		}
+	})
+	return out, err
+}
+
+// inodeOf is the volume of a backing device, as the kernel finds it.
+func (t *truth) inodeOf(i int) (uint32, bool) {
+	b := t.backing[i]
+	if b.SetUUID != t.set || b.State() != ondisk.StateClean && b.State() != ondisk.StateDirty {
+		return 0, false
+	}
+	return t.slots.Find(b.UUID)
+}
+
+// A verdict is what is untrue of a repair, in words; none where nothing is.
+type verdict []string
+
+func (v *verdict) add(format string, args ...any) { *v = append(*v, fmt.Sprintf(format, args...)) }
+
+// compare holds what a repaired set shows against what it showed undamaged, and what the repair said against that.
+// devs are those before, done those after.
+func compare(was *truth, devs, done []fsck.Device, r *repair.Result) (bad verdict) {
+	now, err := truthOf(done)
+	if err != nil {
+		return verdict{err.Error()}
+	}
+	bad = append(bad, was.names(now)...)
+	said, maybe := map[sector]bool{}, r.Unknown
+	for _, l := range r.Lost {
+		for i := range l.Count {
+			if l.Known && l.Dirty {
+				said[sector{l.Inode, l.Offset + i}] = true
+			} else if !l.Known {
+				maybe = true
+			}
+		}
+	}
+	for inode := range union(was.volumes, now.volumes) {
+		c := &contents{inode: inode, was: devs[0].R, now: done[0].R, said: said, maybe: maybe}
+		for i := range was.backing {
+			if n, ok := was.inodeOf(i); ok && n == inode {
+				c.below = devs[i+1].R
+			}
+		}
+		bad = append(bad, c.compare(was.volumes[inode], now.volumes[inode])...)
+	}
+	if n := len(said); n > 0 {
+		bad.add("%d sectors are said to be given up that are there", n)
+	}
+	return bad
+}
+
+func union(a, b map[uint32][]place) map[uint32]bool {
+	out := map[uint32]bool{}
+	for _, m := range []map[uint32][]place{a, b} {
+		for k := range m {
+			out[k] = true
+		}
+	}
+	return out
+}
+
+// names compares which volumes there are.
+func (t *truth) names(now *truth) (bad verdict) {
+	for i, b := range t.backing {
+		after := now.backing[i]
+		a, attached := t.inodeOf(i)
+		n, still := now.inodeOf(i)
+		switch {
+		case attached && (!still || a != n):
+			bad.add("backing device %d is no longer volume %d", i, a)
+		case superblock.DataOffset(b) != superblock.DataOffset(after):
+			bad.add("backing device %d: data from sector %d on, it was %d", i, superblock.DataOffset(after), superblock.DataOffset(b))
+		}
+	}
+	for i := range t.slots {
+		u := &t.slots[i]
+		if uuids.StateOf(u) != uuids.Valid || u.Flags&1 == 0 {
+			continue
+		}
+		if i >= len(now.slots) || now.slots[i].Flags != u.Flags || now.slots[i].Sectors != u.Sectors || now.slots[i].UUID != u.UUID {
+			bad.add("flash-only volume %d is another", i)
+		}
+	}
+	return bad
+}
+
+// contents compares the sectors of a volume.
+type contents struct {
+	inode           uint32
+	was, now, below io.ReaderAt // below is nil for a flash-only volume
+	said            map[sector]bool
+	maybe           bool // the repair said that keys may be gone
+
+	silent, clean, other, cleaned int
+	first                         ondisk.Sector
+}
+
+func (c *contents) compare(was, now []place) (bad verdict) {
+	for s := range ondisk.Sector(max(len(was), len(now))) {
+		var a, b place
+		if int(s) < len(was) {
+			a = was[s]
+		}
+		if int(s) < len(now) {
+			b = now[s]
+		}
+		if a != b {
+			c.differs(s, a, b)
+		}
+	}
+	if c.silent > 0 {
+		bad.add("volume %d: %d dirty sectors are gone in silence, from %d on", c.inode, c.silent, c.first)
+	}
+	if c.other > 0 {
+		bad.add("volume %d: %d sectors have other data", c.inode, c.other)
+	}
+	if c.cleaned > 0 {
+		bad.add("volume %d: %d dirty sectors are clean", c.inode, c.cleaned)
+	}
+	return bad
+}
+
+func (c *contents) differs(s ondisk.Sector, a, b place) {
+	key := sector{c.inode, s}
+	switch {
+	case a.dirty() && c.said[key]:
+		delete(c.said, key)
+	case a.dirty() && b == 0:
+		if c.silent++; c.silent == 1 {
+			c.first = s
+		}
+		if c.maybe {
+			c.silent--
+		}
+	case b == 0:
+		c.clean++
+	case a&^dirtyPlace == b&^dirtyPlace:
+		if a.dirty() {
+			c.cleaned++
+		}
+	case !same(c.was, a, c.now, b, c.below, s):
+		c.other++
+	}
+}
+
+// same compares a sector that was at a with what is at b now.
+func same(was io.ReaderAt, a place, now io.ReaderAt, b place, below io.ReaderAt, s ondisk.Sector) bool {
+	x, y := make([]byte, ondisk.SectorBytes), make([]byte, ondisk.SectorBytes)
+	_, _ = now.ReadAt(y, b.at())
+	switch {
+	case a != 0:
+		_, _ = was.ReadAt(x, a.at())
+	case below != nil:
+		_, _ = below.ReadAt(x, s.Bytes())
+	}
+	return bytes.Equal(x, y)
+}
+
+// tramples reports whether a plan writes over data that are live once it is carried out.
+func tramples(r *repair.Result, now *truth) bool {
+	if r.Plans[0] == nil {
+		return false
+	}
+	used := map[int64]bool{}
+	for _, v := range now.volumes {
+		for _, p := range v {
+			if p != 0 {
+				used[p.at()] = true
+			}
+		}
+	}
+	for w := range r.Plans[0].Writes() {
+		for at := w.Off; at < w.Off+w.Len(); at += ondisk.SectorBytes {
+			if used[at] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// repairWell repairs devices and says what is untrue of it: the truth is that of the undamaged ones.
+func repairWell(t testing.TB, was *truth, devs []fsck.Device) (r *repair.Result, bad verdict) {
+	t.Helper()
+	r, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: now}})
+	if err != nil {
+		return nil, verdict{"no plan: " + err.Error()}
+	}
+	if r.After.Result == fsck.Damaged {
+		bad.add("left: %v", codes(r.After))
+		return r, bad
+	}
+	if r.Before != nil && slices.ContainsFunc(r.Before.Findings, func(f finding.Finding) bool { return f.Code == finding.JRTorn }) && r.Before.Result != fsck.Damaged {
+		return r, nil // as after a crash: the kernel, too, shows what was before that entry
+	}
+	done := after(r, devs)
+	bad = compare(was, devs, done, r)
+	if r.Before != nil && r.Before.Result != fsck.Damaged {
+		for i, p := range r.Plans {
+			if p != nil {
+				bad.add("nothing is damaged, and device %d is written to", i)
+			}
+		}
+		return r, bad
+	}
+	if after, err := truthOf(done); err == nil && tramples(r, after) {
+		bad.add("live data are written over")
+	}
+	again, err := repair.Plan(context.Background(), done[0], done[1:], repair.Options{Options: fsck.Options{Now: now}})
+	switch {
+	case err != nil:
+		bad.add("second run: %v", err)
+	case len(codes(again.Before)) > 0:
+		bad.add("a second run finds %v", codes(again.Before))
+	default:
+		for i, p := range again.Plans {
+			if p != nil {
+				bad.add("a second run would write to device %d", i)
+			}
+		}
+	}
+	return r, bad
+}

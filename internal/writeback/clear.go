@@ -27,7 +27,7 @@ type Cleared struct {
 	Plan *plan.Plan
 	Keys int64 // that were dirty
 
-	c     *inspect.Cache
+	super *ondisk.Super // of the cache
 	all   tally
 	clean map[*Target]bool
 }
@@ -62,7 +62,7 @@ func (j *Job) Clear(found []finding.Finding, spool *change.Spool) (*Cleared, err
 	if err != nil {
 		return nil, err
 	}
-	out := &Cleared{c: j.c, clean: map[*Target]bool{}}
+	out := &Cleared{super: j.c.Super, clean: map[*Target]bool{}}
 	for _, t := range j.targets {
 		out.clean[t] = true
 		j.marked[t].rewind()
@@ -119,7 +119,7 @@ func (j *Job) clean(e *inspect.Extent, out *Cleared) {
 // Prove reads the cache as it will be: nothing is wrong with it, and it holds the same keys, but for those that are
 // clean now. It wants nothing but after. Errors wrap ErrNotProven, or are the context's.
 func (cl *Cleared) Prove(ctx context.Context, size int64) func(after io.ReaderAt) error {
-	super, want := cl.c.Super, cl.all
+	super, want := cl.super, cl.all
 	return func(after io.ReaderAt) error {
 		var found finding.Collector
 		c, err := inspect.Open(ctx, after, super, inspect.Options{Size: size, Sink: found.Add})
@@ -153,14 +153,14 @@ func (cl *Cleared) CleanState(t *Target) *plan.Plan {
 	if !cl.clean[t] {
 		return nil
 	}
-	return t.cleanState(cl.c)
+	return t.cleanState(cl.super)
 }
 
 // LaterState is CleanState of a target before it is known whether all of it can be copied.
-func (j *Job) LaterState(t *Target) *plan.Plan { return t.cleanState(j.c) }
+func (j *Job) LaterState(t *Target) *plan.Plan { return t.cleanState(j.c.Super) }
 
-func (t *Target) cleanState(c *inspect.Cache) *plan.Plan {
-	if t.Super.State() != ondisk.StateDirty || t.Super.SetUUID != c.Super.SetUUID || t.Newer != nil && t.Newer.DirtySectors > 0 {
+func (t *Target) cleanState(cache *ondisk.Super) *plan.Plan {
+	if t.Super.State() != ondisk.StateDirty || t.Super.SetUUID != cache.SetUUID || t.Newer != nil && t.Newer.DirtySectors > 0 {
 		return nil
 	}
 	s := *t.Super
@@ -216,5 +216,5 @@ func (j *Job) nodes() int {
 	return int(n)
 }
 
-// Use goes on with the cache as it is after a change that moved no data.
+// Use goes on with the cache as it is after a change that moved no data; with nil it only tells what it counted.
 func (j *Job) Use(c *inspect.Cache) { j.c = c }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"bctl/cmd/bctl/app"
@@ -217,12 +218,21 @@ func (b *back) clear(ctx context.Context, kept int) error {
 	if cleared.Keys == 0 {
 		stages = stages[1:]
 	}
+	b.forget()
 	undo, err := change.Run(ctx, b.numbered(kept), stages...)
 	for i, name := range undo {
 		b.report.files = append(b.report.files, undoFile{name, stages[min(i, len(stages)-1)].Dev.Path()})
 	}
 	b.report.isClear = err == nil
 	return err
+}
+
+// forget gives the memory of the old state up: the proof reads the new one.
+func (b *back) forget() {
+	b.report.others = writeback.Others(b.c, b.targets)
+	b.c = nil
+	b.job.Use(nil)
+	debug.FreeOSMemory()
 }
 
 // numbered has the undo files that come now called after those that are there.

@@ -18,6 +18,7 @@ type backReport struct {
 	copied  int64
 	seconds float64
 	keys    int64
+	others  []writeback.Left // once the cache is forgotten
 	isClear bool
 	files   []undoFile
 	states  map[uint32]bool
@@ -88,7 +89,11 @@ func (b *back) rows() (rows []*backRow, left bool) {
 		left = left || r.Unread+r.Unknown+r.Newer > 0
 		rows = append(rows, r)
 	}
-	for _, l := range writeback.Others(b.c, b.targets) {
+	others := b.report.others
+	if b.c != nil {
+		others = writeback.Others(b.c, b.targets)
+	}
+	for _, l := range others {
 		r := row(l.Volume)
 		r.Does, r.Why = keeps, l.Why
 		rows = append(rows, r)

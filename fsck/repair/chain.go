@@ -28,7 +28,7 @@ func mendPrios(w *Work, rep *fsck.Report) (bool, error) {
 	if !some {
 		return false, nil
 	}
-	made, err := PlanPrios(w.c, rep.Findings, PrioOptions{FromBtree: true, Backing: w.backing, Spool: w.o.Spool})
+	made, err := PlanPrios(w.c, rep.Findings, PrioOptions{FromBtree: true, Backing: w.backing, Spool: w.o.Spool, Brief: true})
 	switch {
 	case errors.Is(err, change.ErrNoSpace), errors.Is(err, change.ErrJournalFull), errors.Is(err, change.ErrNoJournal), errors.Is(err, ErrElsewhere):
 		return false, nil // more has to be made anew
@@ -36,13 +36,7 @@ func mendPrios(w *Work, rep *fsck.Report) (bool, error) {
 		return false, err
 	}
 	w.hide()
-	w.saw("prio chain: made anew, with %d gens that the pointers tell", len(made.Gens.Rebuilt))
-	if n := len(made.Gens.Unsure); n > 0 {
-		w.saw("prio chain: the dirty data of %d buckets are kept, though nothing but their pointers tells their gens", n)
-	}
-	if n := len(made.Gens.Held); n > 0 {
-		w.saw("prio chain: the dirty data of %d buckets stand on the backing devices too, and are left there", n)
-	}
+	w.saw("prio chain: made anew; the gens of %d buckets are those that the pointers tell, and their clean data are given up", made.Gens.Count)
 	w.whole, w.under = made.Plan, w.patches
 	w.show()
 	return true, nil

@@ -22,7 +22,7 @@ func mendFlips(w *Work, rep *fsck.Report) (bool, error) {
 	if err != nil || s.IsBacking() {
 		return false, err
 	}
-	c, err := inspect.Open(w.ctx, w.dev.R, s, inspect.Options{Size: w.dev.Size, Workers: w.o.Workers, Sink: func(finding.Finding) {}})
+	c, err := w.asIs(s)
 	if err != nil {
 		return false, w.ctx.Err() // fsck says why it has no sizes
 	}

@@ -35,9 +35,10 @@ type Unsure struct {
 
 // Gens is what RebuildGens made.
 type Gens struct {
-	Rebuilt []Rebuilt
-	Unsure  []Unsure // kept dirty, though nothing confirms that they are not old
-	Held    []Unsure // left stale: the backing device holds the same
+	Count   int       // of the buckets whose gens were made
+	Rebuilt []Rebuilt // those; as the two lists below, nil where they are not wanted
+	Unsure  []Unsure  // kept dirty, though nothing confirms that they are not old
+	Held    []Unsure  // left stale: the backing device holds the same
 }
 
 // RebuildGens makes gens for the buckets of damaged prio sets:
@@ -52,8 +53,13 @@ type Gens struct {
 // one: a bucket whose dirty data all stand there already is left stale, any other stays dirty and is named.
 // Errors: the context's, the devices'.
 func RebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt) (*Gens, error) {
+	return rebuildGens(tx, below, true)
+}
+
+// rebuildGens is RebuildGens that may leave the lists out, which at millions of buckets are large.
+func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool) (*Gens, error) {
 	c, out := tx.Cache(), new(Gens)
-	doubtful, held, err := doubts(tx, below)
+	doubtful, held, err := doubts(tx, below, lists)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +78,7 @@ func RebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt) (*Gens, er
 		case c.Buckets.GenSeen(b):
 			gen++
 		}
-		if old, ok := bound[b]; ok {
+		if old, ok := bound.of(b); ok {
 			if prio == 0 {
 				prio = old.Prio
 			}
@@ -85,6 +91,10 @@ func RebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt) (*Gens, er
 		}
 		tx.SetGen(b, gen)
 		tx.SetPrio(b, prio)
+		out.Count++
+		if !lists {
+			continue
+		}
 		out.Rebuilt = append(out.Rebuilt, Rebuilt{b, gen, mark.String()})
 		switch { // what an older chain has moved on past is surely old
 		case held[b]:
@@ -96,36 +106,36 @@ func RebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt) (*Gens, er
 	return out, nil
 }
 
-// doubts finds the dirty data in buckets whose gens nothing confirms, and which of these buckets hold nothing that the
-// backing devices do not hold too.
-func doubts(tx *change.Tx, below func(uint32) io.ReaderAt) (doubtful map[ondisk.Bucket][]Unsure, held map[ondisk.Bucket]bool, err error) {
+// doubts finds the dirty data in buckets whose gens nothing confirms, which it lists if that is wanted, and which of
+// these buckets hold nothing that the backing devices do not hold too.
+func doubts(tx *change.Tx, below func(uint32) io.ReaderAt, lists bool) (doubtful map[ondisk.Bucket][]Unsure, held []bool, err error) {
 	c := tx.Cache()
-	sure := confirmed(tx)
-	var mu sync.Mutex
-	var pieces []inspect.Extent
-	err = c.Walk(func(_ int, e *inspect.Extent) {
-		if b := c.Geo.BucketOf(e.Ptr[0].Offset()); e.Live && e.Dirty() && !c.Buckets.GenKnown(b) && !sure[b] {
-			mu.Lock()
-			defer mu.Unlock()
-			pieces = append(pieces, *e)
-		}
-	})
-	if err != nil {
-		return nil, nil, err
+	held = make([]bool, c.Geo.NBuckets)
+	if below == nil && !lists {
+		return nil, held, nil
 	}
+	sure, differs := confirmed(tx), make([]bool, c.Geo.NBuckets)
 	sums := map[Unsure]ondisk.Sector{}
-	held, differs := map[ondisk.Bucket]bool{}, map[ondisk.Bucket]bool{}
-	for i := range pieces {
-		e := &pieces[i]
+	var mu sync.Mutex
+	var failed error
+	err = c.Walk(func(_ int, e *inspect.Extent) {
 		b := c.Geo.BucketOf(e.Ptr[0].Offset())
-		sums[Unsure{Bucket: b, Inode: e.Inode()}] += e.Size()
+		if !e.Live || !e.Dirty() || c.Buckets.GenKnown(b) || sure[b] {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if lists {
+			sums[Unsure{Bucket: b, Inode: e.Inode()}] += e.Size()
+		}
 		if !differs[b] {
 			equal, err := sameBelow(c, e, below)
-			if err != nil {
-				return nil, nil, err
-			}
+			failed = cmp.Or(failed, err)
 			held[b], differs[b] = equal, !equal
 		}
+	})
+	if err = cmp.Or(err, failed); err != nil {
+		return nil, nil, err
 	}
 	doubtful = map[ondisk.Bucket][]Unsure{}
 	for u, n := range sums {
@@ -191,7 +201,7 @@ func confirmed(tx *change.Tx) map[ondisk.Bucket]bool {
 
 // olderChain reads the newest whole chain that an older journal entry, or the tail of the current chain, leads to,
 // for the buckets whose gens are unknown.
-func olderChain(tx *change.Tx) map[ondisk.Bucket]ondisk.PrioEntry {
+func olderChain(tx *change.Tx) bounds {
 	c := tx.Cache()
 	g := &c.Geo
 	heads := map[ondisk.Bucket]bool{}
@@ -204,22 +214,29 @@ func olderChain(tx *change.Tx) map[ondisk.Bucket]ondisk.PrioEntry {
 		}
 	}
 	delete(heads, ondisk.Bucket(c.Journal.Newest.PrioBucket[g.ThisDev]))
-	var best map[ondisk.Bucket]ondisk.PrioEntry
+	var best bounds
 	top := uint64(0)
 	for _, head := range slices.Sorted(maps.Keys(heads)) {
 		// A bucket that is part of a newer chain now makes one that does not hold together: its seqs differ.
-		got := map[ondisk.Bucket]ondisk.PrioEntry{}
+		got := bounds{}
 		whole := true
 		chain := prio.Follow(c.Reader(), g, head, func(l prio.Link, data []ondisk.PrioEntry) {
-			for i, e := range data {
-				if b := l.First + ondisk.Bucket(i); !c.Buckets.GenKnown(b) {
-					got[b] = e
-				}
-			}
+			got = append(got, make(bounds, max(0, int(l.First)+len(data)-len(got)))...)
+			copy(got[l.First:], data)
 		}, func(f finding.Finding) { whole = whole && f.Severity != finding.Damage })
 		if whole && chain.Intact && chain.Links[0].Seq > top {
 			best, top = got, chain.Links[0].Seq
 		}
 	}
 	return best
+}
+
+// bounds are what an older chain says, by bucket; empty where there is none.
+type bounds []ondisk.PrioEntry
+
+func (o bounds) of(b ondisk.Bucket) (e ondisk.PrioEntry, ok bool) {
+	if b >= ondisk.Bucket(len(o)) {
+		return e, false
+	}
+	return o[b], true
 }

@@ -10,6 +10,7 @@ import (
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/full"
 	"bctl/internal/finding"
 	"bctl/internal/workers"
 	"bctl/superblock"
@@ -40,11 +41,12 @@ func (h *harvest) findOrphans() error {
 		return err
 	}
 	rd := btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
+	raw := make([]byte, h.c.Geo.NodeSectors.Bytes())
 	for _, b := range heads {
 		if err := h.w.ctx.Err(); err != nil {
 			return err
 		}
-		n := h.orphan(rd, b)
+		n := h.orphan(rd, b, raw)
 		if n == nil || h.w.isInterior(&h.c.Geo, n) {
 			continue
 		}
@@ -91,11 +93,10 @@ func (h *harvest) heads() (out []ondisk.Bucket, err error) {
 }
 
 // orphan reads the node in bucket b, if a pointer to it would be live: nothing but its checksums tells the pointer's
-// gen.
-func (h *harvest) orphan(rd *btree.Reader, b ondisk.Bucket) *btree.Node {
+// gen. raw is for a node's bytes.
+func (h *harvest) orphan(rd *btree.Reader, b ondisk.Bucket, raw []byte) *btree.Node {
 	g := &h.c.Geo
-	raw, err := readAll(h.w.dev.R, g.Start(b).Bytes(), int(g.NodeSectors.Bytes()))
-	if err != nil {
+	if full.ReadAt(h.w.dev.R, raw, g.Start(b).Bytes()) != nil {
 		return nil
 	}
 	first, err := ondisk.DecodeBsetHeader(raw)

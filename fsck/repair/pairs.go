@@ -24,7 +24,7 @@ func mendPairs(w *Work, rep *fsck.Report) (did bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	c, err := inspect.Open(w.ctx, w.dev.R, s, inspect.Options{Size: w.dev.Size, Workers: w.o.Workers, Sink: func(finding.Finding) {}})
+	c, err := w.asIs(s)
 	if err != nil {
 		return false, w.ctx.Err()
 	}

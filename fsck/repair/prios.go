@@ -42,6 +42,7 @@ type PrioOptions struct {
 	Force     bool          // set gens whatever comes of it
 	Backing   []fsck.Device // to compare dirty data with whose gens are unknown
 	Spool     *change.Spool // may be nil
+	Brief     bool          // without the lists of what changes, which at millions of buckets are large
 }
 
 // Prios is a new prio chain that was planned.
@@ -89,7 +90,7 @@ func PlanPrios(c *inspect.Cache, found []finding.Finding, o PrioOptions) (*Prios
 	tx.Spool(o.Spool)
 	out := &Prios{JournalSeq: tx.Seq()}
 	if o.FromBtree {
-		gens, err := RebuildGens(tx, below(c, o.Backing))
+		gens, err := rebuildGens(tx, below(c, o.Backing), !o.Brief)
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +113,9 @@ func PlanPrios(c *inspect.Cache, found []finding.Finding, o PrioOptions) (*Prios
 	if out.Plan, err = tx.Commit(); err != nil {
 		return nil, err
 	}
-	out.Changed = tx.Changes()
+	if !o.Brief {
+		out.Changed = tx.Changes()
+	}
 	return out, nil
 }
 
@@ -158,6 +161,9 @@ func setPrios(tx *change.Tx, o PrioOptions) error {
 
 // below finds the backing device of a volume among those that are given.
 func below(c *inspect.Cache, given []fsck.Device) func(inode uint32) io.ReaderAt {
+	if len(given) == 0 {
+		return nil
+	}
 	byUUID := map[ondisk.UUID]io.ReaderAt{}
 	for _, d := range given {
 		if s, err := superblock.Read(d.R); err == nil && s.IsBacking() {

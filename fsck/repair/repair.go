@@ -149,12 +149,22 @@ type mender func(w *Work, rep *fsck.Report) (bool, error)
 // menders, the ones that keep the most first.
 var menders = []mender{mendSuper, mendFlips, mendPrios, mendWhole, mendPairs}
 
+// largeDevice is a size in bytes from which memory is minded; garbage is the percentage of it that may be waste then.
+const (
+	largeDevice = 64 << 30
+	garbage     = 20
+)
+
 // rounds bounds how often a mended device is looked at again: each may bring what lay below a mended node to light.
 const rounds = 16
 
 // Plan looks for what is wrong with dev and its backing devices, and plans what mends it. Errors: those of fsck.Run,
 // where nothing of a cache is found at all.
 func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) (*Result, error) {
+	if dev.Size >= largeDevice { // where the cache itself takes most of the memory, garbage may not take as much again
+		debug.FreeOSMemory()
+		defer debug.SetGCPercent(debug.SetGCPercent(garbage))
+	}
 	w := newWork(ctx, dev, backing, o)
 	rep, err := w.check()
 	w.result.Before = rep
@@ -243,6 +253,15 @@ func (w *Work) check() (*fsck.Report, error) {
 		w.c = rep.TakeCache()
 	}
 	return rep, err
+}
+
+// asIs is the cache as the last check read it, or as it is read now: what a mender has corrected before changes nothing
+// that the next one asks for. Errors: inspect.Open's.
+func (w *Work) asIs(s *ondisk.Super) (*inspect.Cache, error) {
+	if w.c != nil {
+		return w.c, nil
+	}
+	return inspect.Open(w.ctx, w.dev.R, s, inspect.Options{Size: w.dev.Size, Workers: w.o.Workers, Sink: quiet})
 }
 
 // drop forgets the cache, and gives the memory back where it was much: there must not be two of it.

@@ -52,6 +52,7 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 			w.lost, w.node, w.result.Evidence, w.unknown = lost, node, evidence, unknown
 			w.show()
 		}
+		w.drop()
 		w.saw("not made anew: %v", err)
 		return false, nil
 	case err != nil:

@@ -30,6 +30,7 @@ type Options struct {
 	Note    func(text string)      // what the user must know beforehand, and is no error; nil: silent
 	Done    func(bytes int64)      // how many bytes were written, and again how many read back; nil: untold
 	Time    func() time.Time       // of the undo file; nil: now
+	Sure    func() error           // judges the devices when all is written: on its error, or if the writing fails, all is taken back
 	sync    func(f *os.File) error // of undo file and folder
 }
 
@@ -130,7 +131,12 @@ func Run(ctx context.Context, o Options, stages ...Stage) (undo []string, err er
 			if ctx.Err() != nil && len(undo) > 0 { // of an interruption no more is said than that
 				o.Note(kept(errInterrupted, undo).Error())
 			}
-			return undo, kept(err, undo)
+			return o.failed(ctx, err, devices, undo)
+		}
+	}
+	if o.Sure != nil {
+		if err := o.Sure(); err != nil {
+			return o.failed(ctx, err, devices, undo)
 		}
 	}
 	return undo, nil

@@ -151,7 +151,11 @@ func checkAll(ctx context.Context, o fsckOptions, run fsck.Options, io *app.IO) 
 	if err != nil {
 		return nil, err
 	}
-	return fsck.Run(ctx, devs[0], devs[1:], run)
+	rep, err := fsck.Run(ctx, devs[0], devs[1:], run)
+	if rep != nil {
+		rep.TakeCache() // a repair reads it anew, claimed
+	}
+	return rep, err
 }
 
 func verdict(rep *fsck.Report) error {

@@ -179,7 +179,9 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 	for _, d := range devs {
 		out.devices = append(out.devices, d.Name)
 	}
-	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{Options: run, Rewind: o.rewind, Hints: o.scan.hints})
+	spool := change.NewSpool(o.write.SpoolDir())
+	defer spool.Close() //nolint:errcheck // it has no name, and nobody reads it any more
+	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{Options: run, Rewind: o.rewind, Spool: spool, Hints: o.scan.hints})
 	if err != nil {
 		return out, err
 	}
@@ -209,9 +211,34 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 	if len(stages) == 0 {
 		return out, nil
 	}
+	o.write.Sure = func() error { return asPlanned(ctx, devs, run, out.result) }
 	out.undo, err = change.Run(ctx, o.write, stages...)
 	out.written = err == nil
 	return out, err
+}
+
+// asPlanned checks the devices once more, now that they are written, and is an error where they are not as the plan said.
+func asPlanned(ctx context.Context, devs []fsck.Device, run fsck.Options, planned *repair.Result) error {
+	run.Progress = nil
+	rep, err := fsck.Run(ctx, devs[0], devs[1:], run)
+	if err != nil {
+		return err
+	}
+	now := repair.Result{Before: rep, After: rep}
+	is, _ := now.Damages()
+	if _, want := planned.Damages(); is > want {
+		return fmt.Errorf("%s: the repair did not end as it was planned: %s of damage, first %s", devs[0].Name, app.Plural(is, "finding"), firstDamage(rep))
+	}
+	return nil
+}
+
+func firstDamage(rep *fsck.Report) string {
+	for _, f := range rep.Findings {
+		if f.Severity == finding.Damage {
+			return fmt.Sprintf("%s %s", f.Code, f.Message)
+		}
+	}
+	return ""
 }
 
 // refuses says why a plan must not be carried out, or nothing.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -220,6 +221,7 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 // asPlanned checks the devices once more, now that they are written, and is an error where they are not as the plan said.
 func asPlanned(ctx context.Context, devs []fsck.Device, run fsck.Options, planned *repair.Result) error {
 	run.Progress = nil
+	debug.FreeOSMemory() // of the check before
 	rep, err := fsck.Run(ctx, devs[0], devs[1:], run)
 	if err != nil {
 		return err

@@ -46,6 +46,7 @@ var examplesFirst = map[string]string{
 	"bctl undo /var":                "bctl rewrite-prios -q --undo var/lib/bctl/nvme0n1p3-rewrite-prios-20260101T000000.undo dev/nvme0n1p3",
 	"bctl writeback --yes --failed": "printf '0x0 +\\n0x0 0x%x +\\n' $(stat -Lc %s cache.img) > cache.map",
 	"bctl fsck --scan":              "rm -f dev/nvme0n1; truncate -s 1M dev/nvme0n1; cat cache.img >> dev/nvme0n1",
+	"bctl super find":               "rm -f dev/nvme0n1; truncate -s 1M dev/nvme0n1; cat cache.img >> dev/nvme0n1",
 	"bctl fsck -y --scan":           "rm -f disk.img; truncate -s 1M disk.img; cat cache.img >> disk.img",
 	"bctl image --restore":          "rm -f practice.img cache.bimg; bctl image -q cache.img -o cache.bimg",
 	"bctl fsck cache.bimg":          "rm -f cache.bimg; bctl image -q cache.img -o cache.bimg",

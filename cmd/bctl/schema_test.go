@@ -47,7 +47,7 @@ var schemaRuns = []string{
 	"detach -n FIFO FIFOBACK", "detach --no-undo FIFO FIFOBACK",
 	"writeback CACHE BACK", "writeback --yes CRASH CRASHBACK",
 	"show-uuids FLASH", "show-btree CACHE", "show-btree FLASH", "show-extents CACHE", "show-extents FLASH",
-	"check-pair CACHE BACK", "check-pair CACHE FLASH", "metadata-size --size 2T --bucket 512k --extents 1000000",
+	"super find CACHE", "super find DAMAGEDSUPER", "check-pair CACHE BACK", "check-pair CACHE FLASH", "metadata-size --size 2T --bucket 512k --extents 1000000",
 	"alloc-bench --buckets 1024 --ops 2000", "alloc-bench --buckets 1024 --ops 2000 --workload uniform", "alloc-bench --trace TRACE --cache-size 128M,256M --bucket 128k",
 	"alloc-bench --trace TRACE --cache-size 128M --bucket 128k --policy all", "alloc-bench --trace TRACE --cache-size 128M --bucket 128k --interval 10 --seeds 2",
 	"alloc-bench --trace TRACE --cache-size 256M --bucket 128k --sample 0.5", "alloc-bench --ops 2000 CACHE",

@@ -22,6 +22,12 @@ import (
 // Series are the kernels that bctl answers to.
 var Series = []string{"6.1", "6.12"}
 
+// Repairs are the kernels that must register what bctl has repaired. The last is Debian unstable's, for as long as it
+// is there.
+var Repairs = []string{"6.1", "6.12", unstable}
+
+const unstable = "7.2"
+
 // modules in the order they are loaded; what a kernel has built in is not in its package.
 var modules = []string{
 	"virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk", "crc64", "bcache",
@@ -49,6 +55,9 @@ func needKernel(t testing.TB, series string) Kernel {
 		k.Release = string(b)
 		return k
 	}
+	if series == unstable {
+		return needUnstable(t, k, release)
+	}
 	pkg, err := findPackage(cache, series)
 	if err == nil && pkg == "" && required() {
 		pkg, err = fetchPackage(cache, series)
@@ -60,14 +69,28 @@ func needKernel(t testing.TB, series string) Kernel {
 		missing(t, "no kernel %s: %s=require fetches it, or put Debian's linux-image-%s*-cloud-amd64 package into %s",
 			series, envTest, series, cache)
 	}
-	// The release is written last: it says that the rest is whole.
-	if k.Release, err = k.unpack(pkg); err == nil {
-		err = os.WriteFile(release, []byte(k.Release), 0o644)
-	}
-	if err != nil {
-		t.Fatalf("%s: %v", pkg, err)
-	}
+	k.install(t, release, pkg)
 	return k
+}
+
+// install unpacks a kernel from its packages. The release is written last: it says that the rest is whole.
+func (k *Kernel) install(t testing.TB, release string, pkgs ...string) {
+	t.Helper()
+	for _, pkg := range pkgs {
+		name, err := k.unpack(pkg)
+		if err != nil {
+			t.Fatalf("%s: %v", pkg, err)
+		}
+		if name != "" {
+			k.Release = name
+		}
+	}
+	if _, err := os.Stat(filepath.Join(k.Modules, "bcache.ko")); err != nil || k.Release == "" {
+		t.Fatalf("%s: the packages lack vmlinuz or bcache.ko", k.Series)
+	}
+	if err := os.WriteFile(release, []byte(k.Release), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // packageName is what a series' cloud kernel is called in Debian 12: linux-image-6.1.0-50-cloud-amd64,
@@ -121,6 +144,9 @@ func fetchPackage(dir, series string) (string, error) {
 	return findPackage(dir, series)
 }
 
+// modulesOf finds a kernel's release in the path of its modules.
+var modulesOf = regexp.MustCompile(`/modules/([0-9][^/]*)/`)
+
 // natural compares as sort -V does: runs of digits by their value.
 func natural(a, b string) int {
 	digits := regexp.MustCompile(`\d+|\D+`)
@@ -155,8 +181,10 @@ func (k Kernel) unpack(pkg string) (release string, err error) {
 			return "", errors.Join(err, cmd.Wait())
 		}
 		base := path.Base(h.Name)
-		if v, ok := strings.CutPrefix(base, "vmlinuz-"); ok {
-			release = v
+		if m := modulesOf.FindStringSubmatch(h.Name); m != nil {
+			release = m[1]
+		}
+		if h.Typeflag == tar.TypeReg && strings.HasPrefix(base, "vmlinuz") {
 			err = save(k.Image, files)
 		} else if name, packing, ok := strings.Cut(base, ".ko"); ok && slices.Contains(modules, name) {
 			err = saveModule(filepath.Join(k.Modules, name+".ko"), packing, files)
@@ -165,13 +193,7 @@ func (k Kernel) unpack(pkg string) (release string, err error) {
 			return "", errors.Join(fmt.Errorf("%s: %w", h.Name, err), cmd.Wait())
 		}
 	}
-	if err := cmd.Wait(); err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(filepath.Join(k.Modules, "bcache.ko")); err != nil || release == "" {
-		return "", errors.New("the package lacks vmlinuz or bcache.ko")
-	}
-	return release, nil
+	return release, cmd.Wait()
 }
 
 // saveModule unpacks a module; the guest's insmod cannot.

@@ -22,9 +22,15 @@ func TestMain(m *testing.M) {
 }
 
 // each runs a test for every kernel series, side by side: an emulated processor takes one core.
-func each(t *testing.T, do func(t *testing.T, k Kernel)) {
-	for _, series := range Series {
+func each(t *testing.T, do func(t *testing.T, k Kernel)) { t.Helper(); eachOf(t, Series, do) }
+
+// eachOf is each for some series. Without one that Debian no longer has it goes on, and says so.
+func eachOf(t *testing.T, list []string, do func(t *testing.T, k Kernel)) {
+	for _, series := range list {
 		k := needKernel(t, series) // one after the other: it may have to be fetched
+		if k.Image == "" {
+			continue
+		}
 		t.Run("linux-"+series, func(t *testing.T) { t.Parallel(); do(t, k) })
 	}
 }

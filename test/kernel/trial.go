@@ -24,17 +24,17 @@ type trial struct {
 	said *Case
 }
 
-// runTrials lets a kernel try damages in turn. A boot ends with the first one that the kernel dies of, hangs on, or
-// warns about: the next one starts a boot of its own.
-func runTrials(t *testing.T, k Kernel, list []damages.Damage) (done []trial) {
+// runTrials lets a kernel try damages in turn, up to limit in a boot. A boot ends with the first one that the kernel
+// dies of, hangs on, or warns about: the next one starts a boot of its own.
+func runTrials(t *testing.T, k Kernel, list []damages.Damage, limit int) (done []trial) {
 	t.Helper()
-	for most := trialsPerBoot; len(list) > 0; {
+	for most := limit; len(list) > 0; {
 		n := min(len(list), most)
 		tried := bootTrials(t, k, list[:n])
 		if len(tried) < n {
 			most = max(2, len(tried))
 		} else {
-			most = min(2*most, trialsPerBoot)
+			most = min(2*most, limit)
 		}
 		list = list[len(tried):]
 		done = append(done, tried...)
@@ -88,10 +88,15 @@ func deaths(console string) (lines []string) {
 	return lines
 }
 
+func openScene(t *testing.T, d damages.Damage) *damages.Scene {
+	t.Helper()
+	return scenes.Open(t, d.Base)
+}
+
 // saveScene plants a damage and writes the devices of the set to files: first the cache, if it is there.
 func saveScene(t *testing.T, d damages.Damage, path string, n int) (disks []Disk) {
 	t.Helper()
-	s := scenes.Open(t, d.Base)
+	s := openScene(t, d)
 	d.Plant(s)
 	save := func(m *planter.Image, name string) {
 		file := path + "." + name

@@ -46,13 +46,14 @@ func TestVerdictWords(t *testing.T) {
 }
 
 func TestPageCell(t *testing.T) {
-	const page = "\n| one | refuses: `x` | the same | SB01 |\n| two | registers | **dies** | |\n"
+	const page = "\n| one | refuses: `x` | the same | SB01 | registers |\n| two | registers | **dies** |  |  |\n"
 	for _, c := range []struct {
 		name   string
 		kernel int
 		want   string
 	}{
 		{"one", 0, "refuses: `x`"}, {"one", 1, "refuses: `x`"}, {"two", 0, "registers"}, {"two", 1, "**dies**"}, {"three", 0, ""},
+		{"one", afterRepair, "registers"}, {"two", afterRepair, ""}, {"three", afterRepair, ""},
 	} {
 		if got := pageCell(page, c.name, c.kernel); got != c.want {
 			t.Errorf("%s of kernel %d: %q, want %q", c.name, c.kernel, got, c.want)

@@ -15,28 +15,36 @@ import (
 
 var update = flag.Bool("update", false, "ask the kernels about the damages that docs/kernel-verdicts.md lacks too, and write it anew")
 
-// TestVerdicts asks both kernels what they make of the damages that people meet, and holds docs/kernel-verdicts.md
-// against the answers. With -update it asks about those too that the page has no word on, and writes it: without a page
+// TestVerdicts asks both kernels what they make of the damages that people meet, and of what bctl fsck -y makes of them,
+// and holds docs/kernel-verdicts.md against the answers. With -update it asks about those too that the page has no word on, and writes it: without a page
 // that takes twenty minutes.
 func TestVerdicts(t *testing.T) {
 	for _, series := range Series {
 		needKernel(t, series)
 	}
 	path, page := readPage(t)
-	var ask []damages.Damage
+	var ask, repaired []damages.Damage
 	for _, s := range sections() {
 		for _, d := range s.list {
 			if s.always || *update && pageCell(page, d.Name, 0) == "" {
 				ask = append(ask, d)
 			}
+			if !s.innocent && (s.always || *update && pageCell(page, d.Name, afterRepair) == "") {
+				repaired = append(repaired, d)
+			}
 		}
 	}
 	answers := askKernels(t, ask, page)
-	now := verdictPage(func(d damages.Damage) []string {
+	mended := askRepaired(t, repaired)
+	now := verdictPage(func(d damages.Damage) (kernels []string, after string) {
+		kernels, after = pageCells(page, d.Name)
 		if answer, ok := answers[d.Name]; ok {
-			return answer
+			kernels = answer
 		}
-		return pageCells(page, d.Name)
+		if answer, ok := mended[d.Name]; ok {
+			after = answer
+		}
+		return kernels, after
 	})
 	mustNotComplain(t, now)
 	if *update {
@@ -51,7 +59,7 @@ func TestVerdicts(t *testing.T) {
 // TestVerdictPage boots nothing: it holds the page against the catalogue.
 func TestVerdictPage(t *testing.T) {
 	_, page := readPage(t)
-	mustBe(t, page, verdictPage(func(d damages.Damage) []string { return pageCells(page, d.Name) }))
+	mustBe(t, page, verdictPage(func(d damages.Damage) ([]string, string) { return pageCells(page, d.Name) }))
 }
 
 // askKernels returns the verdict of each kernel on each damage, by the damage's name.
@@ -75,14 +83,14 @@ func askKernels(t *testing.T, list []damages.Damage, page string) map[string][]s
 // runs on for a moment, and what it comes to in that time is a matter of luck.
 func judgeAll(t *testing.T, k Kernel, list []damages.Damage, page string) map[string]string {
 	whole, verdicts := map[string]*Case{}, map[string]string{} // by base; by name
-	for _, d := range runTrials(t, k, undamaged(list)) {
+	for _, d := range runTrials(t, k, undamaged(list), trialsPerBoot) {
 		whole[d.Base] = d.said
 		if got := d.verdict(d.said); !strings.HasPrefix(got, verdictTakes) {
 			t.Errorf("%s: %s", d.Base, got)
 		}
 	}
 	for range 3 {
-		tried := runTrials(t, k, list)
+		tried := runTrials(t, k, list, trialsPerBoot)
 		list = nil
 		for _, d := range tried {
 			verdicts[d.Name] = d.verdict(whole[d.Base])
@@ -112,7 +120,7 @@ func TestVerdictsAndSeverities(t *testing.T) {
 	mustNotComplain(t, page)
 	for row := range strings.Lines(page) {
 		cells := strings.Split(strings.TrimSuffix(strings.TrimPrefix(row, "| "), " |\n"), " | ")
-		if len(cells) != 4 || !strings.Contains(cells[1]+cells[2], "**") || strings.Contains(cells[3], string(finding.Damage)) {
+		if len(cells) != 5 || !strings.Contains(cells[1]+cells[2], "**") || strings.Contains(cells[3], string(finding.Damage)) {
 			continue
 		}
 		code, _, _ := strings.Cut(cells[3], " ")

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kernel
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	passes "bctl/fsck"
+	"bctl/fsck/repair"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/planter"
+)
+
+// What the page says of a set that was not repaired, and what stands behind the verdict on one for which dirty data had
+// to be given up, or may have been.
+const (
+	notRepaired = "not repaired"
+	gaveUp      = "; dirty data given up"
+	gaveUnknown = "; keys were gone"
+)
+
+// A mended is a damage with what bctl fsck -y made of it.
+type mended struct {
+	damages.Damage // plants the damage and repairs it
+	price          string
+}
+
+// repairAll lets fsck -y repair each damage once, and returns those that it repairs; of the others the page says why.
+func repairAll(t *testing.T, list []damages.Damage) (done []mended, cells map[string]string) {
+	t.Helper()
+	cells = map[string]string{}
+	for _, d := range list {
+		m := mended{Damage: d}
+		cell := ""
+		m.Plant = func(s *damages.Scene) {
+			d.Plant(s)
+			m.price, cell = repairScene(t, s)
+		}
+		s := openScene(t, d)
+		m.Plant(s)
+		switch cell {
+		case "":
+			done = append(done, m)
+		default:
+			cells[d.Name] = cell
+		}
+	}
+	return done, cells
+}
+
+// repairScene does what fsck -y does with all devices of a scene. why is what the page says where it does not.
+func repairScene(t *testing.T, s *damages.Scene) (price, why string) {
+	t.Helper()
+	devs := append([]*planter.Image{s.Main}, s.Back...)
+	if s.Main != s.Image {
+		devs = devs[:1]
+	}
+	if len(s.Main.Broken()) > 0 {
+		return "", notRepaired // the medium is to be copied first
+	}
+	var given []passes.Device
+	for i, m := range devs {
+		given = append(given, passes.Device{Name: fmt.Sprintf("dev%d", i), R: m, Size: m.Size(), LogicalBlock: 512})
+	}
+	given[0].LogicalBlock = max(512, s.Logical)
+	r, err := repair.Plan(context.Background(), given[0], given[1:], repair.Options{Options: passes.Options{Now: damages.Now}})
+	switch {
+	case err != nil:
+		return "", notRepaired
+	case r.Before != nil && r.Before.Result != passes.Damaged:
+		return "", "-"
+	case r.After.Result == passes.Damaged:
+		return "", notRepaired
+	}
+	for i, p := range r.Plans {
+		if p == nil {
+			continue
+		}
+		if err := p.Run(medium{devs[i]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.Unknown {
+		price = gaveUnknown
+	}
+	for _, l := range r.Lost {
+		if l.Dirty {
+			price = gaveUp
+		}
+	}
+	return price, ""
+}
+
+// A medium is an image that a plan is carried out on.
+type medium struct{ *planter.Image }
+
+func (medium) Sync() error { return nil }
+
+// askRepaired returns what the kernels make of each damage after its repair, as the page has it: all in one cell, for
+// they must agree. What is wrong with an answer is an error of the test.
+func askRepaired(t *testing.T, list []damages.Damage) map[string]string {
+	t.Helper()
+	done, cells := repairAll(t, list)
+	answers := map[string]map[string]string{} // by damage and series
+	var mu sync.Mutex
+	t.Run("repaired", func(t *testing.T) {
+		eachOf(t, Repairs, func(t *testing.T, k Kernel) {
+			for name, verdict := range judgeRepaired(t, k, done) {
+				mu.Lock()
+				if answers[name] == nil {
+					answers[name] = map[string]string{}
+				}
+				answers[name][k.Series] = verdict
+				mu.Unlock()
+			}
+		})
+	})
+	for _, m := range done {
+		if answers[m.Name] == nil {
+			continue // not asked: the page keeps what it has
+		}
+		cells[m.Name] = agreed(answers[m.Name]) + m.price
+		for series, verdict := range answers[m.Name] {
+			if why := mustTake(verdict, m.price); why != "" {
+				t.Errorf("linux %s: %s, repaired: %s: %s", series, m.Name, verdict, why)
+			}
+		}
+	}
+	return cells
+}
+
+// mustTake says what is wrong with a kernel's verdict on a repaired set: it must register it without a word, and show
+// the same data where none were given up.
+func mustTake(verdict, price string) string {
+	what, said, _ := strings.Cut(verdict, ": ")
+	switch {
+	case !strings.HasPrefix(what, verdictTakes) || strings.Contains(what, verdictStop):
+		return "it must register"
+	case said != "" && !strings.Contains(said, firstRegistration):
+		return "it must say nothing"
+	case price == "" && what != verdictTakes && what != verdictTakes+", "+dataSame:
+		return "its volumes must be as they were"
+	}
+	return ""
+}
+
+// agreed is one word for all where they agree.
+func agreed(answers map[string]string) string {
+	var said []string
+	for _, series := range Repairs {
+		if v, ok := answers[series]; ok && !slices.Contains(said, v) {
+			said = append(said, v)
+		}
+	}
+	if len(said) == 1 {
+		return said[0]
+	}
+	var parts []string
+	for _, series := range Repairs {
+		if v, ok := answers[series]; ok {
+			parts = append(parts, series+" "+v)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// judgeRepaired tries repaired sets, and those again of which a kernel says more than it should: what its allocator
+// comes to is a matter of luck.
+func judgeRepaired(t *testing.T, k Kernel, done []mended) map[string]string {
+	prices, list := map[string]string{}, []damages.Damage{}
+	for _, m := range done {
+		prices[m.Name] = m.price
+		list = append(list, m.Damage)
+	}
+	whole, verdicts := map[string]*Case{}, map[string]string{}
+	var tried []trial
+	for part := range slices.Chunk(append(undamaged(list), list...), trialsPerBoot) {
+		if end, ok := t.Deadline(); ok && time.Until(end) < lastBoots {
+			t.Logf("linux %s: no time left after %d of %d", k.Series, len(tried), len(list))
+			break
+		}
+		tried = append(tried, runTrials(t, k, part, trialsPerBoot)...)
+	}
+	for _, d := range tried {
+		if whole[d.Base] == nil {
+			whole[d.Base] = d.said
+			continue
+		}
+		verdicts[d.Name] = d.verdict(whole[d.Base])
+		if mustTake(verdicts[d.Name], prices[d.Name]) == "" {
+			continue
+		}
+		for _, again := range runTrials(t, k, []damages.Damage{d.Damage}, 1) {
+			t.Logf("%s: %s; again: %s", d.Name, verdicts[d.Name], again.verdict(whole[d.Base]))
+			verdicts[d.Name] = again.verdict(whole[d.Base])
+		}
+	}
+	return verdicts
+}
+
+// lastBoots is how much of the test's time is kept for the boots that have begun, and for writing the page.
+const lastBoots = 4 * time.Minute
+
+func TestAgreed(t *testing.T) {
+	for _, c := range []struct {
+		answers map[string]string
+		want    string
+	}{
+		{map[string]string{"6.1": "registers", "6.12": "registers", "7.2": "registers"}, "registers"},
+		{map[string]string{"6.1": "registers", "6.12": "registers"}, "registers"},
+		{map[string]string{"6.1": "registers", "7.2": "refuses"}, "6.1 registers; 7.2 refuses"},
+	} {
+		if got := agreed(c.answers); got != c.want {
+			t.Errorf("%v: %q, want %q", c.answers, got, c.want)
+		}
+	}
+	for verdict, fine := range map[string]bool{
+		"registers, same data": true, "registers": true, "registers, **other data**": false, "refuses": false,
+		"registers: `invalidating existing data`": true, "registers, same data: `WARNING: x`": false, "registers, **cannot be stopped**": false,
+	} {
+		if why := mustTake(verdict, ""); (why == "") != fine {
+			t.Errorf("%q: %q", verdict, why)
+		}
+	}
+	if mustTake("registers, **other data**", gaveUp) != "" || mustTake("refuses", gaveUp) == "" {
+		t.Error("what was given up")
+	}
+}

@@ -116,6 +116,8 @@ complete -c bctl -n __fish_use_subcommand -f -a detach -d 'take a clean backing 
 complete -c bctl -n '__fish_seen_subcommand_from detach' -s n -l dry-run -d 'check everything, show what would change, and write nothing'
 complete -c bctl -n '__fish_seen_subcommand_from detach' -l undo -r -d 'keep what stood there before in FILE; by default a new one in the state directory'
 complete -c bctl -n '__fish_seen_subcommand_from detach' -l no-undo -d 'keep nothing'
+complete -c bctl -n __fish_use_subcommand -f -a report -d 'write a page for a browser that shows a cache'
+complete -c bctl -n '__fish_seen_subcommand_from report' -s o -l output -r -d 'write to a new FILE; - is standard output'
 complete -c bctl -n __fish_use_subcommand -f -a check-pair -d 'say whether a cache and backing devices would attach, and why not'
 complete -c bctl -n __fish_use_subcommand -f -a super -d 'back up and restore superblocks, put a wiped magic back, find lost ones on a disk'
 complete -c bctl -n '__fish_seen_subcommand_from super' -a '(__bctl_devices)'

@@ -34,6 +34,7 @@ _bctl() {
 		'export:write a volume as the kernel would show it, without the kernel'
 		'writeback:copy dirty data to the backing devices, without the kernel'
 		'detach:take a clean backing device from its cache, without the kernel'
+		'report:write a page for a browser that shows a cache'
 		'check-pair:say whether a cache and backing devices would attach, and why not'
 		'super:back up and restore superblocks, put a wiped magic back, find lost ones on a disk'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
@@ -202,6 +203,11 @@ _bctl() {
 			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
+		) ;;
+	report)
+		own=(
+			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
+			'(--output -o)-o+[write to a new FILE; - is standard output]:FILE:_files'
 		) ;;
 	check-pair)
 		own=(

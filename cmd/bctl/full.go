@@ -12,6 +12,7 @@ import (
 	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/practice"
 	"bctl/cmd/bctl/salvage"
+	"bctl/cmd/bctl/report"
 	"bctl/cmd/bctl/show"
 )
 
@@ -19,6 +20,7 @@ import (
 // an initramfs goes without (rescue.go).
 func extras() []*cli.Command {
 	return []*cli.Command{
+		report.ReportCommand(),
 		check.CheckPairCommand(),
 		change.SuperCommand(),
 		show.ShowUUIDsCommand(),

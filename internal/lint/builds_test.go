@@ -17,7 +17,7 @@ const (
 // leftOut are the import paths, each with what is below it, that the rescue build does without. The parts of bctl
 // are what nobody needs to get a machine up again, the others what tempts one to link megabytes.
 var leftOut = []string{
-	"bctl/" + labs, "bctl/alloc", "bctl/internal/ui/chart", "bctl/cmd/bctl/bench", "bctl/cmd/bctl/practice",
+	"bctl/" + labs, "bctl/alloc", "bctl/internal/ui/chart", "bctl/cmd/bctl/bench", "bctl/cmd/bctl/practice", "bctl/cmd/bctl/report",
 	"bctl/internal/image", "bctl/internal/disk/metaimage",
 	"image", "encoding/gob", "html/template", "net/http", "testing", "github.com/klauspost/compress", "golang.org/x/image",
 }

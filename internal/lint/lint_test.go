@@ -33,7 +33,7 @@ var floors = [][]string{
 	{"fsck"},
 	{"internal/writeback"},
 	{"cmd/bctl/app"},
-	{"cmd/bctl/mkfs", "cmd/bctl/show", "cmd/bctl/check", "cmd/bctl/change", "cmd/bctl/bench", "cmd/bctl/legacy", "cmd/bctl/practice", "cmd/bctl/salvage"},
+	{"cmd/bctl/mkfs", "cmd/bctl/show", "cmd/bctl/check", "cmd/bctl/change", "cmd/bctl/bench", "cmd/bctl/legacy", "cmd/bctl/practice", "cmd/bctl/report", "cmd/bctl/salvage"},
 	{"cmd/bctl"},
 }
 

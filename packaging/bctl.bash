@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo export writeback detach check-pair super show-uuids show-btree show-extents uuid tune hold release alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo export writeback detach report check-pair super show-uuids show-btree show-extents uuid tune hold release alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -29,6 +29,7 @@ _bctl() {
 		export) cmd=$word words="" flags+=" --volume --output --dm"; break ;;
 		writeback) cmd=$word words="" flags+=" --yes --clear --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
 		detach) cmd=$word words="" flags+=" --dry-run --undo --no-undo"; break ;;
+		report) cmd=$word words="" flags+=" --output"; break ;;
 		check-pair) cmd=$word words="" flags+=""; break ;;
 		super) cmd=$word words="" devices=1 flags+=" --file --force --yes --dry-run --undo --no-undo"; break ;;
 		show-uuids) cmd=$word words="" devices=1 flags+=" --all"; break ;;
@@ -93,6 +94,7 @@ _bctl() {
 	writeback:--undo) values="files" ;;
 	writeback:-C) values="files" ;;
 	detach:--undo) values="files" ;;
+	report:--output | report:-o) values="files" ;;
 	super:--file) values="files" ;;
 	super:--undo) values="files" ;;
 	show-btree:--node) values="files" ;;

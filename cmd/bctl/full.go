@@ -11,8 +11,8 @@ import (
 	"bctl/cmd/bctl/change"
 	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/practice"
-	"bctl/cmd/bctl/salvage"
 	"bctl/cmd/bctl/report"
+	"bctl/cmd/bctl/salvage"
 	"bctl/cmd/bctl/show"
 )
 

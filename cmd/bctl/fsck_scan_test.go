@@ -60,7 +60,7 @@ func TestScan(t *testing.T) {
 	}{
 		{"version5", 1 << 20, 0, 8192},
 		{"read-misses", 63 * 512, 3 << 20, 8192},
-		{"writeback-crash", 3 << 20, 1 << 20, 64 << 10},
+		{"detached-reattached", 3 << 20, 1 << 20, 8192},
 	} {
 		img := imgtest.Open(t, test.name)
 		want := held(t, img.Cache)
@@ -88,19 +88,19 @@ func TestScan(t *testing.T) {
 
 // Every guess can be overridden; what cannot be is refused, and nothing is made up.
 func TestScanHints(t *testing.T) {
-	img := imgtest.Open(t, "writeback-dirty")
+	img := imgtest.Open(t, "version5")
 	want := held(t, img.Cache)
 	set := look(t, img.Cache).Super.SetUUID.String()
 	disk := onDisk(t, img, 1<<20, 1<<20)
 	imgtest.Write(t, disk, 1<<20, make([]byte, 8192))
 	before := imgtest.SumFile(t, disk)
-	for _, wrong := range [][]string{{"--bucket", "1M"}, {"--offset", "2M"}, {"--set-uuid", "00000000-0000-0000-0000-000000000001"}, {"--first-bucket", "9"}} {
+	for _, wrong := range [][]string{{"--bucket", "256k"}, {"--offset", "2M"}, {"--set-uuid", "00000000-0000-0000-0000-000000000001"}, {"--nbuckets", "3"}} {
 		r := bctl(append([]string{"fsck", "-qy", "--scan", "--no-undo", disk}, wrong...)...)
 		if r.Code == app.ExitRepaired || imgtest.SumFile(t, disk) != before {
 			t.Errorf("%v: %+v", wrong, r)
 		}
 	}
-	r := bctl("fsck", "-qy", "--scan", "--no-undo", "--offset", "1M", "--bucket", "128k", "--block", "4k", "--first-bucket", "1", "--nbuckets", "2048", "--set-uuid", set, disk)
+	r := bctl("fsck", "-qy", "--scan", "--no-undo", "--offset", "1M", "--bucket", "64k", "--block", "4k", "--first-bucket", "1", "--nbuckets", "576", "--set-uuid", set, disk)
 	if r.Code != app.ExitRepaired {
 		t.Fatalf("%+v", r)
 	}

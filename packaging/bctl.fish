@@ -99,6 +99,8 @@ complete -c bctl -n __fish_use_subcommand -f -a export -d 'write a volume as the
 complete -c bctl -n '__fish_seen_subcommand_from export' -l volume -r -d 'the volume\'s UUID, or its inode'
 complete -c bctl -n '__fish_seen_subcommand_from export' -s o -l output -r -d 'write to a new FILE; - is standard output'
 complete -c bctl -n '__fish_seen_subcommand_from export' -l dm -d 'print a device-mapper table instead'
+complete -c bctl -n '__fish_seen_subcommand_from export' -l mount -r -d 'serve it as a file in the folder DIR instead'
+complete -c bctl -n '__fish_seen_subcommand_from export' -l root -r -d 'read by an older btree root, in BUCKET'
 complete -c bctl -n __fish_use_subcommand -f -a writeback -d 'copy dirty data to the backing devices, without the kernel'
 complete -c bctl -n '__fish_seen_subcommand_from writeback' -s y -l yes -d 'do it; without, list what would be done'
 complete -c bctl -n '__fish_seen_subcommand_from writeback' -l clear -d 'then make the keys clean, and the devices\' state'

@@ -180,6 +180,8 @@ _bctl() {
 			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
 			'(--output -o)-o+[write to a new FILE; - is standard output]:FILE:_files'
 			'(--dm)--dm[print a device-mapper table instead]'
+			'(--mount)--mount=[serve it as a file in the folder DIR instead]:DIR:_files'
+			'(--root)--root=[read by an older btree root, in BUCKET]:BUCKET:_files'
 		) ;;
 	writeback)
 		own=(

@@ -18,7 +18,7 @@ const (
 // are what nobody needs to get a machine up again, the others what tempts one to link megabytes.
 var leftOut = []string{
 	"bctl/" + labs, "bctl/alloc", "bctl/internal/ui/chart", "bctl/cmd/bctl/bench", "bctl/cmd/bctl/practice", "bctl/cmd/bctl/report",
-	"bctl/internal/image", "bctl/internal/disk/metaimage",
+	"bctl/internal/image", "bctl/internal/disk/metaimage", "bctl/internal/disk/fusefile", "github.com/hanwen",
 	"image", "encoding/gob", "html/template", "net/http", "testing", "github.com/klauspost/compress", "golang.org/x/image",
 }
 

@@ -49,6 +49,7 @@ var owners = map[string][]string{
 
 	"github.com/cheggaaa/pb/v3":         {"internal/ui/progress"},
 	"github.com/google/uuid":            {"superblock", "cmd/bctl/mkfs"},
+	"github.com/hanwen/go-fuse/v2":      {"internal/disk/fusefile"},
 	"github.com/klauspost/compress":     {"internal/lab/imgtest", "alloc/blktrace", "internal/disk/metaimage"},
 	"github.com/mattn/go-isatty":        {"cmd/bctl/app"},
 	"github.com/olekukonko/tablewriter": {"internal/ui/render"},

@@ -30,7 +30,10 @@ or uuid; with both, --volume takes the data of that inode over the device, whate
 kernel detached and numbered anew.
 
 A file is sparse. --dm prints a device-mapper table instead, for dmsetup create --readonly: the kernel then reads at
-full speed, without bcache. What the cache's metadata do not tell is never made up: the command stops there.
+full speed, without bcache. --mount serves it as the read-only file DIR/volume, until SIGINT, SIGTERM or umount. What the
+cache's metadata do not tell is never made up: the command stops there, and a read of the file is an error.
+
+--root BUCKET takes an older btree root, one that a journal entry names; what is journalled since then counts.
 
 Examples:
 
@@ -38,6 +41,7 @@ Examples:
     bctl export /dev/nvme0n1p3 /dev/sdb -o - | ssh host 'cat > volume.img'
     bctl export /dev/nvme0n1p3 /dev/sdb --dm | dmsetup create --readonly rescued
     bctl export cache.img --volume 2 -o flash.img
+    bctl export /dev/nvme0n1p3 /dev/sdb --mount /mnt/bcache
 `
 
 // ExportCommand is bctl export.
@@ -51,6 +55,8 @@ func ExportCommand() *cli.Command {
 			&cli.StringFlag{Name: "volume", Usage: "the volume's `UUID`, or its inode"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to a new `FILE`; - is standard output"},
 			&cli.BoolFlag{Name: "dm", Usage: "print a device-mapper table instead"},
+			&cli.StringFlag{Name: "mount", Usage: "serve it as a file in the folder `DIR` instead"},
+			&cli.StringFlag{Name: "root", Usage: "read by an older btree root, in `BUCKET`"},
 		},
 		Action: app.Action(func(ctx context.Context, args *app.Args, io *app.IO) error {
 			o, err := readExport(args)
@@ -65,8 +71,10 @@ func ExportCommand() *cli.Command {
 type exportOptions struct {
 	cache, backing string // backing may be ""
 	volume         string // uuid or inode; "" for the backing device's
-	output         string // "" with dm
+	output         string // "" with dm or mount
 	dm             bool
+	mount          string // a folder, or ""
+	root           uint64 // a bucket; 0: the newest root
 }
 
 func readExport(args *app.Args) (o exportOptions, err error) {
@@ -77,15 +85,26 @@ func readExport(args *app.Args) (o exportOptions, err error) {
 	case len(names) > 2:
 		return o, args.AtMost(2)
 	}
-	o = exportOptions{cache: names[0], volume: args.String("volume"), output: args.String("output"), dm: args.Bool("dm")}
+	o = exportOptions{cache: names[0], volume: args.String("volume"), output: args.String("output"), dm: args.Bool("dm"), mount: args.String("mount")}
 	if len(names) == 2 {
 		o.backing = names[1]
+	}
+	if args.Given("root") {
+		if o.root, err = strconv.ParseUint(args.String("root"), 10, 63); err != nil || o.root == 0 {
+			return o, app.Usagef("--root %s: not a bucket", args.String("root"))
+		}
+	}
+	ways := 0
+	for _, given := range []bool{o.dm, o.output != "", o.mount != ""} {
+		if given {
+			ways++
+		}
 	}
 	switch {
 	case o.backing == "" && o.volume == "":
 		return o, app.WithHint(app.Usagef("no backing device given"), "name it behind the cache, or a flash-only volume by --volume")
-	case o.dm == (o.output != ""):
-		return o, app.WithHint(app.Usagef("where to?"), "give -o FILE, -o -, or --dm")
+	case ways != 1:
+		return o, app.WithHint(app.Usagef("where to?"), "give -o FILE, -o -, --mount DIR, or --dm")
 	}
 	return o, nil
 }
@@ -104,6 +123,11 @@ func export(ctx context.Context, o exportOptions, to *app.IO) error {
 	if n := found.Count(finding.Damage); n > 0 {
 		to.Note("%s is damaged (%d findings): what its metadata do not tell is not exported", o.cache, n)
 	}
+	if o.root > 0 {
+		if c, err = older(ctx, c, o.root, dev.Size(), to); err != nil {
+			return fmt.Errorf("%s: %w", o.cache, err)
+		}
+	}
 	v, done, err := pick(o, c, to)
 	if err != nil {
 		return err
@@ -112,6 +136,8 @@ func export(ctx context.Context, o exportOptions, to *app.IO) error {
 	switch {
 	case o.dm:
 		return table(v, o, to.Out)
+	case o.mount != "":
+		return mount(ctx, v, o.mount, to)
 	case o.output == "-":
 		return copyAll(v, to.Out, nil)
 	}

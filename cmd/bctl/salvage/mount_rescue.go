@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//go:build rescue
+
+package salvage
+
+import (
+	"context"
+	"errors"
+
+	"bctl/cmd/bctl/app"
+	"bctl/inspect/volume"
+)
+
+// mount is not there: a rescue system has device-mapper.
+func mount(context.Context, *volume.Volume, string, *app.IO) error {
+	return app.WithHint(errors.New("this build has no FUSE"), "--dm prints a device-mapper table instead")
+}

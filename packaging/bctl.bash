@@ -26,7 +26,7 @@ _bctl() {
 		explain) cmd=$word words="" flags+=""; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
-		export) cmd=$word words="" flags+=" --volume --output --dm"; break ;;
+		export) cmd=$word words="" flags+=" --volume --output --dm --mount --root"; break ;;
 		writeback) cmd=$word words="" flags+=" --yes --clear --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
 		detach) cmd=$word words="" flags+=" --dry-run --undo --no-undo"; break ;;
 		report) cmd=$word words="" flags+=" --output"; break ;;
@@ -86,6 +86,8 @@ _bctl() {
 	rewrite-prios:--undo) values="files" ;;
 	export:--volume) values="files" ;;
 	export:--output | export:-o) values="files" ;;
+	export:--mount) values="files" ;;
+	export:--root) values="files" ;;
 	writeback:--retries) values="files" ;;
 	writeback:--failed) values="files" ;;
 	writeback:--mapfile) values="files" ;;

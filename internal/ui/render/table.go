@@ -7,14 +7,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/pkg/twwidth"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
 )
 
-// chunk is how many rows are laid out at a time: tablewriter holds all it is given.
+// chunk is how many rows are laid out at a time: a layout holds all it is given.
 const chunk = 1000
 
 // table writes the labelled fields, the first rows and the later fields, a blank line between them. It returns how
@@ -73,7 +68,7 @@ func (v View[T]) rows(w io.Writer) (left int, err error) {
 // A layout is a table in the making. Its columns only ever grow wider, from one chunk to the next.
 type layout struct {
 	header []string
-	align  tw.Alignment
+	right  []bool
 	widths []int
 	cells  [][]string
 	count  int
@@ -85,13 +80,9 @@ func newLayout[T any](columns []Column[T]) *layout {
 		if c.Cell == nil && c.Int == nil {
 			continue
 		}
-		align := tw.AlignLeft
-		if c.Num {
-			align = tw.AlignRight
-		}
 		l.header = append(l.header, c.Name)
-		l.align = append(l.align, align)
-		l.widths = append(l.widths, twwidth.Width(c.Name))
+		l.right = append(l.right, c.Num)
+		l.widths = append(l.widths, width(c.Name))
 	}
 	return l
 }
@@ -99,7 +90,7 @@ func newLayout[T any](columns []Column[T]) *layout {
 // add appends a row.
 func (l *layout) add(cells []string) {
 	for i, cell := range cells {
-		l.widths[i] = max(l.widths[i], twwidth.Width(cell))
+		l.widths[i] = max(l.widths[i], width(cell))
 	}
 	l.cells = append(l.cells, cells)
 	l.count++
@@ -116,22 +107,14 @@ func cells[T any](columns []Column[T], row T) []string {
 	return texts
 }
 
-// flush renders the rows so far, the first time under the header. It goes through a buffer, because tablewriter
-// drops write errors, and cuts the blanks that it pads the last column with.
+// flush renders the rows so far, the first time under the header, without the blanks that the last column is padded with.
 func (l *layout) flush(w io.Writer) error {
 	first := l.count == len(l.cells)
 	if len(l.cells) == 0 && !first {
 		return nil
 	}
 	var b bytes.Buffer
-	t := tablewriter.NewTable(&b, l.options()...)
-	if first {
-		t.Header(l.header)
-	}
-	if err := t.Bulk(l.cells); err != nil {
-		return err
-	}
-	if err := t.Render(); err != nil {
+	if err := l.draw(&b, first); err != nil {
 		return err
 	}
 	l.cells = l.cells[:0]
@@ -141,28 +124,6 @@ func (l *layout) flush(w io.Writer) error {
 		}
 	}
 	return nil
-}
-
-// options make tablewriter leave the text alone: no upper-case headers, no wrapping, no borders, two blanks
-// between columns so that cut, awk and grep work.
-func (l *layout) options() []tablewriter.Option {
-	widths := tw.NewMapper[int, int]()
-	for i, width := range l.widths {
-		widths.Set(i, width+2)
-	}
-	return []tablewriter.Option{
-		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
-			Borders:  tw.BorderNone,
-			Settings: tw.Settings{Lines: tw.LinesNone, Separators: tw.SeparatorsNone},
-		})),
-		tablewriter.WithHeaderAutoFormat(tw.Off),
-		tablewriter.WithTrimSpace(tw.Off),
-		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
-		tablewriter.WithRowAutoWrap(tw.WrapNone),
-		tablewriter.WithAlignment(l.align),
-		tablewriter.WithPadding(tw.Padding{Left: "", Right: "  ", Overwrite: true}),
-		tablewriter.WithColumnWidths(widths),
-	}
 }
 
 // hasNames says whether people see any of fields.
@@ -177,13 +138,13 @@ func hasNames(fields []Field) bool {
 
 // writeFields writes a name and a text a line.
 func writeFields(w io.Writer, fields []Field) {
-	width := 0
+	widest := 0
 	for _, f := range fields {
-		width = max(width, twwidth.Width(f.Name))
+		widest = max(widest, width(f.Name))
 	}
 	for _, f := range fields {
 		if f.Name != "" {
-			pad := strings.Repeat(" ", width-twwidth.Width(f.Name))
+			pad := strings.Repeat(" ", widest-width(f.Name))
 			fmt.Fprintln(w, strings.TrimRight(f.Name+pad+"  "+f.text(), " "))
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/bench"
-	"bctl/cmd/bctl/change"
 	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/practice"
 	"bctl/cmd/bctl/report"
@@ -16,20 +15,15 @@ import (
 	"bctl/cmd/bctl/show"
 )
 
-// extras are the families that nobody needs to get a machine up again: they draw, measure, practise or report, or can wait until it is up. The build for
-// an initramfs goes without (rescue.go).
+// extras are the families that nobody needs to get a machine up again: they draw, measure, practise or report, or can
+// wait until it is up. The build for an initramfs goes without (rescue.go).
 func extras() []*cli.Command {
 	return []*cli.Command{
 		report.ReportCommand(),
 		check.CheckPairCommand(),
-		change.SuperCommand(),
 		show.ShowUUIDsCommand(),
 		show.ShowBtreeCommand(),
 		show.ShowExtentsCommand(),
-		change.UUIDCommand(),
-		change.TuneCommand(),
-		change.HoldCommand(),
-		change.ReleaseCommand(),
 		bench.AllocBenchCommand(),
 		practice.GenerateCommand(),
 		practice.MetadataSizeCommand(),

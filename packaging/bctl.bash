@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo export writeback detach report check-pair super show-uuids show-btree show-extents uuid tune hold release alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo super uuid tune hold release export writeback detach report check-pair show-uuids show-btree show-extents alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -26,19 +26,19 @@ _bctl() {
 		explain) cmd=$word words="" flags+=""; break ;;
 		rewrite-prios) cmd=$word words="" devices=1 flags+=" --set --from-btree --force --dry-run --undo --no-undo"; break ;;
 		undo) cmd=$word words="" devices=1 flags+=" --dry-run --list"; break ;;
+		super) cmd=$word words="" devices=1 flags+=" --file --force --yes --dry-run --undo --no-undo"; break ;;
+		uuid) cmd=$word words="" flags+=" --inode --all --merge --prefer --leftover --discard-dirty --yes --dry-run --undo --no-undo"; break ;;
+		tune) cmd=$word words="" devices=1 flags+=" --label --cache-mode --replacement --discard --state --cache-lost --dry-run --undo --no-undo"; break ;;
+		hold) cmd=$word words="" devices=1 flags+=""; break ;;
+		release) cmd=$word words="" devices=1 flags+=""; break ;;
 		export) cmd=$word words="" flags+=" --volume --output --dm --mount --root"; break ;;
 		writeback) cmd=$word words="" flags+=" --yes --clear --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
 		detach) cmd=$word words="" flags+=" --dry-run --undo --no-undo"; break ;;
 		report) cmd=$word words="" flags+=" --output"; break ;;
 		check-pair) cmd=$word words="" flags+=""; break ;;
-		super) cmd=$word words="" devices=1 flags+=" --file --force --yes --dry-run --undo --no-undo"; break ;;
 		show-uuids) cmd=$word words="" devices=1 flags+=" --all"; break ;;
 		show-btree) cmd=$word words="" devices=1 flags+=" --node --raw --limit"; break ;;
 		show-extents) cmd=$word words="" devices=1 flags+=" --inode --range --dirty --bucket --limit"; break ;;
-		uuid) cmd=$word words="" flags+=" --inode --all --merge --prefer --leftover --discard-dirty --yes --dry-run --undo --no-undo"; break ;;
-		tune) cmd=$word words="" devices=1 flags+=" --label --cache-mode --replacement --discard --state --cache-lost --dry-run --undo --no-undo"; break ;;
-		hold) cmd=$word words="" devices=1 flags+=""; break ;;
-		release) cmd=$word words="" devices=1 flags+=""; break ;;
 		alloc-bench) cmd=$word words="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms --sample --seeds --volumes --interval --columns --wide --json-lines --plot-metric --compare"; break ;;
 		generate) cmd=$word words="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
 		metadata-size) cmd=$word words="" flags+=" --size --bucket --block --extents"; break ;;
@@ -84,6 +84,17 @@ _bctl() {
 	fsck:--data-offset) values="files" ;;
 	rewrite-prios:--set) values="files" ;;
 	rewrite-prios:--undo) values="files" ;;
+	super:--file) values="files" ;;
+	super:--undo) values="files" ;;
+	uuid:--inode) values="files" ;;
+	uuid:--prefer) values="old new" ;;
+	uuid:--undo) values="files" ;;
+	tune:--label | tune:-l) values="files" ;;
+	tune:--cache-mode) values="writethrough writeback writearound none" ;;
+	tune:--replacement) values="lru fifo random" ;;
+	tune:--discard) values="on off" ;;
+	tune:--state) values="none clean" ;;
+	tune:--undo) values="files" ;;
 	export:--volume) values="files" ;;
 	export:--output | export:-o) values="files" ;;
 	export:--mount) values="files" ;;
@@ -97,23 +108,12 @@ _bctl() {
 	writeback:-C) values="files" ;;
 	detach:--undo) values="files" ;;
 	report:--output | report:-o) values="files" ;;
-	super:--file) values="files" ;;
-	super:--undo) values="files" ;;
 	show-btree:--node) values="files" ;;
 	show-btree:--limit) values="files" ;;
 	show-extents:--inode) values="files" ;;
 	show-extents:--range) values="files" ;;
 	show-extents:--bucket) values="files" ;;
 	show-extents:--limit) values="files" ;;
-	uuid:--inode) values="files" ;;
-	uuid:--prefer) values="old new" ;;
-	uuid:--undo) values="files" ;;
-	tune:--label | tune:-l) values="files" ;;
-	tune:--cache-mode) values="writethrough writeback writearound none" ;;
-	tune:--replacement) values="lru fifo random" ;;
-	tune:--discard) values="on off" ;;
-	tune:--state) values="none clean" ;;
-	tune:--undo) values="files" ;;
 	alloc-bench:--script) values="files" ;;
 	alloc-bench:--trace) values="files" ;;
 	alloc-bench:--trace-format) values="auto fio blkparse msr alibaba tencent oracleGeneral spc systor fiu vscsi lcs csv tracepoints" ;;

@@ -31,19 +31,19 @@ _bctl() {
 		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
 		'undo:take back what a command wrote'
+		'super:back up and restore superblocks, put a wiped magic back, find lost ones on a disk'
+		'uuid:list the slots of volumes, link a detached one to its backing device again, purge slots'
+		'tune:show or change label, cache mode, policy, discard and state of a device'
+		'hold:keep udev from handing devices to the kernel'
+		'release:end bctl hold'
 		'export:write a volume as the kernel would show it, without the kernel'
 		'writeback:copy dirty data to the backing devices, without the kernel'
 		'detach:take a clean backing device from its cache, without the kernel'
 		'report:write a page for a browser that shows a cache'
 		'check-pair:say whether a cache and backing devices would attach, and why not'
-		'super:back up and restore superblocks, put a wiped magic back, find lost ones on a disk'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
 		'show-btree:show the btree'\''s nodes, or the keys of one'
 		'show-extents:show what is cached\: each piece of each volume, and where it stands'
-		'uuid:list the slots of volumes, link a detached one to its backing device again, purge slots'
-		'tune:show or change label, cache mode, policy, discard and state of a device'
-		'hold:keep udev from handing devices to the kernel'
-		'release:end bctl hold'
 		'alloc-bench:run the bucket allocator on a script, a workload or a trace'
 		'generate:make an image of a used cache, to practise on or to measure with'
 		'metadata-size:what the metadata of a cache would take of flash and memory'
@@ -174,6 +174,56 @@ _bctl() {
 			'(--list)--list[list the undo files of the state directory, for DEVICE or for all, and change nothing]'
 			'*:device:_bctl_devices'
 		) ;;
+	super)
+		own=(
+			'(--file)--file=[backup: the new FILE; restore: the one to take the superblock from]:FILE:_files'
+			'(--force)--force[restore: another device'\''s superblock too, or one that is not attached]'
+			'(--yes -y)--yes[write it; otherwise it is only planned, proved and shown]'
+			'(--yes -y)-y[write it; otherwise it is only planned, proved and shown]'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
+			'*:device:_bctl_devices'
+		) ;;
+	uuid)
+		own=(
+			'(--inode)--inode=[the slot with the number N; purge takes several]:N:_files'
+			'(--all)--all[list empty slots too]'
+			'(--merge)--merge[relink: move the dirty keys to the inode that the device has now]'
+			'(--prefer)--prefer=[relink --merge: where data differ, WHICH stay: old or new]:WHICH:(old new)'
+			'(--leftover)--leftover[purge: every invalid slot without dirty data]'
+			'(--discard-dirty)--discard-dirty[purge: give up dirty data]'
+			'(--yes -y)--yes[write it; otherwise it is only planned, proved and shown]'
+			'(--yes -y)-y[write it; otherwise it is only planned, proved and shown]'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
+		) ;;
+	tune)
+		own=(
+			'(--label -l)--label=[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
+			'(--label -l)-l+[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
+			'(--cache-mode)--cache-mode=[cache MODE of a backing device: writethrough, writeback, writearound or none]:MODE:(writethrough writeback writearound none)'
+			'(--replacement)--replacement=[replacement POLICY of a cache device: lru, fifo or random]:POLICY:(lru fifo random)'
+			'(--discard)--discard=[discard buckets before they are used again: WHETHER is on or off]:WHETHER:(on off)'
+			'(--state)--state=[STATE of a backing device: none or clean]:STATE:(none clean)'
+			'(--cache-lost)--cache-lost[change the state although no cache can prove that nothing is lost]'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
+			'*:device:_bctl_devices'
+		) ;;
+	hold)
+		own=(
+			'*:device:_bctl_devices'
+		) ;;
+	release)
+		own=(
+			'*:device:_bctl_devices'
+		) ;;
 	export)
 		own=(
 			'(--volume)--volume=[the volume'\''s UUID, or its inode]:UUID:_files'
@@ -214,18 +264,6 @@ _bctl() {
 	check-pair)
 		own=(
 		) ;;
-	super)
-		own=(
-			'(--file)--file=[backup: the new FILE; restore: the one to take the superblock from]:FILE:_files'
-			'(--force)--force[restore: another device'\''s superblock too, or one that is not attached]'
-			'(--yes -y)--yes[write it; otherwise it is only planned, proved and shown]'
-			'(--yes -y)-y[write it; otherwise it is only planned, proved and shown]'
-			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
-			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
-			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
-			'(--no-undo)--no-undo[keep nothing]'
-			'*:device:_bctl_devices'
-		) ;;
 	show-uuids)
 		own=(
 			'(--all)--all[empty slots too]'
@@ -245,44 +283,6 @@ _bctl() {
 			'(--dirty)--dirty[only dirty data]'
 			'(--bucket)--bucket=[only what stands in buckets A-B, or one]:A-B:_files'
 			'(--limit)--limit=[at most N extents (default: 1000 in a table on a terminal, all elsewhere)]:N:_files'
-			'*:device:_bctl_devices'
-		) ;;
-	uuid)
-		own=(
-			'(--inode)--inode=[the slot with the number N; purge takes several]:N:_files'
-			'(--all)--all[list empty slots too]'
-			'(--merge)--merge[relink: move the dirty keys to the inode that the device has now]'
-			'(--prefer)--prefer=[relink --merge: where data differ, WHICH stay: old or new]:WHICH:(old new)'
-			'(--leftover)--leftover[purge: every invalid slot without dirty data]'
-			'(--discard-dirty)--discard-dirty[purge: give up dirty data]'
-			'(--yes -y)--yes[write it; otherwise it is only planned, proved and shown]'
-			'(--yes -y)-y[write it; otherwise it is only planned, proved and shown]'
-			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
-			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
-			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
-			'(--no-undo)--no-undo[keep nothing]'
-		) ;;
-	tune)
-		own=(
-			'(--label -l)--label=[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
-			'(--label -l)-l+[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
-			'(--cache-mode)--cache-mode=[cache MODE of a backing device: writethrough, writeback, writearound or none]:MODE:(writethrough writeback writearound none)'
-			'(--replacement)--replacement=[replacement POLICY of a cache device: lru, fifo or random]:POLICY:(lru fifo random)'
-			'(--discard)--discard=[discard buckets before they are used again: WHETHER is on or off]:WHETHER:(on off)'
-			'(--state)--state=[STATE of a backing device: none or clean]:STATE:(none clean)'
-			'(--cache-lost)--cache-lost[change the state although no cache can prove that nothing is lost]'
-			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
-			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
-			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
-			'(--no-undo)--no-undo[keep nothing]'
-			'*:device:_bctl_devices'
-		) ;;
-	hold)
-		own=(
-			'*:device:_bctl_devices'
-		) ;;
-	release)
-		own=(
 			'*:device:_bctl_devices'
 		) ;;
 	alloc-bench)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//go:build !rescue
+//go:build !rescue && (amd64 || arm64 || riscv64 || s390x || ppc64le || loong64)
 
 package salvage
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+//go:build amd64 || arm64 || riscv64 || s390x || ppc64le || loong64
+
 // Package fusefile shows bytes as one read-only file in a folder of its own, by FUSE. It knows nothing of what they are.
 //
 //	DIR           the folder that was mounted: root's, or the user's

@@ -38,7 +38,7 @@ func (s subject) run(args ...string) apptest.Result {
 }
 
 // apart are commands that do not take devices alone; their own tests say what they do with bad ones.
-var apart = []string{"alloc-bench", "check-pair", "completion", "demo", "detach", "explain", "export", "generate", "metadata-size", "report", "super", "undo", "uuid", "writeback"}
+var apart = []string{"alloc-bench", "check-pair", "completion", "demo", "detach", "domain", "explain", "export", "generate", "hold", "image", "metadata-size", "release", "report", "super", "undo", "uuid", "writeback"}
 
 // writers change a sane device.
 var writers = []string{"format", "rewrite-prios"}

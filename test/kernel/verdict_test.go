@@ -52,8 +52,14 @@ func TestPageCell(t *testing.T) {
 		kernel int
 		want   string
 	}{
-		{"one", 0, "refuses: `x`"}, {"one", 1, "refuses: `x`"}, {"two", 0, "registers"}, {"two", 1, "**dies**"}, {"three", 0, ""},
-		{"one", afterRepair, "registers"}, {"two", afterRepair, ""}, {"three", afterRepair, ""},
+		{"one", 0, "refuses: `x`"},
+		{"one", 1, "refuses: `x`"},
+		{"two", 0, "registers"},
+		{"two", 1, "**dies**"},
+		{"three", 0, ""},
+		{"one", afterRepair, "registers"},
+		{"two", afterRepair, ""},
+		{"three", afterRepair, ""},
 	} {
 		if got := pageCell(page, c.name, c.kernel); got != c.want {
 			t.Errorf("%s of kernel %d: %q, want %q", c.name, c.kernel, got, c.want)

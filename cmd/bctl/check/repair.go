@@ -181,7 +181,7 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 		out.devices = append(out.devices, d.Name)
 	}
 	spool := change.NewSpool(o.write.SpoolDir())
-	defer spool.Close() //nolint:errcheck // it has no name, and nobody reads it any more
+	defer spool.Close() // it has no name, and nobody reads it any more
 	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{Options: run, Rewind: o.rewind, Spool: spool, Hints: o.scan.hints})
 	if err != nil {
 		return out, err

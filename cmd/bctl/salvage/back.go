@@ -192,7 +192,7 @@ func (b *back) carry(ctx context.Context, lost *lostFile) error {
 // clear makes what was copied clean. kept is how many undo files there are.
 func (b *back) clear(ctx context.Context, kept int) error {
 	spool := change.NewSpool("")
-	defer spool.Close() //nolint:errcheck // it was read
+	defer spool.Close() // it was read
 	cleared, err := b.job.Clear(b.found.Findings(), spool)
 	if errors.Is(err, change.ErrNoSpace) {
 		if err = b.makeRoom(ctx, &kept); err == nil {

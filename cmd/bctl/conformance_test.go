@@ -163,7 +163,7 @@ func TestApart(t *testing.T) {
 		}
 		apptest.WantLine(t, name, bctl(name, "--frobnicate"), app.ExitUsage, "--frobnicate")
 		apptest.WantLine(t, name, bctl(name, "--json", "--format=csv"), app.ExitUsage, "csv")
-		if !slices.Contains([]string{"explain", "check-pair", "writeback"}, name) { // any words may be a message, or devices
+		if !slices.Contains([]string{"explain", "check-pair", "writeback", "hold", "release"}, name) { // any words may be a message, or devices
 			apptest.WantLine(t, name, bctl(name, "a", "b", "c", "d"), app.ExitUsage)
 		}
 	}

@@ -91,7 +91,7 @@ func browser(t *testing.T) (ctx context.Context, errors func() []string) {
 	return ctx, func() []string { mu.Lock(); defer mu.Unlock(); return said }
 }
 
-// In a browser: the map answers to hovers, clicks and colours, at every size, light, dark and on paper, and the console
+// In a browser: the map answers to hovers, clicks and colours, at every size, and the console
 // stays silent.
 func TestReportInBrowser(t *testing.T) {
 	ctx, said := browser(t)

@@ -21,7 +21,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"bctl.8", "fsck.bcache.8", "mkfs.bcache.8", "bcache-ondisk.5", "bctl-messages.7", "bctl-writing.7"}
+	want := []string{"bctl.8", "fsck.bcache.8", "mkfs.bcache.8", "bcache-ondisk.5", "bctl-image.5", "bctl-messages.7", "bctl-writing.7"}
 	for line := range strings.Lines(string(manual)) {
 		if command, ok := strings.CutPrefix(strings.TrimSpace(line), "## bctl "); ok {
 			want = append(want, "bctl-"+command+".8")

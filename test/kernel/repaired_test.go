@@ -5,6 +5,7 @@ package kernel
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -110,7 +111,7 @@ func askRepaired(t *testing.T, list []damages.Damage) map[string]string {
 	answers := map[string]map[string]string{} // by damage and series
 	var mu sync.Mutex
 	t.Run("repaired", func(t *testing.T) {
-		eachOf(t, Repairs, func(t *testing.T, k Kernel) {
+		eachOf(t, judges(), func(t *testing.T, k Kernel) {
 			for name, verdict := range judgeRepaired(t, k, done) {
 				mu.Lock()
 				if answers[name] == nil {
@@ -133,6 +134,14 @@ func askRepaired(t *testing.T, list []damages.Damage) map[string]string {
 		}
 	}
 	return cells
+}
+
+// judges are the kernels that repaired sets are given to. Where all take too long, BCTL_KERNEL_REPAIRS names some.
+func judges() []string {
+	if some := os.Getenv("BCTL_KERNEL_REPAIRS"); some != "" {
+		return strings.Split(some, ",")
+	}
+	return Repairs
 }
 
 // mustTake says what is wrong with a kernel's verdict on a repaired set: it must register it without a word, and show

@@ -66,7 +66,6 @@ type Filter struct {
 	Last     ondisk.Bucket
 	GenAbove int    // below 0: all
 	Sort     string // a key of SortKeys, with a - in front for the largest first; empty: by number
-	Limit    int    // 0: no limit
 }
 
 // sortKeys compare two buckets by a column.
@@ -94,13 +93,11 @@ func CheckSort(key string) error {
 // Rows yields the buckets that f lets through. Only sorting keeps more than one of them.
 func (c *Cache) Rows(f Filter) iter.Seq2[BucketRow, error] {
 	return func(yield func(BucketRow, error) bool) {
-		n, known := 0, c.Known()
-		memo := ownerMemo{}
+		known, memo := c.Known(), ownerMemo{}
 		for b := range c.numbers(f) {
-			if f.Limit > 0 && n == f.Limit || !yield(memo.row(c.Buckets, b, known), nil) {
+			if !yield(memo.row(c.Buckets, b, known), nil) {
 				return
 			}
-			n++
 		}
 	}
 }

@@ -5,7 +5,6 @@ package show
 import (
 	"context"
 	"errors"
-	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -41,7 +40,7 @@ func ShowBucketsCommand() *cli.Command {
 			&cli.StringFlag{Name: "bucket", Usage: "only buckets `A-B`, or one"},
 			&cli.StringFlag{Name: "gen-above", Usage: "only buckets with a gen above `N`"},
 			app.Choice(&cli.StringFlag{Name: "sort", Usage: "by `COLUMN`: " + strings.Join(inspect.SortKeys, ", ") + "; -COLUMN for the largest first"}, inspect.SortKeys...),
-			&cli.StringFlag{Name: "limit", Usage: "at most `N` buckets (default: 1000 in a table on a terminal, all elsewhere)"},
+			limitFlag("buckets"),
 			&cli.BoolFlag{Name: "summary", Usage: "the kernel's priority_stats, and the dirty sectors of each volume"},
 			&cli.BoolFlag{Name: "map", Usage: "draw the device"},
 		},
@@ -61,10 +60,14 @@ type bucketsOptions struct {
 	summary bool
 	drawn   bool // --map
 	filter  inspect.Filter
+	limit   int // 0: see limited
 }
 
 func readBuckets(args *app.Args, io *app.IO) (o bucketsOptions, err error) {
 	if o.filter, err = readFilter(args); err != nil {
+		return o, err
+	}
+	if err = args.Number("limit", 1, math.MaxInt32, func(n uint64) { o.limit = int(n) }); err != nil {
 		return o, err
 	}
 	o.summary, o.drawn = args.Bool("summary"), args.Bool("map")
@@ -100,7 +103,6 @@ func readFilter(args *app.Args) (inspect.Filter, error) {
 	err := errors.Join(
 		args.Number("inode", 0, ondisk.MaxInode, func(n uint64) { f.Inode = int64(n) }),
 		args.Number("gen-above", 0, math.MaxUint8, func(n uint64) { f.GenAbove = int(n) }),
-		args.Number("limit", 1, math.MaxInt32, func(n uint64) { f.Limit = int(n) }),
 		args.Buckets("bucket", &f.First, &f.Last),
 	)
 	return f, err
@@ -120,7 +122,7 @@ func showBuckets(ctx context.Context, o bucketsOptions, io *app.IO) error {
 }
 
 func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[*inspect.BucketRow] {
-	view := render.View[*inspect.BucketRow]{
+	return limited(render.View[*inspect.BucketRow]{
 		Head: []render.Field{
 			{Key: "device", Value: o.device},
 			{Key: "nbuckets", Value: cache.Geo.NBuckets},
@@ -128,26 +130,9 @@ func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[
 			{Key: "first_bucket", Value: cache.Geo.FirstBucket},
 		},
 		Key:     "buckets",
-		Rows:    inPlace(cache.Rows(o.filter)),
+		Rows:    render.Refs(cache.Rows(o.filter)),
 		Columns: bucketColumns,
-		Notes:   io.Err,
-	}
-	if o.filter.Limit > 0 || !app.IsTerminal(io.Out) {
-		view.Limit = -1 // a pipe gets all
-	}
-	return view
-}
-
-// inPlace yields one row anew and anew: columns ask for it a dozen times, and would copy it as often.
-func inPlace(rows iter.Seq2[inspect.BucketRow, error]) iter.Seq2[*inspect.BucketRow, error] {
-	return func(yield func(*inspect.BucketRow, error) bool) {
-		var it inspect.BucketRow
-		for row, err := range rows {
-			if it = row; !yield(&it, err) {
-				return
-			}
-		}
-	}
+	}, o.limit, io)
 }
 
 var bucketColumns = []render.Column[*inspect.BucketRow]{

@@ -114,8 +114,8 @@ func journalHead(o journalOptions, ring *inspect.Ring) []render.Field {
 }
 
 func journalView(o journalOptions, ring *inspect.Ring, io *app.IO) render.View[inspect.JournalRow] {
-	view := render.View[inspect.JournalRow]{
-		Head: journalHead(o, ring), Key: "entries", Rows: ring.Rows(o.all), Notes: io.Err,
+	return limited(render.View[inspect.JournalRow]{
+		Head: journalHead(o, ring), Key: "entries", Rows: ring.Rows(o.all),
 		Columns: []render.Column[inspect.JournalRow]{
 			{Name: "state", Cell: func(r inspect.JournalRow) string { return r.State }},
 			{Name: "seq", Num: true, Int: func(r inspect.JournalRow) uint64 { return r.Seq }},
@@ -130,16 +130,12 @@ func journalView(o journalOptions, ring *inspect.Ring, io *app.IO) render.View[i
 			{Name: "prios", Num: true, Int: func(r inspect.JournalRow) uint64 { return uint64(r.Prios.Value) }, Has: func(r inspect.JournalRow) bool { return r.Prios.Known }},
 			{Name: "trouble", Cell: func(r inspect.JournalRow) string { return r.Trouble }},
 		},
-	}
-	if !app.IsTerminal(io.Out) {
-		view.Limit = -1 // a pipe gets all
-	}
-	return view
+	}, 0, io)
 }
 
 func journalKeysView(o journalOptions, ring *inspect.Ring, io *app.IO) render.View[inspect.JournalKeyRow] {
-	view := render.View[inspect.JournalKeyRow]{
-		Head: journalHead(o, ring), Key: "keys", Rows: ring.Keys(o.all), Notes: io.Err,
+	return limited(render.View[inspect.JournalKeyRow]{
+		Head: journalHead(o, ring), Key: "keys", Rows: ring.Keys(o.all),
 		Columns: []render.Column[inspect.JournalKeyRow]{
 			{Name: "seq", Num: true, Int: func(r inspect.JournalKeyRow) uint64 { return r.Seq }},
 			{Name: "number", Num: true, Int: func(r inspect.JournalKeyRow) uint64 { return uint64(r.Number) }},
@@ -149,9 +145,5 @@ func journalKeysView(o journalOptions, ring *inspect.Ring, io *app.IO) render.Vi
 			{Name: "dirty", Cell: func(r inspect.JournalKeyRow) string { return app.YesNo(r.Dirty) }, Raw: func(r inspect.JournalKeyRow) string { return fmt.Sprint(r.Dirty) }},
 			{Name: "key", Cell: func(r inspect.JournalKeyRow) string { return r.Key }},
 		},
-	}
-	if !app.IsTerminal(io.Out) {
-		view.Limit = -1 // a pipe gets all
-	}
-	return view
+	}, 0, io)
 }

@@ -57,19 +57,24 @@ func Write[T any](w io.Writer, f Format, v View[T]) error { return write(w, f, b
 func byReference[T any](v View[T]) View[*T] {
 	r := View[*T]{Head: v.Head, Key: v.Key, Tail: v.Tail, Limit: v.Limit, Notes: v.Notes}
 	if v.Rows != nil {
-		r.Rows = func(yield func(*T, error) bool) {
-			var at T
-			for row, err := range v.Rows {
-				if at = row; !yield(&at, err) {
-					return
-				}
-			}
-		}
+		r.Rows = Refs(v.Rows)
 	}
 	for _, c := range v.Columns {
 		r.Columns = append(r.Columns, Column[*T]{c.Name, c.Num, referred(c.Cell), referred(c.Raw), referred(c.Int), referred(c.Has)})
 	}
 	return r
+}
+
+// Refs yields one row anew and anew: columns ask for it a dozen times, and would copy it as often.
+func Refs[T any](rows iter.Seq2[T, error]) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		var at T
+		for row, err := range rows {
+			if at = row; !yield(&at, err) {
+				return
+			}
+		}
+	}
 }
 
 // WriteRefs is Write of rows that are references already.

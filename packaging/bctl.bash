@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo super uuid tune hold release export writeback detach report check-pair show-uuids show-btree show-extents alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
+	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo super uuid tune hold release export writeback detach report explore check-pair show-uuids show-btree show-extents alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -35,6 +35,7 @@ _bctl() {
 		writeback) cmd=$word words="" flags+=" --yes --clear --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
 		detach) cmd=$word words="" flags+=" --dry-run --undo --no-undo"; break ;;
 		report) cmd=$word words="" flags+=" --output"; break ;;
+		explore) cmd=$word words="" devices=1 flags+=""; break ;;
 		check-pair) cmd=$word words="" flags+=""; break ;;
 		show-uuids) cmd=$word words="" devices=1 flags+=" --all"; break ;;
 		show-btree) cmd=$word words="" devices=1 flags+=" --node --raw --limit"; break ;;

@@ -154,6 +154,8 @@ complete -c bctl -n '__fish_seen_subcommand_from detach' -l undo -r -d 'keep wha
 complete -c bctl -n '__fish_seen_subcommand_from detach' -l no-undo -d 'keep nothing'
 complete -c bctl -n __fish_use_subcommand -f -a report -d 'write a page for a browser that shows a cache'
 complete -c bctl -n '__fish_seen_subcommand_from report' -s o -l output -r -d 'write to a new FILE; - is standard output'
+complete -c bctl -n __fish_use_subcommand -f -a explore -d 'look through a cache on the whole terminal'
+complete -c bctl -n '__fish_seen_subcommand_from explore' -a '(__bctl_devices)'
 complete -c bctl -n __fish_use_subcommand -f -a check-pair -d 'say whether a cache and backing devices would attach, and why not'
 complete -c bctl -n __fish_use_subcommand -f -a show-uuids -d 'show the slots of the uuid bucket: which volume is which inode'
 complete -c bctl -n '__fish_seen_subcommand_from show-uuids' -a '(__bctl_devices)'

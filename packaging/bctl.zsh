@@ -40,6 +40,7 @@ _bctl() {
 		'writeback:copy dirty data to the backing devices, without the kernel'
 		'detach:take a clean backing device from its cache, without the kernel'
 		'report:write a page for a browser that shows a cache'
+		'explore:look through a cache on the whole terminal'
 		'check-pair:say whether a cache and backing devices would attach, and why not'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
 		'show-btree:show the btree'\''s nodes, or the keys of one'
@@ -260,6 +261,10 @@ _bctl() {
 		own=(
 			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
 			'(--output -o)-o+[write to a new FILE; - is standard output]:FILE:_files'
+		) ;;
+	explore)
+		own=(
+			'*:device:_bctl_devices'
 		) ;;
 	check-pair)
 		own=(

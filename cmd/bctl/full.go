@@ -9,6 +9,7 @@ import (
 
 	"bctl/cmd/bctl/bench"
 	"bctl/cmd/bctl/check"
+	"bctl/cmd/bctl/explore"
 	"bctl/cmd/bctl/practice"
 	"bctl/cmd/bctl/report"
 	"bctl/cmd/bctl/salvage"
@@ -20,6 +21,7 @@ import (
 func extras() []*cli.Command {
 	return []*cli.Command{
 		report.ReportCommand(),
+		explore.ExploreCommand(),
 		check.CheckPairCommand(),
 		show.ShowUUIDsCommand(),
 		show.ShowBtreeCommand(),

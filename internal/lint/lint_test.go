@@ -33,7 +33,7 @@ var floors = [][]string{
 	{"fsck"},
 	{"internal/writeback"},
 	{"cmd/bctl/app"},
-	{"cmd/bctl/mkfs", "cmd/bctl/show", "cmd/bctl/check", "cmd/bctl/change", "cmd/bctl/bench", "cmd/bctl/legacy", "cmd/bctl/practice", "cmd/bctl/report", "cmd/bctl/salvage"},
+	{"cmd/bctl/mkfs", "cmd/bctl/show", "cmd/bctl/check", "cmd/bctl/change", "cmd/bctl/bench", "cmd/bctl/legacy", "cmd/bctl/practice", "cmd/bctl/report", "cmd/bctl/explore", "cmd/bctl/salvage"},
 	{"cmd/bctl"},
 }
 
@@ -47,6 +47,8 @@ var practised = []string{"internal/lab/planter", "internal/lab/damages"}
 var owners = map[string][]string{
 	"github.com/SaveTheRbtz/zstd-seekable-format-go": {"internal/disk/metaimage"},
 
+	"charm.land/bubbletea/v2":           {"cmd/bctl/explore"},
+	"github.com/charmbracelet":          {"cmd/bctl/explore"},
 	"github.com/cheggaaa/pb/v3":         {"internal/ui/progress"},
 	"github.com/google/uuid":            {"superblock", "cmd/bctl/mkfs"},
 	"github.com/hanwen/go-fuse/v2":      {"internal/disk/fusefile"},

@@ -88,6 +88,20 @@ func IsTerminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
+// Terminal is the terminal that Out is, if what is typed comes from one too: what a program for the whole screen needs.
+// It is nil elsewhere.
+func (io *IO) Terminal() *os.File {
+	w := io.Out
+	for out, ok := w.(*output); ok; out, ok = w.(*output) {
+		w = out.w
+	}
+	f, ok := w.(*os.File)
+	if !ok || !isatty.IsTerminal(f.Fd()) || !io.Typed() {
+		return nil
+	}
+	return f
+}
+
 // Typed says whether standard input is a terminal, so that somebody would have to type.
 func (io *IO) Typed() bool {
 	f, ok := io.In.(*os.File)

@@ -287,7 +287,7 @@ func claimAll(names []string, o change.Options, at scan) (devs []fsck.Device, op
 		r, size := at.inside(i == 0, d, d.Size())
 		devs = append(devs, fsck.Device{Name: name, R: r, Size: size, LogicalBlock: d.LogicalBlock()})
 	}
-	if err := sortDevices(devs); err != nil {
+	if err := app.SortDevices(devs); err != nil {
 		return nil, open, err
 	}
 	for i, d := range devs {

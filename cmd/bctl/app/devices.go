@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package app
+
+import (
+	"io"
+	"slices"
+
+	"bctl/fsck"
+	"bctl/internal/disk"
+	"bctl/superblock"
+)
+
+// OpenDevices opens devices for reading, the cache first whatever their order. part says what of a device to look at,
+// the first named or another; nil: all of it. closeAll closes those that could be opened. Errors: those of OpenDevice,
+// and usage errors: a device twice, two caches, or several backing devices without their cache.
+func OpenDevices(to *IO, names []string, part func(first bool, d disk.Device) (io.ReaderAt, int64)) (devs []fsck.Device, closeAll func(), err error) {
+	var open []disk.Device
+	closeAll = func() {
+		for _, d := range open {
+			d.Close()
+		}
+	}
+	for i, name := range names {
+		d, err := OpenDevice(to, name)
+		if err != nil {
+			return nil, closeAll, err
+		}
+		for _, other := range open {
+			if disk.Same(d, other) {
+				d.Close()
+				return nil, closeAll, Usagef("%s and %s are the same device", other.Path(), name)
+			}
+		}
+		open = append(open, d)
+		r, size := io.ReaderAt(d), d.Size()
+		if part != nil {
+			r, size = part(i == 0, d)
+		}
+		devs = append(devs, fsck.Device{Name: name, R: r, Size: size, LogicalBlock: d.LogicalBlock()})
+	}
+	return devs, closeAll, SortDevices(devs)
+}
+
+// SortDevices puts the cache first, then what is not known: if it is the cache, its superblock is what is wrong.
+func SortDevices(devs []fsck.Device) error {
+	const (
+		cache = iota
+		unknown
+		backing
+	)
+	kinds := map[string]int{}
+	caches := []string{}
+	for _, d := range devs {
+		s, err := superblock.Read(d.R)
+		switch {
+		case err != nil:
+			kinds[d.Name] = unknown
+		case s.IsBacking():
+			kinds[d.Name] = backing
+		default:
+			kinds[d.Name] = cache
+			caches = append(caches, d.Name)
+		}
+	}
+	slices.SortStableFunc(devs, func(a, b fsck.Device) int { return kinds[a.Name] - kinds[b.Name] })
+	switch {
+	case len(caches) > 1:
+		return Usagef("%s and %s are both cache devices, and a set has one", caches[0], caches[1])
+	case len(devs) > 1 && kinds[devs[0].Name] == backing:
+		return Usagef("%s and %s are backing devices: name their cache too, or one of them alone", devs[0].Name, devs[1].Name)
+	}
+	return nil
+}

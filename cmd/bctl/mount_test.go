@@ -18,14 +18,20 @@ import (
 	"bctl/internal/lab/imgtest"
 )
 
+// needFuse skips a test where nothing can be mounted.
+func needFuse(t *testing.T) {
+	t.Helper()
+	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil || os.Geteuid() != 0 {
+		t.Skip("mounting by FUSE needs root and /dev/fuse:", err)
+	}
+	f.Close()
+}
+
 // mounted mounts a volume and calls use with the file's name. It skips where there is no FUSE.
 func mounted(t *testing.T, use func(file string), args ...string) {
 	t.Helper()
-	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil || os.Geteuid() != 0 {
-		t.Skip("mounting by FUSE needs root and /dev/fuse:", err)
-	} else {
-		f.Close()
-	}
+	needFuse(t)
 	dir := t.TempDir()
 	ctx, end := context.WithCancel(t.Context())
 	defer end()

@@ -84,7 +84,7 @@ func (t *Tx) GiveUp(b ondisk.Bucket) {
 	t.GivenUp(b)
 }
 
-// GivenUp counts b, whose pointers have become stale by SetGen, among the buckets that are free afterwards.
+// GivenUp counts b, whose pointers are gone or have become stale by SetGen, among the buckets that are free afterwards.
 func (t *Tx) GivenUp(b ondisk.Bucket) {
 	if t.c.Buckets.Mark(b) != inspect.Metadata {
 		t.given[b] = true

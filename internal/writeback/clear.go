@@ -27,6 +27,7 @@ type Cleared struct {
 	Plan *plan.Plan
 	Keys int64 // that were dirty
 
+	drop  bool          // they are gone
 	super *ondisk.Super // of the cache
 	all   tally
 	clean map[*Target]bool
@@ -50,6 +51,16 @@ func (t *tally) add(k *ondisk.Bkey) {
 // without an error for all targets. Errors: ErrDamaged where something is wrong with the cache, change.ErrNoSpace,
 // change.ErrJournalFull, inspect's.
 func (j *Job) Clear(found []finding.Finding, spool *change.Spool) (*Cleared, error) {
+	return j.retree(found, spool, &Cleared{})
+}
+
+// Drop is Clear where there is no room for the keys: those of all that was copied are gone afterwards. The cache no
+// longer holds these data then, and the backing devices do.
+func (j *Job) Drop(found []finding.Finding, spool *change.Spool) (*Cleared, error) {
+	return j.retree(found, spool, &Cleared{drop: true})
+}
+
+func (j *Job) retree(found []finding.Finding, spool *change.Spool, out *Cleared) (*Cleared, error) {
 	if Damaged(j.c, found) {
 		return nil, ErrDamaged
 	}
@@ -62,22 +73,25 @@ func (j *Job) Clear(found []finding.Finding, spool *change.Spool) (*Cleared, err
 	if err != nil {
 		return nil, err
 	}
-	out := &Cleared{super: j.c.Super, clean: map[*Target]bool{}}
+	out.super, out.clean = j.c.Super, map[*Target]bool{}
 	for _, t := range j.targets {
 		out.clean[t] = true
 		j.marked[t].rewind()
 	}
+	used := make([]bool, j.c.Geo.NBuckets)
 	for e, err := range j.c.Extents(inspect.Everything) {
 		if err != nil {
 			return nil, err
 		}
-		if !e.Live {
+		if !e.Live || j.clean(e, out) && out.drop {
 			continue
 		}
-		j.clean(e, out)
 		out.all.add(&e.Bkey)
 		if err := tree.Add(&e.Bkey); err != nil {
 			return nil, err
+		}
+		if b := j.c.Geo.BucketOf(e.Ptr[0].Offset()); b < j.c.Geo.NBuckets {
+			used[b] = true
 		}
 	}
 	root, level, err := tree.Finish()
@@ -85,6 +99,11 @@ func (j *Job) Clear(found []finding.Finding, spool *change.Spool) (*Cleared, err
 		return nil, err
 	}
 	tx.SetRoot(root, level)
+	for b := range j.c.Geo.NBuckets {
+		if out.drop && !used[b] && j.c.Buckets.Mark(b) == inspect.Dirty {
+			tx.GivenUp(b)
+		}
+	}
 	if err := tx.Settle(0); err != nil {
 		return nil, err
 	}
@@ -98,10 +117,10 @@ func (j *Job) Clear(found []finding.Finding, spool *change.Spool) (*Cleared, err
 	return out, err
 }
 
-// clean makes a key clean that was copied.
-func (j *Job) clean(e *inspect.Extent, out *Cleared) {
+// clean makes a key clean that was copied, and reports whether it did.
+func (j *Job) clean(e *inspect.Extent, out *Cleared) (done bool) {
 	if !e.Dirty() {
-		return
+		return false
 	}
 	for _, t := range j.targets {
 		if t.Inode != e.Inode() {
@@ -109,11 +128,13 @@ func (j *Job) clean(e *inspect.Extent, out *Cleared) {
 		}
 		if j.marked[t].overlaps(e.Start().Bytes(), e.Offset().Bytes()) {
 			out.clean[t] = false
-			return
+			return false
 		}
 		e.SetDirty(false)
 		out.Keys++
+		return true
 	}
+	return false
 }
 
 // Prove reads the cache as it will be: nothing is wrong with it, and it holds the same keys, but for those that are

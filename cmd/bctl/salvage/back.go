@@ -195,9 +195,7 @@ func (b *back) clear(ctx context.Context, kept int) error {
 	defer spool.Close() // it was read
 	cleared, err := b.job.Clear(b.found.Findings(), spool)
 	if errors.Is(err, change.ErrNoSpace) {
-		if err = b.makeRoom(ctx, &kept); err == nil {
-			cleared, err = b.job.Clear(b.found.Findings(), spool)
-		}
+		cleared, err = b.clearTight(ctx, &kept, spool)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: the data are copied, but nothing is cleared: %w", b.o.cache, err)
@@ -225,6 +223,21 @@ func (b *back) clear(ctx context.Context, kept int) error {
 	}
 	b.report.isClear = err == nil
 	return err
+}
+
+// clearTight is the clearing of a cache that has no room for another tree: clean data make room, and where those are not
+// enough, what was copied.
+func (b *back) clearTight(ctx context.Context, kept *int, spool *change.Spool) (cleared *writeback.Cleared, err error) {
+	if err = b.makeRoom(ctx, kept); err == nil {
+		cleared, err = b.job.Clear(b.found.Findings(), spool)
+	}
+	if !errors.Is(err, change.ErrNoSpace) {
+		return cleared, err
+	}
+	if cleared, err = b.job.Drop(b.found.Findings(), spool); err == nil {
+		b.io.Note("the cache has no room to keep what was copied: it is given up there, and is on the backing devices")
+	}
+	return cleared, err
 }
 
 // forget gives the memory of the old state up: the proof reads the new one.

@@ -10,6 +10,24 @@ func belowAVX2(keys *uint32, n int, top, first uint32, out *uint32) int
 //go:noescape
 func sinkAll(nodes *uint64, s *sinking, stages, last int, n uint, keys, found *uint32, nfound int)
 
+//go:noescape
+func rescaleAVX2(buckets *bucket, n int, low *[4]uint64)
+
+// countDown is countDownPlain.
+func countDown(buckets []bucket) (low uint16) {
+	n := len(buckets) &^ 3
+	if !cpu.X86.HasAVX2 || n == 0 {
+		return countDownPlain(buckets)
+	}
+	var of [4]uint64 // the lowest of each fourth bucket, in the first 16 bits
+	rescaleAVX2(&buckets[0], n, &of)
+	low = countDownPlain(buckets[n:])
+	for _, l := range of {
+		low = min(low, uint16(l))
+	}
+	return low
+}
+
 // below is belowPlain.
 func below(keys []uint32, top, first uint32, out []uint32) int {
 	if !cpu.X86.HasAVX2 || top == 0 || len(keys)%scanStep != 0 || len(keys) == 0 || len(out) < len(keys) {

@@ -202,3 +202,36 @@ lone: // node n is a level deeper than all others
 
 done:
 	RET
+
+// func rescaleAVX2(buckets *bucket, n int, low *[4]uint64)
+// n is a multiple of 4. Of each bucket, a quarter of a register, the first 16 bits are the prio and the last the pin.
+TEXT ·rescaleAVX2(SB), NOSPLIT, $0-24
+	MOVQ buckets+0(FP), SI
+	MOVQ n+8(FP), CX
+	MOVQ low+16(FP), DI
+	VPXOR Y0, Y0, Y0
+	VPCMPEQD Y1, Y1, Y1 // all ones
+	VMOVDQA Y1, Y2 // the lowest prio
+	SHRQ $2, CX
+	JZ   rescaled
+
+four:
+	VMOVDQU (SI), Y3
+	VPCMPEQW Y3, Y0, Y4
+	VPCMPEQW Y3, Y1, Y5
+	VPSRLQ $48, Y4, Y6 // not pinned
+	VPOR Y4, Y5, Y5 // 0 and 65535 stay
+	VPANDN Y6, Y5, Y6 // whose prio goes down: -1 for it
+	VPADDW Y6, Y3, Y3
+	VMOVDQU Y3, (SI)
+	VPANDN Y1, Y6, Y6
+	VPOR Y6, Y3, Y3
+	VPMINUW Y3, Y2, Y2
+	ADDQ $32, SI
+	DECQ CX
+	JNZ  four
+
+rescaled:
+	VMOVDQU Y2, (DI)
+	VZEROUPPER
+	RET

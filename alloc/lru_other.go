@@ -11,3 +11,5 @@ func below(keys []uint32, top, first uint32, out []uint32) int {
 
 // replaceTops is replaceTopsPlain.
 func (h *lruHeap) replaceTops(keys, found []uint32) { h.replaceTopsPlain(keys, found) }
+
+func countDown(buckets []bucket) (low uint16) { return countDownPlain(buckets) }

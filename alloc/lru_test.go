@@ -95,3 +95,28 @@ func slowSift(a []uint64) {
 		j = r
 	}
 }
+
+// Prios are counted down by the processor's vectors as one by one, whatever they are.
+func TestCountDown(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	prios := []uint16{0, 1, 2, 7, 32768, 65533, 65534, 65535}
+	for n := range 70 {
+		for range 20 {
+			got := make([]bucket, n)
+			for i := range got {
+				got[i] = bucket{prio: prios[r.IntN(len(prios))], gcMark: uint16(r.Uint32()), gen: uint8(r.Uint32()), lastGC: uint8(r.Uint32())}
+				switch r.IntN(4) {
+				case 0:
+					got[i].pin = uint16(1 + r.IntN(65535))
+				case 1:
+					got[i].prio = uint16(r.Uint32())
+				}
+			}
+			want := slices.Clone(got)
+			lowest, low := countDown(got), countDownPlain(want)
+			if lowest != low || !slices.Equal(got, want) {
+				t.Fatalf("%d buckets: the lowest is %d, want %d", n, lowest, low)
+			}
+		}
+	}
+}

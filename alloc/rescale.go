@@ -21,8 +21,14 @@ func (c *Cache) Rescale(sectors int32) (left int32) {
 func (c *Cache) MinPrio() int { return int(c.minPrio) }
 
 func (c *Cache) rescalePriorities() {
-	low := uint16(1<<16 - 1)
-	buckets := c.buckets[c.cfg.FirstBucket:]
+	c.minPrio = countDown(c.buckets[c.cfg.FirstBucket:])
+	c.lru.fresh = false
+}
+
+// countDownPlain takes one from each prio but 0 and that of metadata, of buckets that nobody holds. It returns the lowest
+// prio that comes of it, 65535 if none was counted down.
+func countDownPlain(buckets []bucket) (low uint16) {
+	low = 1<<16 - 1
 	for i := range buckets {
 		b := &buckets[i]
 		less := b.prio - 1 // 0, which stays, wraps to above what metadata's becomes
@@ -31,6 +37,5 @@ func (c *Cache) rescalePriorities() {
 			low = min(low, less)
 		}
 	}
-	c.minPrio = low
-	c.lru.fresh = false
+	return low
 }

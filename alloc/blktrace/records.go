@@ -17,6 +17,9 @@ func (r *Reader) readRecords(batch []Request) (n int, err error) {
 				return n, err
 			}
 		}
+		if r.format == OracleGeneral {
+			n += r.oracleRecords(batch[n:])
+		}
 		for n < len(batch) && r.to-r.from >= r.size {
 			b := r.buf[r.from : r.from+r.size]
 			r.from += r.size
@@ -58,4 +61,25 @@ func (r *Reader) decodeOracle(b []byte, q *Request) (bool, error) {
 	*q = Request{Time: r.since(uint64(binary.LittleEndian.Uint32(b)) * 1e6)}
 	err := q.objectAt(binary.LittleEndian.Uint64(b[4:]), uint64(binary.LittleEndian.Uint32(b[12:])))
 	return err == nil, err
+}
+
+// oracleRecords is decodeOracle of the records that are read, up to one that is no request. It says how many there were.
+func (r *Reader) oracleRecords(batch []Request) (n int) {
+	small := &objectClasses[0]
+	b := r.buf[r.from:r.to]
+	for ; n < len(batch) && len(b) >= oracleBytes; n++ {
+		id, size := binary.LittleEndian.Uint64(b[4:]), binary.LittleEndian.Uint32(b[12:])
+		q := &batch[n]
+		q.Time = r.since(uint64(binary.LittleEndian.Uint32(b)) * 1e6)
+		q.Volume, q.Task, q.Op, q.Flags = 0, 0, Read, 0
+		if size-1 < uint32(small.largest*sectorBytes) && id < 1<<small.slots {
+			q.Sector, q.Sectors = id<<small.shift, (size+sectorBytes-1)/sectorBytes
+		} else if q.objectAt(id, uint64(size)) != nil {
+			break
+		}
+		b = b[oracleBytes:]
+	}
+	r.from += n * oracleBytes
+	r.record += int64(n)
+	return n
 }

@@ -5,27 +5,64 @@ package cachesim
 // A gap is a run of sectors that the cache lacks.
 type gap struct{ from, to uint64 }
 
+// A missed is what lookup has not found.
+type missed struct {
+	sectors uint64
+	first   gap // the first run of them: bcache fills one for a request
+}
+
+func (m *missed) add(from, to uint64) {
+	switch {
+	case m.sectors == 0:
+		m.first = gap{from, to}
+	case m.first.to == from:
+		m.first.to = to
+	}
+	m.sectors += to - from
+}
+
 // lookup goes through what the cache has of a request, and does what cache_lookup_fn() does: the bucket of each
 // extent that is read gets the prio of one just used. It returns how many sectors are missing, and the first run of
-// them: bcache fills one for a request.
+// them.
 func (s *Sim) lookup(volume uint32, sector, n uint64) (missing uint64, first gap) {
-	miss := func(from, to uint64) {
-		switch {
-		case missing == 0:
-			first = gap{from, to}
-		case first.to == from:
-			first.to = to
-		}
-		missing += to - from
-	}
+	var m missed
 	end := sector + n
-	last := ^uint64(0)
+	if s.units.used == 0 {
+		s.lookupChunks(volume, sector, end, &m)
+		return m.sectors, m.first
+	}
 	for at := sector; at < end; {
+		number, stop := s.unitsAt(at, end)
+		u := s.units.find(key(volume, number))
+		for at < stop {
+			to := min(stop, at|(unitSize-1)+1)
+			if u != nil {
+				if w := u.chunk[unitOf(at)]; w != 0 && s.alive(w) {
+					s.c.Touch(int(w.sector() >> s.shift))
+					at = to
+					continue
+				}
+			}
+			s.lookupChunks(volume, at, to, &m)
+			at = to
+		}
+	}
+	return m.sectors, m.first
+}
+
+// lookupChunks is lookup in the pages of chunks.
+func (s *Sim) lookupChunks(volume uint32, at, end uint64, m *missed) {
+	if s.m.used == 0 {
+		m.add(at, end)
+		return
+	}
+	last := ^uint64(0)
+	for at < end {
 		number, stop := pageOf(at)
 		stop = min(end, stop)
 		p := s.m.find(key(volume, number))
 		if p == nil {
-			miss(at, stop)
+			m.add(at, stop)
 			at = stop
 			continue
 		}
@@ -39,17 +76,20 @@ func (s *Sim) lookup(volume uint32, sector, n uint64) (missing uint64, first gap
 					last = bucket
 				}
 			} else {
-				s.lookupParts(w, base, at, to, miss)
+				s.lookupParts(w, base, at, to, m)
 				last = ^uint64(0)
 			}
 			at = to
 		}
 	}
-	return missing, first
 }
 
 // lookupParts is lookup from at to to, in the chunk at base.
-func (s *Sim) lookupParts(w piece, base, at, to uint64, miss func(from, to uint64)) {
+func (s *Sim) lookupParts(w piece, base, at, to uint64, m *missed) {
+	if w == 0 {
+		m.add(at, to)
+		return
+	}
 	var parts parts
 	s.m.lists.peek(w, &parts)
 	for at < to {
@@ -70,7 +110,7 @@ func (s *Sim) lookupParts(w piece, base, at, to uint64, miss func(from, to uint6
 			}
 		}
 		if !found {
-			miss(at, next)
+			m.add(at, next)
 		}
 		at = next
 	}
@@ -125,14 +165,13 @@ func (s *Sim) cover(w piece, a, b uint64, with piece) (now piece, covered uint64
 	return s.m.lists.store(&kept), covered
 }
 
-// put records that n sectors of a volume are at a place of the cache. It returns how many of them were cached before.
-func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered uint64) {
+// putChunks records in the pages of chunks that n sectors of a volume are at a place of the cache, of an era. It returns
+// how many of them were cached there before.
+func (s *Sim) putChunks(volume uint32, sector, n, place uint64, era uint16, dirty bool) (covered uint64) {
 	end := sector + n
-	bucket := place >> s.shift
-	era := s.era[bucket]
 	for at := sector; at < end; {
 		if s.m.full() {
-			s.sweep()
+			s.sweepChunks()
 		}
 		number, stop := pageOf(at)
 		p := s.m.add(key(volume, number))
@@ -165,9 +204,11 @@ func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered u
 	return covered
 }
 
-// drop removes what is cached of a run of sectors: what a write that goes past the cache leaves, or a trim. It
-// returns how many that were.
-func (s *Sim) drop(volume uint32, sector, n uint64) (covered uint64) {
+// dropChunks removes what the pages of chunks have of a run of sectors. It returns how many that were.
+func (s *Sim) dropChunks(volume uint32, sector, n uint64) (covered uint64) {
+	if s.m.used == 0 {
+		return 0
+	}
 	end := sector + n
 	if n/pageSize > uint64(len(s.m.pages)) {
 		for i := range s.m.pages { // a trim of terabytes
@@ -195,7 +236,11 @@ func (s *Sim) dropIn(p *page, at, stop uint64) (covered uint64) {
 	for at < stop {
 		a := at & (chunkSize - 1)
 		b := min(chunkSize, a+stop-at)
-		if w := &p.chunk[chunkOf(at)]; *w != 0 {
+		switch w := &p.chunk[chunkOf(at)]; {
+		case *w == 0:
+		case *w&listBit == 0 && !s.alive(*w):
+			*w = 0
+		default:
 			var c uint64
 			*w, c = s.cover(*w, a, b, 0)
 			covered += c
@@ -207,6 +252,11 @@ func (s *Sim) dropIn(p *page, at, stop uint64) (covered uint64) {
 
 // sweep throws stale pieces away, and pages that have nothing else.
 func (s *Sim) sweep() {
+	s.sweepChunks()
+	s.sweepUnits()
+}
+
+func (s *Sim) sweepChunks() {
 	s.m.sweep(func(p *page) bool {
 		some := false
 		for i, w := range p.chunk {

@@ -83,7 +83,8 @@ type Piece struct {
 	weight uint64
 	bypass bool
 
-	// What all requests up to this one were, of those that are not bypassed: sectors, and those written.
+	// A sample's share of what all requests up to this one were, of those that are not bypassed: sectors, and those
+	// written.
 	sectors, written uint64
 }
 
@@ -136,12 +137,12 @@ func (f *Feed) Split(batch []blktrace.Request, out [][]Piece) {
 			k := f.sampleOf(q.Volume, q.Sector/sampleBlock)
 			for i := range out {
 				if k>>i&1 != 0 {
-					out[i] = append(out[i], Piece{*q, f.clock.now, weightOne, bypass, f.sectors, f.written})
+					out[i] = append(out[i], f.piece(q, bypass))
 				}
 			}
 			continue
 		}
-		p := Piece{*q, f.clock.now, weightOne, bypass, f.sectors, f.written}
+		p := f.piece(q, bypass)
 		if f.share == whole || q.Op == blktrace.Trim && q.Sectors >= wholeTrim {
 			for i := range out {
 				out[i] = append(out[i], p)
@@ -150,6 +151,11 @@ func (f *Feed) Split(batch []blktrace.Request, out [][]Piece) {
 		}
 		f.cut(out, &p)
 	}
+}
+
+// piece is a request that is in a sample.
+func (f *Feed) piece(q *blktrace.Request, bypass bool) Piece {
+	return Piece{*q, f.clock.now, weightOne, bypass, f.share.of(f.sectors), f.share.of(f.written)}
 }
 
 // sampleOf is which samples a block is in, a bit each. There are two at most: blocks whose hash is low, and those whose
@@ -259,9 +265,8 @@ func (s *Sim) settleSample(p *Piece) {
 	if m.share == 0 {
 		return
 	}
-	aged := m.share.of(p.sectors)
-	s.c.Rescale(int32(aged - m.aged))
-	m.aged, m.all = aged, m.share.of(p.written)
+	s.c.Rescale(int32(p.sectors - m.aged))
+	m.aged, m.all = p.sectors, p.written
 	for m.all >= m.written+sampleBlock {
 		n := min(m.all-m.written, uint64(s.cfg.Alloc.BucketSize)) / sampleBlock * sampleBlock
 		m.written += n

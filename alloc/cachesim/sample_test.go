@@ -176,3 +176,28 @@ func TestSummary(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// A Sim that follows streams sums a trace up as a Summarizer by itself does.
+func TestSummarizerOfSim(t *testing.T) {
+	cfg := config(alloc.LRU, 1024, 128)
+	cfg.Mode, cfg.SequentialCutoff = Writethrough, 4<<20
+	s := newSim(t, cfg)
+	if s.Summarizer().of != s {
+		t.Fatal("streams are followed twice")
+	}
+	alone, beside := NewSummarizer(1000), s.Summarizer()
+	w, err := NewWorkload(WorkloadConfig{Kind: "mixed", Sectors: 1 << 22, WriteRatio: 0.3, Streams: 3, Seed: 1, Theta: 0.9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := make([]blktrace.Request, 5000)
+	w.Fill(batch)
+	alone.Add(batch)
+	beside.Add(batch)
+	if err := s.Do(batch); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := alone.Summary(), beside.Summary(); a != b || a.Sequential == 0 {
+		t.Errorf("%+v beside a Sim, alone %+v", b, a)
+	}
+}

@@ -24,13 +24,19 @@ type recentIO struct {
 // streams is io_hash and io_lru of a cached_dev: its last 128 streams. Entries are only ever added, in order of use; a
 // stream that goes on gets a new one. Those that are no more are thrown out together.
 type streams struct {
-	io    []recentIO
+	io    []recentIO  // n of them are used
 	heads [256]uint16 // the newest of each hash, plus 1
-	tail  int         // nothing before it is live
+	n     int
+	tail  int // nothing before it is live
 	live  int
+
+	continued uint64 // requests that went on where one had stopped
 }
 
-const mostEntries = 512
+const (
+	firstEntries = 16 // of a volume; most of many volumes have few streams
+	mostEntries  = 512
+)
 
 func streamHash(sector uint64) uint64 { return sector * 0x9e3779b97f4a7c15 >> 56 }
 
@@ -46,26 +52,35 @@ func (s *streams) find(sector uint64, now int64) int {
 
 // add makes an entry the newest.
 func (s *streams) add(e recentIO) {
-	if len(s.io) == mostEntries {
-		s.compact()
+	if s.n == len(s.io) {
+		s.room()
 	}
 	h := streamHash(e.last)
 	e.before, e.live = s.heads[h], true
-	s.io = append(s.io, e)
-	s.heads[h] = uint16(len(s.io))
-	if s.live++; s.live <= recentIOs {
-		return
+	s.io[s.n] = e
+	s.n++
+	s.heads[h] = uint16(s.n)
+	if s.live++; s.live > recentIOs {
+		s.dropOldest()
 	}
+}
+
+// dropOldest gives up the one not used for longest.
+func (s *streams) dropOldest() {
 	for !s.io[s.tail].live {
 		s.tail++
 	}
-	s.io[s.tail].live = false // the one not used for longest
+	s.io[s.tail].live = false
 	s.tail++
 	s.live--
 }
 
-// compact throws out what is not live.
-func (s *streams) compact() {
+// room makes room for an entry.
+func (s *streams) room() {
+	if s.n < mostEntries {
+		s.io = append(s.io, make([]recentIO, max(s.n, firstEntries))...)
+		return
+	}
 	kept := s.io[:0]
 	s.heads = [256]uint16{}
 	for _, e := range s.io[s.tail:] {
@@ -76,7 +91,7 @@ func (s *streams) compact() {
 			s.heads[h] = uint16(len(kept))
 		}
 	}
-	s.io, s.tail = kept, 0
+	s.n, s.tail = len(kept), 0
 }
 
 // A taskIO is what a task_struct knows of its I/O, in bytes and 32 bits, which wrap as there.
@@ -91,9 +106,10 @@ func (s *streams) next(t *taskIO, sector, n uint64, now int64) uint32 {
 		e.sequential = old.sequential
 		old.live = false
 		s.live--
-		if i == len(s.io)-1 { // the newest goes on: it is the first of its hash
+		s.continued++
+		if i == s.n-1 { // the newest goes on: it is the first of its hash
 			s.heads[streamHash(old.last)] = old.before
-			s.io = s.io[:i]
+			s.n = i
 		}
 	} else if t != nil {
 		t.average = (t.average*(taskWeight-1) + t.sequential) / taskWeight

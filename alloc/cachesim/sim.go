@@ -41,8 +41,9 @@ const (
 type Sim struct {
 	cfg   Config
 	c     *alloc.Cache
-	m     extents
-	shift uint // of sectors to buckets
+	m     extents // of chunks
+	units extents // of units, see units.go
+	shift uint    // of sectors to buckets
 
 	era   []uint16 // how often each bucket was invalidated
 	live  []uint32 // sectors that pieces lead to
@@ -139,7 +140,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 	}
 	n := cfg.Alloc.NBuckets
 	s := &Sim{
-		cfg: cfg, m: newExtents(), shift: uint(bits.TrailingZeros(uint(cfg.Alloc.BucketSize))),
+		cfg: cfg, m: newExtents(), units: newExtents(), shift: uint(bits.TrailingZeros(uint(cfg.Alloc.BucketSize))),
 		nextEvent: never, priosDone: never, gcDone: never,
 		sample:      sampled{share: cfg.share},
 		sectorsToGC: int64(uint64(n) * uint64(cfg.Alloc.BucketSize) / gcShare),
@@ -245,9 +246,20 @@ func (s *Sim) fetch(requests []blktrace.Request) {
 }
 
 func (s *Sim) fetchPage(q *blktrace.Request) {
+	last := q.Sector + uint64(q.Sectors)
+	if s.units.used > 0 {
+		number, end := s.unitsAt(q.Sector, last)
+		s.fetched += s.units.pages[s.units.home(key(q.Volume, number))].key
+		if end < last {
+			s.fetched += s.units.pages[s.units.home(key(q.Volume, number+1))].key
+		}
+	}
+	if s.m.used == 0 {
+		return
+	}
 	number, end := pageOf(q.Sector)
 	s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
-	if last := q.Sector + uint64(q.Sectors); last > end {
+	if last > end {
 		number, _ = pageOf(last)
 		s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
 	}

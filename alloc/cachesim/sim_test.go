@@ -37,13 +37,18 @@ func check(t *testing.T, s *Sim, footprint uint64, volumes uint32) {
 	for v := range volumes {
 		for sector := uint64(0); sector < footprint; sector++ {
 			number, _ := pageOf(sector)
-			p := s.m.find(key(v, number))
-			if p == nil {
-				continue
-			}
 			var all parts
-			s.m.lists.peek(p.chunk[chunkOf(sector)], &all)
+			if p := s.m.find(key(v, number)); p != nil {
+				s.m.lists.peek(p.chunk[chunkOf(sector)], &all)
+			}
 			found := 0
+			number, _ = s.unitsAt(sector, sector)
+			if u := s.units.find(key(v, number)); u != nil {
+				if w := u.chunk[unitOf(sector)]; w != 0 && s.alive(w) {
+					part := sector % unitSize &^ (chunkSize - 1)
+					all.add(newPiece(0, chunkSize, w.sector()+part, w.era(), false))
+				}
+			}
 			for _, x := range all.piece[:all.n] {
 				in := sector & (chunkSize - 1)
 				if !s.alive(x) || in < x.start() || in >= x.start()+x.length() {

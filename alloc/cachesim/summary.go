@@ -2,7 +2,11 @@
 
 package cachesim
 
-import "bctl/alloc/blktrace"
+import (
+	"math/bits"
+
+	"bctl/alloc/blktrace"
+)
 
 // A Summary is what a trace is like. Blocks are 4 KiB.
 type Summary struct {
@@ -25,22 +29,38 @@ func (s *Summary) Requests() uint64 { return s.Reads + s.Writes + s.Trims }
 // SequentialShare is that of reads and writes.
 func (s *Summary) SequentialShare() Ratio { return ratio(s.Sequential, s.Reads+s.Writes) }
 
-// A Summarizer looks at requests. It keeps at most mostKept blocks, whatever the trace: those whose hash is below a limit
-// that falls as they become too many.
+// A Summarizer looks at requests. It keeps at most mostKept regions of regionBlocks blocks, whatever the trace: those whose
+// hash is below a limit that falls as they become too many.
 type Summarizer struct {
 	s       Summary
 	clock   Sim
 	streams Feed
-	kept    map[uint64]struct{} // by hash, which no two blocks share
-	shift   uint                // of the limit
+	of      *Sim              // replays the same requests, and knows their streams; nil: nobody does
+	kept    map[uint64]uint16 // by hash, which no two regions share; a bit for each block that was asked for
+	blocks  uint64            // in kept
+	shift   uint              // of the limit
 }
 
-const mostKept = 1 << 20
+const (
+	mostKept     = 1 << 16
+	regionBlocks = 16
+)
 
 // NewSummarizer has seen nothing. rate is that of Config.
 func NewSummarizer(rate uint64) *Summarizer {
-	z := &Summarizer{kept: map[uint64]struct{}{}}
+	z := &Summarizer{kept: map[uint64]uint16{}}
 	z.clock.cfg.Rate = rate
+	return z
+}
+
+// Summarizer is a Summarizer of the requests that s replays, too. Streams are looked for once, if s does.
+func (s *Sim) Summarizer() *Summarizer {
+	z := NewSummarizer(s.cfg.Rate)
+	c := &s.cfg
+	follows := c.SequentialCutoff >= sectorBytes || c.CongestedCutoff >= sectorBytes
+	if follows && c.Mode <= Writeback && !c.ReadaheadMeta && c.Alloc.BlockSize <= 1 {
+		z.of = s
+	}
 	return z
 }
 
@@ -62,30 +82,37 @@ func (z *Summarizer) Add(batch []blktrace.Request) {
 		default:
 			continue
 		}
-		z.clock.setClock(q)
-		v := z.streams.volume(q.Volume)
-		if v.find(q.Sector, z.clock.now) != none {
-			z.s.Sequential++
+		if z.of == nil {
+			z.clock.setClock(q)
+			z.streams.volume(q.Volume).next(nil, q.Sector, n, z.clock.now)
 		}
-		v.next(nil, q.Sector, n, z.clock.now)
-		last := (q.Sector + n - 1) / sampleBlock
-		z.s.Accesses += last - q.Sector/sampleBlock + 1
-		for b := q.Sector / sampleBlock; b <= last; b++ {
-			h := mix(b ^ uint64(q.Volume+1)<<45)
+		first, last := q.Sector/sampleBlock, (q.Sector+n-1)/sampleBlock
+		z.s.Accesses += last - first + 1
+		for region := first / regionBlocks; region <= last/regionBlocks; region++ {
+			h := mix(region ^ uint64(q.Volume+1)<<45)
 			if h>>(64-z.shift) == 0 || z.shift == 0 {
-				z.keep(h)
+				from := max(first, region*regionBlocks) % regionBlocks
+				to := min(last, region*regionBlocks+regionBlocks-1) % regionBlocks
+				z.keep(h, uint16(1<<(to+1)-1<<from))
 			}
 		}
 	}
 }
 
-func (z *Summarizer) keep(h uint64) {
-	z.kept[h] = struct{}{}
+// keep adds blocks to a region.
+func (z *Summarizer) keep(h uint64, blocks uint16) {
+	had := z.kept[h]
+	if had|blocks == had {
+		return
+	}
+	z.kept[h] = had | blocks
+	z.blocks += uint64(bits.OnesCount16(blocks &^ had))
 	for len(z.kept) > mostKept {
 		z.shift++
-		for k := range z.kept {
+		for k, b := range z.kept {
 			if k>>(64-z.shift) != 0 {
 				delete(z.kept, k)
+				z.blocks -= uint64(bits.OnesCount16(b))
 			}
 		}
 	}
@@ -94,6 +121,25 @@ func (z *Summarizer) keep(h uint64) {
 // Summary is what was seen so far.
 func (z *Summarizer) Summary() Summary {
 	s := z.s
-	s.Footprint = uint64(len(z.kept)) << z.shift * sampleBlock
+	s.Footprint = z.blocks << z.shift * sampleBlock
+	if z.of == nil {
+		s.Sequential = continued(z.streams.streams)
+		return s
+	}
+	for _, v := range z.of.volumes {
+		if v != nil {
+			s.Sequential += v.streams.continued
+		}
+	}
 	return s
+}
+
+// continued is how many requests went on where one had stopped.
+func continued(all []*streams) (n uint64) {
+	for _, v := range all {
+		if v != nil {
+			n += v.continued
+		}
+	}
+	return n
 }

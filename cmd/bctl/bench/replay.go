@@ -66,8 +66,8 @@ func (o *benchOptions) replay(ctx context.Context, t *trace, j *traceJob, counte
 		do, begin = cuts.do, cuts.begin
 	}
 	var z *cachesim.Summarizer
-	if t.claimSummary() {
-		z = cachesim.NewSummarizer(j.cfg.Rate)
+	if j.sums {
+		z = s.Summarizer()
 		inner := do
 		do = func(batch []blktrace.Request) error {
 			z.Add(batch)

@@ -36,7 +36,6 @@ func (o *benchOptions) sizeUp(ctx context.Context, t *trace, io *app.IO) error {
 		return o.traceError(t, err)
 	}
 	s := z.Summary()
-	t.claimSummary()
 	t.summary = &s
 	for _, part := range autoParts {
 		o.sizes = append(o.sizes, roundSize(int64(s.Footprint)*512/part))

@@ -134,7 +134,7 @@ func work(caches [][]*sampledCache, queue <-chan parcel, w, n int) error {
 }
 
 // parcelPieces is how many pieces are handed on at a time, about.
-const parcelPieces = 2048
+const parcelPieces = 8192
 
 // feed cuts the trace up.
 func (o *benchOptions) feed(ctx context.Context, t *trace, r *blktrace.Reader, feed *cachesim.Feed, queues []chan parcel) error {

@@ -24,7 +24,6 @@ type trace struct {
 	timed bool            // it tells times
 
 	summary *cachesim.Summary                    // once somebody has read all of it
-	claimed atomic.Bool                          // somebody does
 	kernel  atomic.Pointer[blktrace.KernelCount] // of tracepoints: what the kernel did
 	bytes   int64                                // of all files
 	stdin   *os.File                             // what came from standard input, copied
@@ -87,9 +86,6 @@ func (t *trace) spool(stdin io.Reader) (int64, error) {
 	}
 	return io.Copy(f, stdin)
 }
-
-// claimSummary tells the first who asks to sum the trace up.
-func (t *trace) claimSummary() bool { return t.claimed.CompareAndSwap(false, true) }
 
 // name is what messages and results call the trace.
 func (t *trace) name() string { return strings.Join(t.names, ", ") }

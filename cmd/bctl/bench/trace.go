@@ -95,6 +95,7 @@ func kernelCountsOf(f *cachesim.Figures) kernelCounts {
 type traceJob struct {
 	cfg       cachesim.Config
 	reference string // one of no kernel's
+	sums      bool   // it sums the trace up, besides: the same job each time
 	row       traceRow
 	skipped   []blktrace.Skip
 	taken     uint64 // buckets, since the start
@@ -127,6 +128,7 @@ func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
 	if err != nil {
 		return err
 	}
+	jobs[0].sums = t.summary == nil
 	err = o.runJobs(ctx, t, jobs, io)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err

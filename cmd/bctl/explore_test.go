@@ -143,7 +143,7 @@ func TestExplore(t *testing.T) {
 	y.press("2", "[2 buckets]", "superblock", "unknown")
 	y.press("/892\r", "892", "prio")
 	y.press("\t", "[3 nodes]")
-	y.press("\r", "0:464")
+	y.press("\r", "node in bucket 762", "0:16 len 16")
 	y.press("5", "PR01", "bad checksum")
 	y.press("\r", "bctl rewrite-prios")
 	from := len(y.all())

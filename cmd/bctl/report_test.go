@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -135,6 +136,99 @@ func TestReportInBrowser(t *testing.T) {
 	}
 	if narrow > 360 || !wide {
 		t.Errorf("on a phone it is %d wide", narrow)
+	}
+	if s := said(); len(s) > 0 {
+		t.Errorf("the console: %q", s)
+	}
+	reportLooks(t, ctx)
+	if s := said(); len(s) > 0 {
+		t.Errorf("the console, dark or printed: %q", s)
+	}
+}
+
+// colour is what a selector's property is, as three numbers.
+func colour(of, property string, to *[3]int) chromedp.Action {
+	return chromedp.Evaluate(fmt.Sprintf(`getComputedStyle(document.querySelector(%q)).getPropertyValue(%q).match(/\d+/g).slice(0, 3).map(Number)`, of, property), to)
+}
+
+// reportLooks has the page that is open light, dark and printed, in three widths: what is written can be read, nothing
+// is cut off, the map is drawn in the colours of each, and paper has all of the map and no buttons. Where
+// BCTL_SCREENSHOTS names a directory it keeps what there was to see.
+func reportLooks(t *testing.T, ctx context.Context) {
+	t.Helper()
+	for _, look := range []struct {
+		name, scheme, media string
+		width               int64
+		dark                bool
+	}{
+		{"light", "light", "screen", 1200, false}, {"dark", "dark", "screen", 1200, true}, {"phone", "light", "screen", 360, false},
+		{"phone-dark", "dark", "screen", 360, true}, {"paper", "dark", "print", 794, false}, // A4; paper is white, whatever the screen is
+	} {
+		var ink, back [3]int
+		var width int64
+		var buttons string
+		var drawn bool
+		var closed int
+		var shot []byte
+		run := chromedp.Tasks{
+			emulation.SetEmulatedMedia().WithMedia(look.media).WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}),
+			chromedp.EmulateViewport(look.width, 900), chromedp.Sleep(100 * time.Millisecond),
+			colour("body", "color", &ink), colour("body", "background-color", &back), chromedp.Evaluate(`document.documentElement.scrollWidth`, &width),
+			chromedp.Evaluate(`getComputedStyle(document.querySelector('.tools')).display`, &buttons),
+			chromedp.Evaluate(`[...document.getElementById('map').getContext('2d').getImageData(1, 1, 1, 1).data].slice(0, 3).join() === rgb(css('--metadata')).join()`, &drawn), // the superblock's
+			chromedp.Evaluate(`document.querySelectorAll('details:not([open])').length`, &closed),
+			chromedp.FullScreenshot(&shot, 100),
+		}
+		if err := chromedp.Run(ctx, run); err != nil {
+			t.Fatal(look.name, err)
+		}
+		if dir := os.Getenv("BCTL_SCREENSHOTS"); dir != "" {
+			if err := os.WriteFile(filepath.Join(dir, look.name+".png"), shot, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+		if dark := back[0] < 128; dark != look.dark || (ink[0] > 128) != dark || max(ink[0]-back[0], back[0]-ink[0]) < 128 {
+			t.Errorf("%s: %v on %v", look.name, ink, back)
+		}
+		if width > look.width || (buttons == "none") != (look.media == "print") || len(shot) < 10000 {
+			t.Errorf("%s: %d wide, buttons %s, %d bytes", look.name, width, buttons, len(shot))
+		}
+		if (closed == 0) != (look.media == "print") {
+			t.Errorf("%s: %d findings are closed", look.name, closed)
+		}
+		if !drawn {
+			t.Errorf("%s: the map is not drawn in the colours of the page", look.name)
+		}
+	}
+}
+
+// Two million buckets stay smooth: a hover takes a few milliseconds, and drawing the map anew, whole or after a click,
+// what nobody waits for.
+func TestReportOfMillions(t *testing.T) {
+	ctx, said := browser(t)
+	dir := t.TempDir()
+	image, page := filepath.Join(dir, "big.img"), filepath.Join(dir, "big.html")
+	for _, args := range [][]string{{"generate", image, "--buckets", "2097152", "--extents", "20000"}, {"report", image, "-o", page}} {
+		if got := bctl(args...); got.Code != 0 {
+			t.Fatalf("%q: exit %d, %s", args, got.Code, got.Stderr)
+		}
+	}
+	var times struct{ Hover, Draw, Zoom, Gen float64 }
+	var shown string
+	err := chromedp.Run(ctx, chromedp.EmulateViewport(1200, 900), chromedp.Navigate("file://"+page),
+		chromedp.Poll(`document.documentElement.dataset.ready`, nil), chromedp.Text("#range", &shown, chromedp.ByQuery),
+		chromedp.Evaluate(`(() => {
+			const took = f => { const t = performance.now(); f(); return performance.now() - t; }, worst = f => Math.max(...Array.from({length: 5}, (_, i) => took(() => f(i))));
+			const r = document.getElementById('map').getBoundingClientRect();
+			const hovers = i => { for (let n = 0; n < 20; n++) hover(new MouseEvent('mousemove', {clientX: r.left + 20 * i + n, clientY: r.top + 17 * n})); };
+			return {Hover: worst(hovers) / 20, Draw: worst(draw), Zoom: worst(i => { zoom(200000 * i); zoomOut(); }) / 2, Gen: worst(i => by(['gen', 'prio', 'age', 'mark', 'gen'][i]))};
+		})()`, &times))
+	if err != nil {
+		t.Fatal(err, said())
+	}
+	t.Logf("milliseconds, the worst of five: a hover %.1f, the map %.0f, a zoom %.0f, other colours %.0f", times.Hover, times.Draw, times.Zoom, times.Gen)
+	if !strings.Contains(shown, "buckets 0 to 2097151") || times.Hover > 50 || max(times.Draw, times.Zoom, times.Gen) > 2000 { // of a busy machine; idle: far less
+		t.Errorf("%q: %+v", shown, times)
 	}
 	if s := said(); len(s) > 0 {
 		t.Errorf("the console: %q", s)

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"bctl/fsck"
 	"bctl/inspect"
@@ -176,9 +177,12 @@ func (d *data) volumes(c *inspect.Cache, backing []fsck.Device) error {
 			ends[s.UUID] = uint64(b.Size / ondisk.SectorBytes)
 		}
 	}
-	most, err := reach(c)
-	if err != nil {
-		return err
+	most := map[uint32]uint64{}
+	if slices.ContainsFunc(c.Volumes, func(v *inspect.Volume) bool { return sizeOf(v, ends) == 0 }) {
+		var err error
+		if most, err = reach(c); err != nil {
+			return err
+		}
 	}
 	at := map[uint32]int{}
 	d.Volumes = []volumeData{}
@@ -187,9 +191,7 @@ func (d *data) volumes(c *inspect.Cache, backing []fsck.Device) error {
 			continue
 		}
 		data := volumeData{Name: nameOf(v), Live: uint64(v.LiveSectors), Dirty: uint64(v.DirtySectors), Cells: make([][2]uint64, cells)}
-		if v.Slot != nil {
-			data.Size = max(ends[v.Slot.UUID], v.Slot.Sectors)
-		}
+		data.Size = sizeOf(v, ends)
 		data.Known = data.Size > 0
 		data.Size = max(data.Size, most[v.Inode], 1)
 		at[v.Inode] = len(d.Volumes)
@@ -204,6 +206,14 @@ func (d *data) volumes(c *inspect.Cache, backing []fsck.Device) error {
 		}
 	}
 	return nil
+}
+
+// sizeOf is a volume's, if its slot or its backing device tells; 0 else.
+func sizeOf(v *inspect.Volume, ends map[ondisk.UUID]uint64) uint64 {
+	if v.Slot == nil {
+		return 0
+	}
+	return max(ends[v.Slot.UUID], v.Slot.Sectors)
 }
 
 // reach is where what is cached of each volume ends.

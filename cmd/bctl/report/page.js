@@ -102,7 +102,7 @@ function draw() {
 
 function legend() {
   const l = $('legend'); l.replaceChildren();
-  const key = (colour, text) => { const k = el('span', '', 'key'); k.style.background = colour; l.append(k, text); };
+  const key = (colour, text) => { const k = el('span', '', 'key'); k.style.background = colour; const both = el('span', undefined, 'entry'); both.append(k, text); l.append(both, ' '); };
   if (map.by === 'mark') MARKS.forEach((m, i) => { const n = marks[i]; if (n) key('var(--' + m + ')', m + ' ' + n); });
   else {
     const ends = { gen: ['0', '255'], prio: ['0', '65535'], age: ['no older pointer', '96 gens behind or more'] }[map.by];
@@ -242,6 +242,14 @@ function findings() {
   if (D.findings.length === 0) $('findings').append(el('p', 'none'));
 }
 
+// On paper the map has the colours of paper, and every finding is open.
+const opened = [];
+function paper(on) {
+  for (const d of document.querySelectorAll('details:not([open])')) if (on) { d.open = true; opened.push(d); }
+  if (!on) for (const d of opened.splice(0)) d.open = false;
+  draw();
+}
+
 async function start() {
   head(); volumes(); journal(); findings();
   await tables();
@@ -258,6 +266,7 @@ async function start() {
   let waiting = 0;
   addEventListener('resize', () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(draw); });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
+  matchMedia('print').addEventListener('change', e => paper(e.matches));
   document.documentElement.dataset.ready = 'yes';
 }
 start();

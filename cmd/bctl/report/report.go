@@ -23,9 +23,8 @@ import (
 
 	"bctl/cmd/bctl/app"
 	"bctl/fsck"
-	"bctl/internal/disk"
-	"bctl/internal/finding"
 	"bctl/internal/ui/render"
+	"bctl/superblock"
 )
 
 const description = `Writes a page for a browser that shows a cache: the verdict, a map of all buckets by mark, gen, prio and age, what each
@@ -64,36 +63,33 @@ func ReportCommand() *cli.Command {
 }
 
 type options struct {
-	names  []string // the cache first
+	names  []string
 	output string
 }
 
 func report(ctx context.Context, o options, to *app.IO) error {
-	var devs []fsck.Device
-	var open []disk.Device
-	defer func() {
-		for _, d := range open {
-			d.Close()
-		}
-	}()
-	for _, name := range o.names {
-		d, err := app.OpenDevice(to, name)
-		if err != nil {
-			return err
-		}
-		open = append(open, d)
-		devs = append(devs, fsck.Device{Name: name, R: d, Size: d.Size(), LogicalBlock: d.LogicalBlock()})
-	}
-	var found finding.Collector
-	cache, err := app.OpenCache(ctx, o.names[0], open[0], to, &found)
+	devs, closeAll, err := app.OpenDevices(to, o.names, nil)
+	defer closeAll()
 	if err != nil {
 		return err
+	}
+	cache := devs[0].Name
+	s, err := superblock.ReadDevice(devs[0].R, devs[0].Size)
+	if err == nil && s.IsBacking() {
+		err = errors.New("a backing device, it has no buckets")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", cache, err)
 	}
 	rep, err := fsck.Run(ctx, devs[0], devs[1:], fsck.Options{Progress: to.Progress})
 	if err != nil {
 		return err
 	}
-	d, err := gather(rep, cache, devs[1:])
+	read := rep.TakeCache()
+	if read == nil {
+		return app.WithHint(fmt.Errorf("%s: %s", cache, rep.Verdict()), "bctl fsck %s says why", app.Quote(cache))
+	}
+	d, err := gather(rep, read, devs[1:])
 	if err != nil {
 		return err
 	}
@@ -105,7 +101,7 @@ func report(ctx context.Context, o options, to *app.IO) error {
 		return err
 	}
 	if rep.Result == fsck.Damaged {
-		return app.WithHint(app.Damaged("%s is damaged", o.names[0]), "see bctl fsck %s", o.names[0])
+		return app.WithHint(app.Damaged("%s is damaged", cache), "see bctl fsck %s", app.Quote(cache))
 	}
 	return nil
 }

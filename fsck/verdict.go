@@ -9,6 +9,7 @@ import (
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
+	"bctl/internal/hint"
 	"bctl/internal/ui/render"
 )
 
@@ -190,12 +191,4 @@ func (r *Report) All() string {
 }
 
 // Quote makes a name one word of a shell's.
-func Quote(name string) string {
-	plain := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("/._-+:@%,=", c)
-	}
-	if name != "" && strings.IndexFunc(name, func(c rune) bool { return !plain(c) }) < 0 {
-		return name
-	}
-	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
-}
+func Quote(name string) string { return hint.Quote(name) }

@@ -39,8 +39,8 @@ type tty struct {
 	over chan struct{}
 }
 
-// onTerminal starts bctl on a terminal of its own of 80x24.
-func onTerminal(t *testing.T, env []string, args ...string) *tty {
+// newTerminal makes a terminal of 80x24, and keeps what it gets. The test closes its other end.
+func newTerminal(t *testing.T) (y *tty, end *os.File) {
 	t.Helper()
 	main, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -51,20 +51,11 @@ func onTerminal(t *testing.T, env []string, args ...string) *tty {
 	if err = errors.Join(err, unix.IoctlSetPointerInt(int(main.Fd()), unix.TIOCSPTLCK, 0)); err != nil {
 		t.Skip(err)
 	}
-	end, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
+	if end, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
 		t.Skip(err)
 	}
-	defer end.Close()
-	y := &tty{t: t, main: main, cmd: process(t, "bctl", args...), over: make(chan struct{})}
+	y = &tty{t: t, main: main, over: make(chan struct{})}
 	y.resize(80, 24)
-	y.cmd.Env = append(append(y.cmd.Env, "TERM=xterm-256color"), env...)
-	y.cmd.Stdin, y.cmd.Stdout, y.cmd.Stderr = end, end, end
-	y.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := y.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = y.cmd.Process.Kill() })
 	go func() {
 		defer close(y.over)
 		b := make([]byte, 1<<16)
@@ -73,11 +64,27 @@ func onTerminal(t *testing.T, env []string, args ...string) *tty {
 			y.mu.Lock()
 			y.said.Write(b[:n])
 			y.mu.Unlock()
-			if err != nil {
+			if err != nil { // the kernel says EIO where nobody has the other end open any more
 				return
 			}
 		}
 	}()
+	return y, end
+}
+
+// onTerminal starts bctl on a terminal of its own.
+func onTerminal(t *testing.T, env []string, args ...string) *tty {
+	t.Helper()
+	y, end := newTerminal(t)
+	defer end.Close()
+	y.cmd = process(t, "bctl", args...)
+	y.cmd.Env = append(append(y.cmd.Env, "TERM=xterm-256color"), env...)
+	y.cmd.Stdin, y.cmd.Stdout, y.cmd.Stderr = end, end, end
+	y.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := y.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = y.cmd.Process.Kill() })
 	return y
 }
 
@@ -122,7 +129,7 @@ func (y *tty) await(from int, words ...string) {
 func (y *tty) ends(code int) {
 	y.t.Helper()
 	err := y.cmd.Wait()
-	<-y.over // the kernel says EIO where nobody has the other end open any more
+	<-y.over
 	if got := y.cmd.ProcessState.ExitCode(); got != code {
 		y.t.Errorf("%v, exit %d, want %d: %q", err, got, code, y.all())
 	}

@@ -96,7 +96,7 @@ func Writable(path string) error {
 	if d.Shown() == nil {
 		return nil
 	}
-	return hint.Add(fmt.Errorf("%s: %w", path, blockdev.ErrImage), "bctl image --restore %s FILE makes a sparse file of it, to practise on", file)
+	return hint.Add(fmt.Errorf("%s: %w", path, blockdev.ErrImage), "bctl image --restore %s FILE makes a sparse file of it, to practise on", hint.Quote(file))
 }
 
 // Note is a line about a device that somebody uses, or "".

@@ -62,7 +62,7 @@ func detach(c *inspect.Cache, d change.Device) (*Detached, error) {
 		return nil, fmt.Errorf("%w: %v", volume.ErrNoSlot, s.UUID)
 	case volumeOf(c, inode).DirtySectors > 0:
 		return nil, hint.Add(fmt.Errorf("%w: %d sectors", ErrNotClean, volumeOf(c, inode).DirtySectors),
-			"bctl writeback --yes --clear CACHE %s, and then again", d.Path())
+			"bctl writeback --yes --clear CACHE %s, and then again", hint.Quote(d.Path()))
 	}
 	out := &Detached{Inode: inode}
 	if attached || !s.SetUUID.IsZero() {

@@ -127,7 +127,7 @@ func newTarget(d change.Device) (*Target, error) {
 	case !s.IsBacking():
 		return nil, volume.ErrNotBacking
 	case s.Csum != s.Checksum():
-		return nil, hint.Add(ErrSuper, "bctl fsck CACHE %s", d.Path())
+		return nil, hint.Add(ErrSuper, "bctl fsck CACHE %s", hint.Quote(d.Path()))
 	}
 	t := &Target{Dev: d, Super: s, Start: superblock.DataOffset(s).Bytes(), End: d.Size() / ondisk.SectorBytes * ondisk.SectorBytes}
 	if t.Start < ondisk.SuperOffset+ondisk.SuperSize || t.Start > t.End {

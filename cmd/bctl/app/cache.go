@@ -41,7 +41,7 @@ func ShowCache(ctx context.Context, name string, io *IO, show func(cache *inspec
 		return err
 	}
 	if n := found.Count(finding.Damage); n > 0 {
-		return WithHint(Damaged("%s is damaged (%d findings), so this may be incomplete", name, n), "see bctl fsck %s", name)
+		return WithHint(Damaged("%s is damaged (%d findings), so this may be incomplete", name, n), "see bctl fsck %s", Quote(name))
 	}
 	return nil
 }

@@ -4,11 +4,11 @@ package app
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"bctl/internal/change"
+	"bctl/internal/hint"
 )
 
 // WriteFlags are the flags of every command that writes to a device.
@@ -41,12 +41,4 @@ func UndoneBy(file, device string) string {
 }
 
 // Quote is a word as a shell takes it.
-func Quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("/._-+:,=@%", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
+func Quote(s string) string { return hint.Quote(s) }

@@ -116,7 +116,7 @@ func (s *scan) find(ctx context.Context, names []string, out *app.IO) error {
 	case len(caches) == 0 && s.hints.Bucket > 0 && !s.hints.SetUUID.IsZero():
 		return nil // nothing is left but what was said
 	}
-	return app.WithHint(notOne(names[0], caches), "bctl super find %s lists what is there; --offset says where the cache begins", names[0])
+	return app.WithHint(notOne(names[0], caches), "bctl super find %s lists what is there; --offset says where the cache begins", app.Quote(names[0]))
 }
 
 // take takes a cache for what is meant. Behind one that begins within a disk something else may stand: where nothing

@@ -135,7 +135,7 @@ func (m *model) outcome() error {
 	case m.failed != nil && !errors.Is(m.failed, context.Canceled):
 		return fmt.Errorf("%s: %w", m.o.name, m.failed)
 	case m.all != nil && m.all.report.Result == fsck.Damaged:
-		return app.WithHint(app.Damaged("%s is damaged", m.o.name), "see bctl fsck %s", m.o.name)
+		return app.WithHint(app.Damaged("%s is damaged", m.o.name), "see bctl fsck %s", app.Quote(m.o.name))
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func showNode(o btreeOptions, cache *inspect.Cache, io *app.IO) error {
 	trouble := []string{}
 	n := cache.Node(o.bucket, func(f finding.Finding) { trouble = append(trouble, f.Message) })
 	if n == nil {
-		return app.WithHint(fmt.Errorf("%s: no live btree node stands in bucket %d", o.device, o.bucket), "bctl show-btree %s lists the nodes", o.device)
+		return app.WithHint(fmt.Errorf("%s: no live btree node stands in bucket %d", o.device, o.bucket), "bctl show-btree %s lists the nodes", app.Quote(o.device))
 	}
 	if o.raw {
 		return writeRawNode(io.Out, cache, n, trouble)

@@ -95,7 +95,7 @@ func showJournal(ctx context.Context, o journalOptions, io *app.IO) error {
 		return err
 	}
 	if n := found.Count(finding.Damage); n > 0 {
-		return app.WithHint(app.Damaged("%s: the journal is damaged (%d findings)", o.device, n), "see bctl fsck %s", o.device)
+		return app.WithHint(app.Damaged("%s: the journal is damaged (%d findings)", o.device, n), "see bctl fsck %s", app.Quote(o.device))
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func list(ctx context.Context, o listOptions, io *app.IO) error {
 	case len(l.unread) > 0:
 		return fmt.Errorf("%d devices could not be read, the first: %w", len(l.unread), l.unread[0])
 	case l.damaged != "":
-		return app.WithHint(app.Damaged("%s is damaged", l.damaged), "see bctl fsck %s", l.damaged)
+		return app.WithHint(app.Damaged("%s is damaged", l.damaged), "see bctl fsck %s", app.Quote(l.damaged))
 	case len(l.found) == 0:
 		io.Note("no bcache devices found")
 	}

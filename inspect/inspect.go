@@ -94,6 +94,14 @@ func Open(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*Cach
 	return c, c.read()
 }
 
+// syncCode is what a clear SYNC bit over a journal means: the kernel sets it with the first superblock that it writes.
+func syncCode(s *ondisk.Super) finding.Code {
+	if s.Seq > 0 {
+		return finding.SBSyncGone
+	}
+	return finding.SBSyncLost
+}
+
 // Reader is the device.
 func (c *Cache) Reader() io.ReaderAt { return c.r }
 
@@ -113,7 +121,7 @@ func (c *Cache) registered() bool {
 	if err != nil {
 		return false
 	}
-	c.o.Sink(finding.About(finding.Super{}, finding.SBSyncLost, syncLost, log.Newest.Seq))
+	c.o.Sink(finding.About(finding.Super{}, syncCode(c.Super), syncLost, log.Newest.Seq))
 	if c.Geo.NJournal == 0 { // there is a tree, but nothing leads to it
 		c.Tree.hole(Everything.From, Everything.To)
 	}

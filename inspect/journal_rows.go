@@ -83,7 +83,7 @@ func OpenRing(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*
 		ring.Log = log
 	}
 	if !s.Sync() && err == nil {
-		o.Sink(finding.About(finding.Super{}, finding.SBSyncLost, syncLost, log.Newest.Seq))
+		o.Sink(finding.About(finding.Super{}, syncCode(s), syncLost, log.Newest.Seq))
 	}
 	return ring, ctx.Err()
 }

@@ -50,7 +50,7 @@ func (c *Cache) watch(sink finding.Sink) finding.Sink {
 		if slices.Contains(lostKeys, f.Code) {
 			c.journalLost.Store(true)
 		}
-		if f.Code == finding.SBSyncLost {
+		if f.Code == finding.SBSyncLost || f.Code == finding.SBSyncGone {
 			c.syncLost.Store(true)
 		}
 		sink(f)

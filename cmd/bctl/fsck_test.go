@@ -42,11 +42,11 @@ func TestFsckText(t *testing.T) {
 	})
 	r := bctl("fsck", paths[0])
 	first, rest, _ := strings.Cut(r.Stdout, "\n")
-	want := paths[0] + ": damaged: 28.4 MiB of dirty data can be read; the kernel will refuse the device (PR01). Next: bctl rewrite-prios --from-btree " + paths[0]
+	want := paths[0] + ": damaged: 28.4 MiB of dirty data can be read; the kernel will refuse the device (PR01). Next: bctl fsck -p " + paths[0]
 	if r.Code != 4 || first != want {
 		t.Errorf("exit %d, %q, want %q", r.Code, first, want)
 	}
-	for _, line := range []string{"ddrescue " + paths[0] + " copy.img copy.map", "unknown", "\nPR01: ", "\n    bctl rewrite-prios --from-btree " + paths[0]} {
+	for _, line := range []string{"ddrescue " + paths[0] + " copy.img copy.map", "unknown", "\nPR01: ", "\n    bctl fsck -p " + paths[0]} {
 		if !strings.Contains(rest, line) {
 			t.Errorf("no %q in\n%s", line, rest)
 		}

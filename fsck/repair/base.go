@@ -77,7 +77,11 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 		if from[i] != top.Seq {
 			b.plain = false
 			w.unknown = w.unknown || i == 0
-			w.saw("%s: from journal entry %d, the newest is %d (0: none leads to one)", what, from[i], top.Seq)
+			if from[i] == 0 {
+				w.saw("%s: no journal entry leads to one", what)
+			} else {
+				w.saw("%s: that of journal entry %d, for the newest, %d, does not lead to one", what, from[i], top.Seq)
+			}
 		}
 	}
 	b.plain = b.plain && header.Level == newest.Level
@@ -102,7 +106,7 @@ func (w *Work) takeRoot(g *superblock.Geometry, j, header *ondisk.Jset, newest b
 		return false
 	}
 	if level != int(j.Level) {
-		w.saw("btree: %d levels below the root, journal entry %d says %d", level, j.Seq, j.Level)
+		w.saw("btree: %s below the root, journal entry %d says %d", plural(level, "level", "levels"), j.Seq, j.Level)
 	}
 	header.BtreeRoot, header.Level = j.BtreeRoot, uint16(level)
 	return true

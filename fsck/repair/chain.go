@@ -20,7 +20,7 @@ func mendPrios(w *Work, rep *fsck.Report) (bool, error) {
 		if f.Severity != finding.Damage {
 			continue
 		}
-		if finding.Lookup(f.Code).Mend != finding.PrioChain {
+		if finding.Lookup(f.Code).Mend != finding.PrioChain && f.Code != finding.GNAhead {
 			return false, nil
 		}
 		some = true
@@ -36,7 +36,11 @@ func mendPrios(w *Work, rep *fsck.Report) (bool, error) {
 		return false, err
 	}
 	w.hide()
-	w.saw("prio chain: made anew; the gens of %d buckets are those that the pointers tell, and their clean data are given up", made.Gens.Count)
+	if n := int(made.Gens.Count); n > 0 {
+		w.saw("prio chain: made anew; %s the gen that the pointers tell, and clean data there are given up", plural(n, "bucket has", "buckets have"))
+	} else {
+		w.saw("prio chain: made anew, with the gens that it had")
+	}
 	w.whole, w.under = made.Plan, w.patches
 	w.show()
 	return true, nil

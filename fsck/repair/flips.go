@@ -15,7 +15,7 @@ import (
 // mendFlips corrects what few bits are wrong with: journal entries, prio sets, bsets. Each is corrected in place, in
 // the sectors that are damaged: all of it is as it was written, so nothing can be lost by it.
 func mendFlips(w *Work, rep *fsck.Report) (bool, error) {
-	if rep == nil {
+	if rep == nil || !w.asks(rep, finding.Journal, finding.PrioChain, finding.Btree) {
 		return false, nil
 	}
 	s, err := w.super()

@@ -58,7 +58,7 @@ func (h *harvest) findOrphans() error {
 	}
 	slices.SortStableFunc(h.orphans, func(a, b orphan) int { return a.lo.Compare(b.lo) })
 	if n := len(h.orphans); n > 0 {
-		h.w.saw("btree: %d leaves that nothing leads to", n)
+		h.w.saw("btree: %s that nothing leads to any more", plural(n, "leaf", "leaves"))
 	}
 	return nil
 }

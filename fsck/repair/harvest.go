@@ -24,8 +24,9 @@ type harvest struct {
 	c  *inspect.Cache
 	tx *change.Tx // has the gens of all buckets, raised by every pointer of what is kept
 
-	journal bool                   // its keys go into the tree
-	hurt    map[ondisk.Bucket]bool // buckets that damage is told of
+	journal bool                    // its keys go into the tree
+	hurt    map[ondisk.Bucket]bool  // buckets that damage is told of
+	gone    map[uint32]finding.Code // inodes whose keys go
 	holes   []inspect.Range
 
 	keys    btree.Keys // of the next two
@@ -37,7 +38,7 @@ type harvest struct {
 
 // gather looks for what the tree does not lead to.
 func (w *Work) gather(c *inspect.Cache, tx *change.Tx) (*harvest, error) {
-	h := &harvest{w: w, c: c, tx: tx, hurt: map[ondisk.Bucket]bool{}}
+	h := &harvest{w: w, c: c, tx: tx, hurt: map[ondisk.Bucket]bool{}, gone: w.unwanted()}
 	for _, f := range w.seen {
 		if f.Severity == finding.Damage && f.Bucket != nil {
 			h.hurt[ondisk.Bucket(*f.Bucket)] = true
@@ -66,14 +67,19 @@ func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 	switch {
 	case code == finding.EXPtrDev && e.Live: // there is one cache in a set: the kernel reads it whatever the number
 		k.Ptr[0] = ondisk.MakePtr(k.Ptr[0].Gen(), k.Ptr[0].Offset(), uint64(h.c.Geo.ThisDev))
-	case code == finding.EXPastBacking && k.Start() < h.w.ends[k.Inode()]:
-		end := h.w.ends[k.Inode()]
+	case code == finding.EXStaleDirty:
+		return false // somebody named it: the key has led nowhere since its bucket was reused
+	case (code == finding.EXPastBacking || code == finding.UUFlashEnd) && k.Start() < h.end(k.Inode()):
+		end := h.end(k.Inode())
 		gone := *k
 		gone.CutFront(end)
 		h.w.lose(&gone, code)
 		k.CutBack(end)
 	case damaged:
 		h.w.lose(k, code)
+		return false
+	case h.gone[k.Inode()] != "" && e.Live:
+		h.w.lose(k, h.gone[k.Inode()])
 		return false
 	case !e.Live:
 		return false // stale, or it points nowhere: the kernel has no data there either
@@ -85,6 +91,14 @@ func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 	}
 	k.ClearPads()
 	return true
+}
+
+// end is where a volume ends: its backing device, or by its slot.
+func (h *harvest) end(inode uint32) ondisk.Sector {
+	if end, ok := h.w.ends[inode]; ok {
+		return end
+	}
+	return flashEnd(h.c.UUIDs, inode)
 }
 
 // lose notes an extent that is given up.

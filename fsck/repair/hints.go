@@ -21,7 +21,8 @@ type Hints struct {
 	FirstBucket   ondisk.Bucket
 	NBuckets      ondisk.Bucket
 	SetUUID       ondisk.UUID
-	DataOffset    ondisk.Sector // of a backing device
+	DataOffset    ondisk.Sector     // of a backing device
+	Marks         *superblock.Trace // what is told where no journal is left; nil: nothing is
 }
 
 // ErrHint says that a hint cannot be right, or that one is needed.
@@ -30,6 +31,9 @@ var ErrHint = errors.New("the superblock is not told")
 // over lays the hints over a trace, or makes one of them where nothing was found.
 func (h *Hints) over(t *superblock.Trace, err error) (*superblock.Trace, error) {
 	switch {
+	case errors.Is(err, superblock.ErrNoTrace) && h.Marks != nil:
+		marks := *h.Marks
+		return h.over(&marks, nil)
 	case errors.Is(err, superblock.ErrNoTrace) && !h.SetUUID.IsZero() && h.Bucket > 0:
 		t = &superblock.Trace{SetMagic: h.SetUUID.SetMagic(), BlockSectors: ondisk.PageSectors}
 	case err != nil:

@@ -17,7 +17,7 @@ import (
 // mendPairs makes backing devices say what the cache knows of them: the set that holds their data, and that they are
 // dirty where it holds data that they lack.
 func mendPairs(w *Work, rep *fsck.Report) (did bool, err error) {
-	if rep == nil || rep.Type != "cache" || len(w.backing) == 0 {
+	if rep == nil || rep.Type != "cache" || len(w.backing) == 0 || !w.asks(rep, finding.BackingSuper) {
 		return false, nil
 	}
 	s, err := w.super()
@@ -34,7 +34,7 @@ func mendPairs(w *Work, rep *fsck.Report) (did bool, err error) {
 			continue
 		}
 		fixed := *b
-		pair(&fixed, c)
+		pair(&fixed, c, w.o.chosen())
 		if left(b, c) {
 			over, err := w.overwritten(b, c, d.R)
 			if err != nil {
@@ -65,6 +65,10 @@ func left(b *ondisk.Super, c *inspect.Cache) bool {
 // overwritten are the dirty extents of a backing device that has something else in their place: what stands there now
 // is given up when the cache's data count again.
 func (w *Work) overwritten(b *ondisk.Super, c *inspect.Cache, r io.ReaderAt) (list []Lost, err error) {
+	code := finding.BDDropped
+	if !b.SetUUID.IsZero() && b.SetUUID != c.Super.SetUUID {
+		code = finding.BDOtherSet
+	}
 	inode, ok := c.UUIDs.Find(b.UUID)
 	if !ok {
 		return nil, nil
@@ -84,14 +88,15 @@ func (w *Work) overwritten(b *ondisk.Super, c *inspect.Cache, r io.ReaderAt) (li
 		defer mu.Unlock()
 		list = append(list, Lost{
 			Device: b.UUID.String(), Label: superblock.Label(b.Label), Inode: inode, Offset: e.Start(), Count: e.Size(),
-			Dirty: true, Known: true, Code: finding.BDDropped,
+			Below: true, Code: code,
 		})
 	})
 	return list, err
 }
 
-// pair fits a backing device's superblock to the cache that has its slot.
-func pair(b *ondisk.Super, c *inspect.Cache) {
+// pair fits a backing device's superblock to the cache that has its slot; legal: clean with dirty keys too, which a crash
+// leaves.
+func pair(b *ondisk.Super, c *inspect.Cache, legal bool) {
 	inode, ok := c.UUIDs.Find(b.UUID)
 	if !ok {
 		return
@@ -104,7 +109,7 @@ func pair(b *ondisk.Super, c *inspect.Cache) {
 	if dirty || attached && b.SetUUID.IsZero() {
 		b.SetUUID = c.Super.SetUUID
 	}
-	if dirty && !attached {
+	if dirty && (!attached || legal) {
 		b.SetState(ondisk.StateDirty) // or the next registration gives its slot up, and the data
 	}
 }

@@ -40,6 +40,8 @@ type Options struct {
 	Rewind    uint64        // the seq of the journal entry that the cache is to be taken back to; 0: the best there is
 	Spool     *change.Spool // for what is too large for memory; nil: nothing is. Plans read from it
 	Hints     Hints
+	Only      []finding.Code // if any, nothing else is mended, but these are if they are legal states too
+	Skip      []finding.Code // what stays as it is
 }
 
 // A Lost is a run of a volume's sectors that a repair gives up.
@@ -49,8 +51,9 @@ type Lost struct {
 	Inode  uint32        `json:"inode"`
 	Offset ondisk.Sector `json:"offset_sectors"`
 	Count  ondisk.Sector `json:"sectors"`
-	Dirty  bool          `json:"dirty"` // it was the only copy
-	Known  bool          `json:"known"` // false: it may have been there, the key is gone
+	Dirty  bool          `json:"dirty"`      // it was the only copy
+	Below  bool          `json:"on_backing"` // it is what the backing device has there, in the place of dirty data that count again
+	Known  bool          `json:"known"`      // false: it may have been there, the key is gone
 	Code   finding.Code  `json:"code"`
 }
 
@@ -60,8 +63,12 @@ type Result struct {
 	Plans         []*plan.Plan // of the cache, then of each backing device; nil: nothing to write
 	Lost          []Lost
 	Old           ondisk.Sector // dirty data that were done with, and that a rewind makes dirty again
+	Clean         ondisk.Sector // clean data that are given up: at least those of Lost
+	Unread        bool          // the medium gave an error where something was to be read
 	Unknown       bool          // keys may be gone of which nothing is known any more: those of unreadable nodes and entries
 	Evidence      []string      // what was taken for what, in the order it was done
+
+	wants func(finding.Code) bool // what was asked for; nil: all damage
 }
 
 // Work is a repair in the making: the devices, with what was mended so far laid over them.
@@ -96,6 +103,9 @@ type Work struct {
 
 func newWork(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) *Work {
 	w := &Work{ctx: ctx, o: o, dev: dev, lost: map[Lost]bool{}}
+	if o.chosen() {
+		w.result.wants = w.o.Wants
+	}
 	w.over = append(w.over, plan.NewOverlay(dev.R))
 	w.dev.R = w.over[0]
 	for _, b := range backing {
@@ -168,8 +178,9 @@ func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options
 	w := newWork(ctx, dev, backing, o)
 	rep, err := w.check()
 	w.result.Before = rep
+	w.result.Unread = unread(rep, dev.Size)
 	for range rounds {
-		if err == nil && (rep.Result == fsck.Clean && !w.mustRewind() || foreign(rep)) {
+		if err == nil && (w.done(rep) || foreign(rep)) {
 			break
 		}
 		if ctx.Err() != nil {
@@ -194,6 +205,7 @@ func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options
 
 // mend lets the first mender that can do anything do it.
 func (w *Work) mend(rep *fsck.Report) (did bool, err error) {
+	rep = w.asked(rep)
 	for _, m := range menders {
 		if did, err = m(w, rep); did || err != nil {
 			break
@@ -221,6 +233,7 @@ func (w *Work) finish() {
 		w.result.Lost = append(w.result.Lost, l)
 	}
 	w.result.Lost = append(w.result.Lost, w.replaced...)
+	w.result.Clean = w.result.cleanLost()
 	slices.SortFunc(w.result.Lost, func(a, b Lost) int { return cmp.Or(cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.Offset, b.Offset)) })
 }
 
@@ -247,7 +260,7 @@ func (w *Work) check() (*fsck.Report, error) {
 	w.drop()
 	w.fresh = bad{}
 	o := w.o.Options
-	o.Sink = w.fresh.add
+	o.Sink = w.sink
 	rep, err := fsck.Run(w.ctx, w.dev, w.backing, o)
 	if rep != nil {
 		w.c = rep.TakeCache()

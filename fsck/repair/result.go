@@ -4,24 +4,38 @@ package repair
 
 import (
 	"fmt"
+	"slices"
 
 	"bctl/fsck"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 )
 
-// Damages counts the findings of damage before the repair and after it.
-func (r *Result) Damages() (before, after int) { return damaged(r.Before), damaged(r.After) }
-
-func damaged(r *fsck.Report) (n int) {
-	if r == nil {
-		return 1 // nothing could be read
+// plural is a count and what is counted.
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	for _, f := range r.Findings {
-		if f.Severity == finding.Damage {
-			n++
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// cleanLost is how much clean data there is less, where that was known before, and no less than what is listed.
+func (r *Result) cleanLost() ondisk.Sector {
+	clean := func(rep *fsck.Report) (n ondisk.Sector) {
+		if rep != nil && rep.Summary != nil {
+			for _, v := range rep.Summary.Volumes {
+				n += v.LiveSectors - v.DirtySectors
+			}
+		}
+		return n
+	}
+	listed := ondisk.Sector(0)
+	for _, l := range r.Lost {
+		if !l.Dirty && !l.Below {
+			listed += l.Count
 		}
 	}
-	return n
+	return max(listed, clean(r.Before)-min(clean(r.Before), clean(r.After)))
 }
 
 // Findings are those of before the repair.
@@ -35,19 +49,21 @@ func (r *Result) Findings() []finding.Finding {
 // Repaired counts the findings that are gone, by code.
 func (r *Result) Repaired() map[finding.Code]int {
 	out := map[finding.Code]int{}
+	count := func(rep *fsck.Report, n int) {
+		if rep == nil {
+			return
+		}
+		for _, f := range rep.Findings {
+			if f.Severity == finding.Damage || r.wants != nil && r.wants(f.Code) {
+				out[f.Code] += n
+			}
+		}
+	}
 	if r.Before == nil {
 		return out
 	}
-	for _, f := range r.Before.Findings {
-		if f.Severity == finding.Damage {
-			out[f.Code]++
-		}
-	}
-	for _, f := range r.After.Findings {
-		if f.Severity == finding.Damage {
-			out[f.Code]--
-		}
-	}
+	count(r.Before, 1)
+	count(r.After, -1)
 	for code, n := range out {
 		if n <= 0 {
 			delete(out, code)
@@ -65,8 +81,23 @@ func (l Lost) String() string {
 		name += fmt.Sprintf(" %q", l.Label)
 	}
 	kind := "clean"
-	if l.Dirty {
+	switch {
+	case l.Dirty:
 		kind = "dirty"
+	case l.Below:
+		kind = "what the backing device has in the place of the cache's dirty data"
 	}
 	return fmt.Sprintf("volume %d, %s: sector %d, %d sectors, %s (%s)", l.Inode, name, l.Offset, l.Count, kind, l.Code)
+}
+
+// unread reports whether the medium gave an error. That nothing can be read behind its end is none: there is nothing to
+// copy.
+func unread(rep *fsck.Report, size int64) bool {
+	return rep != nil && slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
+		switch f.Code {
+		case finding.JRUnread, finding.PRUnread, finding.UUUnread, finding.BTUnread:
+			return f.Sector == nil || ondisk.Sector(*f.Sector).Bytes() < size
+		}
+		return false
+	})
 }

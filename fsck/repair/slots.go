@@ -21,6 +21,7 @@ func (w *Work) mendSlots(h *harvest, b *base) (uuids.Table, error) {
 	}
 	t := w.bestSlots(h, b, data)
 	w.mendMarks(t, data)
+	w.mendOdd(t, data)
 	w.matchBacking(h, t, data)
 	w.adoptOrphans(h, t, data)
 	return t, w.ctx.Err()

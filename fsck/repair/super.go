@@ -15,7 +15,10 @@ import (
 
 // mendSuper corrects or rebuilds the superblocks: a few flipped bits by the checksum, a field with a value that it
 // cannot have by the one that it must have, sizes by what the rest of the metadata prove.
-func mendSuper(w *Work, _ *fsck.Report) (did bool, err error) {
+func mendSuper(w *Work, rep *fsck.Report) (did bool, err error) {
+	if !w.asks(rep, finding.Superblock, finding.BackingSuper, finding.Journal) {
+		return false, nil
+	}
 	for i := range w.over {
 		dev := w.dev
 		if i > 0 {
@@ -25,12 +28,12 @@ func mendSuper(w *Work, _ *fsck.Report) (did bool, err error) {
 		if err != nil {
 			continue
 		}
-		good, how := flippedSuper(raw), "corrected"
+		good, how := flippedSuper(raw), "corrected by its checksum"
 		if good == nil {
 			if good, err = w.wrongSuper(i, dev, raw); err != nil {
 				return false, err
 			}
-			how = "made anew where it could not be right"
+			how = changed(raw, good)
 		}
 		if good == nil && i > 0 {
 			if good, err = w.lostBacking(i, dev, raw); err != nil {
@@ -39,7 +42,7 @@ func mendSuper(w *Work, _ *fsck.Report) (did bool, err error) {
 			how = "made anew from its slot of the cache, in state dirty"
 		}
 		if good != nil {
-			w.saw("%s: superblock %s", dev.Name, how)
+			w.saw("%s: superblock: %s", dev.Name, how)
 			w.patch(i, ondisk.SuperOffset, good, "superblock")
 			did = true
 		}
@@ -55,11 +58,19 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte) ([]byte, error) {
 	}
 	limits := superblock.Device{Size: dev.Size, LogicalBlock: dev.LogicalBlock}
 	was := damages(s, limits)
-	if was == 0 {
+	fixed := *s
+	if i == 0 && s.Csum == s.Checksum() && !s.IsBacking() {
+		if err := w.fixLegal(&fixed, dev.Size); err != nil {
+			return nil, err
+		}
+	}
+	if was == 0 && fixed == *s {
 		return nil, nil
 	}
-	fixed := *s
-	if s.IsBacking() && s.Csum == s.Checksum() {
+	legal := fixed != *s
+	if was == 0 {
+		was = 1 // of what is legal, or of what the superblock alone does not tell
+	} else if s.IsBacking() && s.Csum == s.Checksum() {
 		w.fixBacking(&fixed)
 	} else if i == 0 {
 		if ok, err := w.fixCache(&fixed, dev.Size); !ok || err != nil {
@@ -67,7 +78,7 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte) ([]byte, error) {
 		}
 	}
 	fixed.Csum = fixed.Checksum()
-	if damages(&fixed, limits) >= was {
+	if damages(&fixed, limits) >= was && !legal {
 		return nil, nil
 	}
 	return fixed.Append(nil), nil
@@ -205,6 +216,7 @@ func (w *Work) setUUID(magic uint64) (u ondisk.UUID) {
 			return s.SetUUID
 		}
 	}
+	w.saw("the second half of the set's uuid is made up, for no backing device was given that tells it")
 	binary.LittleEndian.PutUint64(u[:], magic)
 	half := derivedUUID(u, "the second half of a set's uuid")
 	copy(u[8:], half[8:])

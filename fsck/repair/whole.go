@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"bctl/fsck"
 	"bctl/inspect"
@@ -88,7 +89,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if err != nil {
 		return nil, err
 	}
-	w.heavy = w.heavy || w.o.Rewind != 0 // what the older state leads to may have been used for something else since
+	w.heavy = w.heavy || len(h.gone) > 0 || w.o.Rewind != 0 // what the older state leads to may have been used for something else since
 	h.journal = w.alone || w.heavy || !b.plain || !gensKnown(c) || slices.ContainsFunc(journalled(c), w.bad.in)
 	if h.journal {
 		at, erase := w.place(g, b)
@@ -107,12 +108,15 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if _, err := tx.MakeRoom(); err != nil {
 		return nil, err
 	}
+	made := []string{"prio chain"}
 	if h.treeIsBad() {
 		if err := h.newTree(s); err != nil {
 			return nil, err
 		}
+		made = append(made, "btree")
 	}
 	if slots != nil {
+		made = append(made, "uuid bucket")
 		if err := tx.SetUUIDs(slots); err != nil {
 			return nil, err
 		}
@@ -120,7 +124,11 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if _, _, err := tx.RewritePrios(); err != nil {
 		return nil, err
 	}
-	return tx.Commit()
+	p, err := tx.Commit()
+	if err == nil {
+		w.saw("made anew in free buckets: %s; one new journal entry leads there", strings.Join(made, ", "))
+	}
+	return p, err
 }
 
 // start chooses what to start from and reads the cache by it, into w.c.
@@ -172,7 +180,7 @@ func (h *harvest) newTree(s *ondisk.Super) error {
 	}
 	h.tx.SetRoot(root, level)
 	if n := len(stay); n > 0 {
-		h.w.saw("btree: %d leaves stay where they are", n)
+		h.w.saw("btree: %s", plural(n, "leaf stays where it is", "leaves stay where they are"))
 	}
 	return nil
 }

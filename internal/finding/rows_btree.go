@@ -36,12 +36,12 @@ var btreeRows = []Row{
 		Advice:  "Older nodes may hold the lost keys: copy the device before anything is written.",
 	},
 	{
-		Code: BTEmpty, Severity: Damage, Fix: Safe, Mend: Btree, Kernel: Refuses, Invariants: "K52",
+		Code: BTEmpty, Severity: Damage, Fix: Lossy, Mend: Btree, Kernel: Refuses, Invariants: "K52",
 		Title:   "btree node: empty bset",
 		Help:    "The kernel refuses the device with 'empty set'.",
 		Depends: "SB JR PR",
-		Cost:    "no data: the bset has no keys",
-		Advice:  "Nothing is lost; the node is written anew without it.",
+		Cost:    "the keys of bsets behind it, if there were any; it has none itself",
+		Advice:  "The bset itself has no keys: only what stood behind it may be lost.",
 	},
 	{
 		Code: BTCorrupted, Severity: Damage, Fix: Lossy, Mend: Btree, Kernel: Refuses, Invariants: "K53",

@@ -78,11 +78,11 @@ var extentRows = []Row{
 		Advice:  "Keep the kernel away: it drops the key, or reads the wrong place.",
 	},
 	{
-		Code: EXPlaceholder, Severity: Damage, Fix: Safe, Mend: Btree, Kernel: Loses, Invariants: "U63",
+		Code: EXPlaceholder, Severity: Damage, Fix: Lossy, Mend: Btree, Kernel: Loses, Invariants: "U63",
 		Title:   "dirty placeholder",
 		Help:    "The placeholder of a read that missed holds no data.",
 		Depends: "SB JR PR UU BT",
-		Cost:    "no data: a placeholder has none",
+		Cost:    "the dirty sectors of the key, of which a placeholder has no data: they are listed",
 		Advice:  "Keep the kernel away: it would write nothing back for it.",
 	},
 	{

@@ -9,8 +9,7 @@ var prioRows = []Row{
 		Help:    "The kernel refuses the device. The gens it held are unknown, so its buckets' pointers are taken at their word.",
 		Depends: "SB JR",
 		Cost:    "clean data in buckets whose gens only this set told; dirty data stay",
-		Advice:  "The gens can be made anew from the pointers.",
-		Command: "bctl rewrite-prios --from-btree DEVICE",
+		Advice:  "A few flipped bits are corrected; else the gens are made anew from the pointers.",
 	},
 	{
 		Code: PRMagic, Severity: Damage, Fix: Safe, Mend: PrioChain, Kernel: Refuses, Invariants: "K45",
@@ -18,8 +17,7 @@ var prioRows = []Row{
 		Help:    "The kernel refuses the device. Something else stands where the chain should go on.",
 		Depends: "SB JR",
 		Cost:    "clean data in buckets whose gens only this set told; dirty data stay",
-		Advice:  "The gens can be made anew from the pointers.",
-		Command: "bctl rewrite-prios --from-btree DEVICE",
+		Advice:  "A few flipped bits are corrected; else the gens are made anew from the pointers.",
 	},
 	{
 		Code: PRLoop, Severity: Damage, Fix: Safe, Mend: PrioChain, Kernel: Loses, Invariants: "U29",
@@ -28,7 +26,6 @@ var prioRows = []Row{
 		Depends: "SB JR",
 		Cost:    "clean data in buckets whose gens nothing tells; dirty data stay",
 		Advice:  "Keep the kernel away: it gives buckets the gens of others, and drops data over it.",
-		Command: "bctl rewrite-prios --from-btree DEVICE",
 	},
 	{
 		Code: PRRange, Severity: Damage, Fix: Safe, Mend: PrioChain, Kernel: Refuses, Invariants: "U30",
@@ -36,8 +33,7 @@ var prioRows = []Row{
 		Help:    "The kernel reads what stands there, and refuses the device.",
 		Depends: "SB JR",
 		Cost:    "clean data in buckets whose gens nothing tells; dirty data stay",
-		Advice:  "The gens can be made anew from the pointers.",
-		Command: "bctl rewrite-prios --from-btree DEVICE",
+		Advice:  "A few flipped bits are corrected; else the gens are made anew from the pointers.",
 	},
 	{
 		Code: PRShared, Severity: Damage, Fix: Safe, Mend: PrioChain, Kernel: Loses, Invariants: "U30",
@@ -46,7 +42,6 @@ var prioRows = []Row{
 		Depends: "SB JR",
 		Cost:    "clean data in buckets whose gens nothing tells; dirty data stay",
 		Advice:  "Keep the kernel away: it writes into the bucket for both of its uses.",
-		Command: "bctl rewrite-prios --from-btree DEVICE",
 	},
 	{
 		Code: PRSeq, Severity: Damage, Fix: Safe, Mend: PrioChain, Kernel: Loses, Invariants: "U31",
@@ -55,7 +50,6 @@ var prioRows = []Row{
 		Depends: "SB JR",
 		Cost:    "clean data in buckets whose gens are of another write; dirty data stay",
 		Advice:  "Keep the kernel away: with an older gen it may serve older data.",
-		Command: "bctl rewrite-prios --from-btree DEVICE",
 	},
 	{
 		Code: PROdd, Severity: Warning, Fix: Safe, Mend: PrioChain, Invariants: "U32",
@@ -73,7 +67,6 @@ var prioRows = []Row{
 		Depends: "SB JR",
 		Cost:    "clean data in buckets whose gens only this set told; dirty data stay",
 		Advice:  "The medium fails: copy the device, and make the gens anew on the copy.",
-		Command: "bctl rewrite-prios --from-btree DEVICE",
 	},
 	{
 		Code: PRRewind, Severity: Note, Fix: None, Invariants: "U36",

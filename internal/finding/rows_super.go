@@ -130,9 +130,9 @@ var superRows = []Row{
 	{
 		Code: SBSyncLost, Severity: Warning, Fix: Safe, Mend: Superblock, Kernel: Loses, Invariants: "U1",
 		Title:   "SYNC is clear, but a journal is there",
-		Help:    "The next registration drops everything in the cache, dirty data too. Legal only where the first registration crashed. Do not register it before you know.",
+		Help:    "The superblock is as make-bcache wrote it. A crash of the first registration leaves that, and then nothing is in the cache. But a cache made anew over an older one of the same set looks the same: the next registration drops everything in it, dirty data too.",
 		Cost:    "no data: the flag is set again",
-		Advice:  "Do not register the device; check first whether its first registration was cut short.",
+		Advice:  "Do not register the device before you know: if it was in use, fsck -p --only SB17 sets the flag again.",
 		Command: "bctl show-super DEVICE",
 	},
 	{
@@ -246,5 +246,12 @@ var superRows = []Row{
 		Depends: "SB08 SB09",
 		Cost:    "no data: the journal buckets follow from the count of buckets",
 		Advice:  "The journal buckets follow from the first bucket and the count of buckets.",
+	},
+	{
+		Code: SBSyncGone, Severity: Damage, Fix: Safe, Mend: Superblock, Kernel: Loses, Invariants: "U1",
+		Title:  "SYNC is lost",
+		Help:   "The flag is clear, though a kernel has written the superblock since it set it, and the journal is there. The next registration drops everything in the cache, dirty data too.",
+		Cost:   "no data: the flag is set again",
+		Advice: "Keep the kernel away: it would start with an empty cache.",
 	},
 }

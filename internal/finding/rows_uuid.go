@@ -64,11 +64,11 @@ var uuidRows = []Row{
 		Command: "bctl fsck DEVICE BACKING",
 	},
 	{
-		Code: UUFlash, Severity: Warning, Fix: Safe, Mend: UUIDTable, Kernel: Misleads, Invariants: "U43",
+		Code: UUFlash, Severity: Warning, Fix: None, Kernel: Misleads, Invariants: "U43",
 		Title:   "flash-only flag and size disagree",
 		Help:    "A flash-only volume has a size, a cached device has none.",
 		Depends: "SB JR",
-		Cost:    "no data: the flag and the size are made to agree",
+		Cost:    "which of the two is wrong nobody can tell from the device",
 		Advice:  "Find out whether the volume is a flash-only one, before it is used.",
 	},
 	{
@@ -95,7 +95,7 @@ var uuidRows = []Row{
 		Command: "bctl fsck DEVICE BACKING",
 	},
 	{
-		Code: UUDestroyed, Severity: Warning, Fix: Safe, Mend: UUIDTable, Invariants: "U39",
+		Code: UUDestroyed, Severity: Warning, Fix: Lossy, Mend: UUIDTable, Invariants: "U39",
 		Title:   "dirty data of a destroyed flash-only volume",
 		Help:    "It was given up on purpose. Its keys stay in the tree and their buckets stay taken: no garbage collection frees them.",
 		Depends: "SB JR",

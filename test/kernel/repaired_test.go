@@ -4,6 +4,7 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"bctl/fsck/repair"
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
+	"bctl/superblock"
 )
 
 // What the page says of a set that was not repaired, and what stands behind the verdict on one for which dirty data had
@@ -24,6 +26,7 @@ const (
 	notRepaired = "not repaired"
 	gaveUp      = "; dirty data given up"
 	gaveUnknown = "; keys were gone"
+	gaveNamed   = "; dirty data are a volume of their own" // for nothing tells whose they are
 )
 
 // A mended is a damage with what bctl fsck -y made of it.
@@ -70,7 +73,13 @@ func repairScene(t *testing.T, s *damages.Scene) (price, why string) {
 		given = append(given, passes.Device{Name: fmt.Sprintf("dev%d", i), R: m, Size: m.Size(), LogicalBlock: 512})
 	}
 	given[0].LogicalBlock = max(512, s.Logical)
-	r, err := repair.Plan(context.Background(), given[0], given[1:], repair.Options{Options: passes.Options{Now: damages.Now}})
+	o := repair.Options{Options: passes.Options{Now: damages.Now}}
+	r, err := repair.Plan(context.Background(), given[0], given[1:], o)
+	if errors.Is(err, superblock.ErrNotBcache) { // --scan
+		if o.Hints.Marks, err = superblock.FindMarks(context.Background(), given[0].R, given[0].Size, nil); err == nil {
+			r, err = repair.Plan(context.Background(), given[0], given[1:], o)
+		}
+	}
 	switch {
 	case err != nil:
 		return "", notRepaired
@@ -89,6 +98,9 @@ func repairScene(t *testing.T, s *damages.Scene) (price, why string) {
 	}
 	if r.Unknown {
 		price = gaveUnknown
+	}
+	if r.After.Summary != nil && slices.ContainsFunc(r.After.Summary.Volumes, func(v passes.VolumeCounts) bool { return strings.HasPrefix(v.Label, "lost+found ") }) {
+		price = gaveNamed
 	}
 	for _, l := range r.Lost {
 		if l.Dirty {

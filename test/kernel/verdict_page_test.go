@@ -57,6 +57,7 @@ func sections() []section {
 		},
 		{title: "Damage that people meet", list: damages.Tried, always: true},
 		{title: "Just out of bounds", list: unsound},
+		{title: "Superblocks and journals that are lost", text: "Where bctl finds nothing, `bctl fsck -y`, and `--scan` where the journal is lost too, makes it anew.\n\n", list: damages.Gone},
 		{title: "Every invariant", text: "Each row breaks the invariant it names; some can be broken in several ways.\n\n", list: proved},
 	}
 }

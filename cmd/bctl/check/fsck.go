@@ -123,7 +123,12 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 		}
 	}
 	rep, err := checkAll(ctx, o, run, io)
-	mend := err == nil && (rep.Result == fsck.Damaged && o.repair.wants(rep) || o.repair.rewind != 0)
+	if err == nil && io.Format == render.Table { // before anybody is asked
+		if err := writeReport(io.Out, io.Format, rep, o.shown(io)); err != nil {
+			return err
+		}
+	}
+	mend := err == nil && (o.repair.wants(rep) || o.repair.rewind != 0)
 	if errors.Is(err, superblock.ErrNotBcache) && (o.repair.policy.Mode >= finding.Preen || o.repair.scan.on) {
 		mend = true // a superblock that is lost may be found
 	} else if err != nil {
@@ -136,8 +141,12 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 		if err := o.measured(rep, run.Now); err != nil {
 			return err
 		}
-		if err := writeReport(io.Out, io.Format, rep, o.shown(io)); err != nil {
-			return err
+		if io.Format != render.Table {
+			if err := writeReport(io.Out, io.Format, rep, o.shown(io)); err != nil {
+				return err
+			}
+		} else if rep.Result == fsck.Damaged && o.repair.policy.Mode >= finding.Preen {
+			fmt.Fprintf(io.Out, "\nnot repaired: %s\n", o.repair.unmended(rep))
 		}
 		return verdict(rep)
 	}
@@ -185,12 +194,9 @@ func (o *fsckOptions) shown(io *app.IO) shown { return shown{all: o.all, colours
 // runRepair repairs what rep, nil where not even a superblock was found, says is damaged.
 func runRepair(ctx context.Context, o fsckOptions, rep *fsck.Report, run fsck.Options, io *app.IO) error {
 	if io.Format == render.Table && rep != nil {
-		if err := writeReport(io.Out, io.Format, rep, o.shown(io)); err != nil {
-			return err
-		}
 		fmt.Fprintln(io.Out)
 	}
-	run.Verify = false // it is about data, which no repair changes
+	run.Verify = run.Verify && slices.Contains(o.repair.policy.Only, finding.EXStaleData) // else it is about data, which no repair changes
 	done, err := o.repair.mend(ctx, o.devices, run, io)
 	if err != nil {
 		return err

@@ -4,10 +4,7 @@ package check
 
 import (
 	"bufio"
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -125,45 +122,50 @@ func ask(in io.Reader, out io.Writer) func(string) bool {
 	}
 }
 
-// wants reports whether anything of rep is to be repaired. Where somebody can be asked, he is, once a family. Preening
-// tries whatever can be mended: what a repair gives up is known only once it is planned.
+// wants reports whether anything of rep is to be repaired. Where somebody can be asked, he is, once a family; a family
+// that he leaves is left out. Preening tries whatever can be mended: what a repair gives up is known only once it is
+// planned.
 func (o *repairOptions) wants(rep *fsck.Report) bool {
 	policy := o.policy
 	if policy.Mode == finding.Preen {
 		policy.Mode = finding.Yes
 	}
-	families, order := map[string]int{}, []string{}
+	families, order := map[finding.Structure][]finding.Code{}, []finding.Structure{}
 	mend := false
 	for _, f := range rep.Findings {
 		switch policy.Decide(f.Code) {
 		case finding.Mend:
 			mend = true
 		case finding.Question:
-			name := string(finding.Lookup(f.Code).Mend)
-			if families[name] == 0 {
+			name := finding.Lookup(f.Code).Mend
+			if families[name] == nil {
 				order = append(order, name)
 			}
-			families[name]++
+			families[name] = append(families[name], f.Code)
 		}
 	}
-	if len(order) == 0 || o.answer == nil {
+	if o.answer == nil {
 		return mend
 	}
 	for _, name := range order {
-		if !o.answer(fmt.Sprintf("%s: %s about the %s. Repair?", app.OneLine(rep.Device), app.Plural(families[name], "finding"), name)) {
-			return false
+		codes := families[name]
+		if o.answer(fmt.Sprintf("%s: %s about the %s (%s). Repair?", app.OneLine(rep.Device), app.Plural(len(codes), "finding"), name, codeNames(codes))) {
+			mend = true
+		} else {
+			o.policy.Skip = append(o.policy.Skip, codes...)
 		}
 	}
-	return true
+	return mend
 }
 
-// A repaired is what fsck tells of a repair besides the report.
-type repaired struct {
-	devices []string // the cache first
-	result  *repair.Result
-	undo    []string
-	written bool
-	why     string // nothing was written
+// codeNames are some codes, each once.
+func codeNames(codes []finding.Code) string {
+	codes = slices.Compact(slices.Sorted(slices.Values(codes)))
+	words := make([]string, len(codes))
+	for i, c := range codes {
+		words[i] = string(c)
+	}
+	return strings.Join(words, ", ")
 }
 
 // mend repairs the devices, claimed alone.
@@ -182,17 +184,20 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 	}
 	spool := change.NewSpool(o.write.SpoolDir())
 	defer spool.Close() // it has no name, and nobody reads it any more
-	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{Options: run, Rewind: o.rewind, Spool: spool, Hints: o.scan.hints})
+	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{
+		Options: run, Rewind: o.rewind, Spool: spool, Hints: o.scan.hints, Only: o.policy.Only, Skip: o.policy.Skip,
+	})
 	if err != nil {
 		return out, err
 	}
 	if out.why = o.refuses(out.result); out.why != "" {
 		return out, nil
 	}
-	for _, l := range out.result.Lost {
-		if l.Dirty && io.Format == render.Table {
-			fmt.Fprintf(io.Err, "given up: %s\n", app.OneLine(l.String()))
-		}
+	if io.Format == render.Table {
+		tellLost(io.Err, out.result)
+	}
+	if out.why = o.declined(out.result); out.why != "" {
+		return out, nil
 	}
 	if o.lost != "" {
 		if err := writeLost(o.lost, out.result.Lost); err != nil {
@@ -226,9 +231,11 @@ func asPlanned(ctx context.Context, devs []fsck.Device, run fsck.Options, planne
 	if err != nil {
 		return err
 	}
-	now := repair.Result{Before: rep, After: rep}
-	is, _ := now.Damages()
-	if _, want := planned.Damages(); is > want {
+	is, want := 0, repair.Damage(planned.After)
+	for code, n := range repair.Damage(rep) {
+		is += max(0, n-want[code])
+	}
+	if is > 0 {
 		return fmt.Errorf("%s: the repair did not end as it was planned: %s of damage, first %s", devs[0].Name, app.Plural(is, "finding"), firstDamage(rep))
 	}
 	return nil
@@ -245,15 +252,11 @@ func firstDamage(rep *fsck.Report) string {
 
 // refuses says why a plan must not be carried out, or nothing.
 func (o *repairOptions) refuses(r *repair.Result) string {
-	dirty := false
-	for _, l := range r.Lost {
-		dirty = dirty || l.Dirty
-	}
-	unread := slices.ContainsFunc(r.Findings(), func(f finding.Finding) bool { return slices.Contains(unreadable, f.Code) })
+	dirty, below := given(r)
 	switch before, after := r.Damages(); {
 	case o.scan.on && o.policy.Mode < finding.Preen:
 		return "it was only looked for: -y writes it"
-	case unread && !o.force:
+	case r.Unread && !o.force:
 		return "something cannot be read: copy the device first (ddrescue), and repair the copy, or --force"
 	case o.rewind != 0 && !slices.ContainsFunc(r.Plans, func(p *plan.Plan) bool { return p != nil }):
 		return "nothing to rewind: " + strings.Join(r.Evidence, ", ")
@@ -261,8 +264,12 @@ func (o *repairOptions) refuses(r *repair.Result) string {
 		return "nothing of it can be repaired: bctl explain CODE says why"
 	case after > 0 && !o.keepPartial:
 		return fmt.Sprintf("%d of %d findings would be left: --keep-partial repairs the others", after, before)
-	case o.policy.Mode == finding.Preen && dirty:
+	case o.leftOut(r) != "":
+		return o.leftOut(r)
+	case o.policy.Mode == finding.Preen && dirty > 0:
 		return "dirty data would have to be given up: -y lists them, and does it"
+	case o.policy.Mode == finding.Preen && below > 0:
+		return "the backing device may have newer data in the place of the cache's dirty ones: -y lists them, and takes the cache's"
 	case o.policy.Mode == finding.Preen && r.Old > 0:
 		return "dirty data that were done with would come back: -y says how many, and does it"
 	case o.policy.Mode == finding.Preen && r.Unknown:
@@ -271,8 +278,38 @@ func (o *repairOptions) refuses(r *repair.Result) string {
 	return ""
 }
 
-// unreadable are the codes that say that the medium gave an error.
-var unreadable = []finding.Code{finding.JRUnread, finding.PRUnread, finding.UUUnread, finding.BTUnread}
+// leftOut says what the plan would do to what -only or -skip left out, or nothing.
+func (o *repairOptions) leftOut(r *repair.Result) string {
+	for _, c := range r.Besides() {
+		if slices.Contains(o.policy.Skip, c) {
+			return fmt.Sprintf("%s is to stay, but stands in what has to be made anew: without --skip it is repaired too", c)
+		}
+	}
+	all := repair.Options{Only: o.policy.Only, Skip: o.policy.Skip}
+	for _, l := range r.Lost {
+		if l.Dirty && !all.Wants(l.Code) && len(o.policy.Only)+len(o.policy.Skip) > 0 {
+			return fmt.Sprintf("dirty data would have to be given up for %s too, which was left out", l.Code)
+		}
+	}
+	return ""
+}
+
+// declined asks whoever can be asked once more where something must be given up that is nowhere else, and says what to
+// say where he does not want that.
+func (o *repairOptions) declined(r *repair.Result) string {
+	dirty, below := given(r)
+	if o.answer == nil || dirty+below == 0 && !r.Unknown {
+		return ""
+	}
+	question := "What is listed is given up. Go on?"
+	if dirty+below == 0 {
+		question = "Keys are gone of which nothing is known, so dirty data may be. Go on?"
+	}
+	if o.answer(question) {
+		return ""
+	}
+	return "as you said"
+}
 
 // claimAll claims all devices, the cache first whatever their order. Those that are open are returned with an error too.
 func claimAll(names []string, o change.Options, at scan) (devs []fsck.Device, open []*blockdev.Device, err error) {
@@ -294,96 +331,4 @@ func claimAll(names []string, o change.Options, at scan) (devs []fsck.Device, op
 		open[i] = by[d.Name]
 	}
 	return devs, open, nil
-}
-
-// writeLost writes a line of JSON for each extent, and has it on the medium.
-func writeLost(name string, lost []repair.Lost) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	enc := json.NewEncoder(f)
-	for _, l := range lost {
-		err = errors.Join(err, enc.Encode(l))
-	}
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// view is what JSON has of a repair.
-func (r repaired) view() []render.Field {
-	type count struct {
-		Code  finding.Code `json:"code"`
-		Count int          `json:"count"`
-	}
-	counts := []count{}
-	for code, n := range r.result.Repaired() {
-		counts = append(counts, count{code, n})
-	}
-	slices.SortFunc(counts, func(a, b count) int { return cmp.Compare(a.Code, b.Code) })
-	if !r.written {
-		counts = []count{}
-	}
-	return []render.Field{
-		{Key: "repaired", Value: counts},
-		{Key: "lost", Value: append([]repair.Lost{}, r.result.Lost...)},
-		{Key: "old_dirty_sectors", Value: r.result.Old},
-		{Key: "unknown_lost", Value: r.result.Unknown},
-		{Key: "evidence", Value: append([]string{}, r.result.Evidence...)},
-		{Key: "undo_files", Value: append([]string{}, r.undo...)},
-		{Key: "not_repaired_because", Value: r.why},
-	}
-}
-
-// text is what people see of it.
-func (r repaired) text() string {
-	var b strings.Builder
-	for _, line := range r.result.Evidence {
-		fmt.Fprintf(&b, "  %s\n", app.OneLine(line))
-	}
-	if r.why != "" {
-		fmt.Fprintf(&b, "not repaired: %s\n", r.why)
-		return b.String()
-	}
-	before, after := r.result.Damages()
-	if before > 0 {
-		fmt.Fprintf(&b, "repaired: %d of %d findings of damage", before-after, before)
-	} else {
-		fmt.Fprintf(&b, "rewound")
-	}
-	dirty, clean := 0, 0
-	for _, l := range r.result.Lost {
-		if l.Dirty {
-			dirty += int(l.Count)
-		} else {
-			clean += int(l.Count)
-		}
-	}
-	if dirty+clean > 0 {
-		fmt.Fprintf(&b, "; %s of dirty and %s of clean data given up", app.Human(uint64(dirty)), app.Human(uint64(clean)))
-	}
-	if r.result.Old > 0 {
-		fmt.Fprintf(&b, "; %s that were done with are dirty again", app.Human(uint64(r.result.Old)))
-	}
-	if r.result.Unknown {
-		fmt.Fprintf(&b, "; keys were gone of which nothing is known")
-	}
-	fmt.Fprintln(&b)
-	for i, name := range r.undo {
-		fmt.Fprintf(&b, "to take it back: %s\n", app.UndoneBy(name, r.device(i)))
-	}
-	return b.String()
-}
-
-// device is the device that undo file i is of: those that were written to, in their order.
-func (r repaired) device(i int) string {
-	for k, p := range r.result.Plans {
-		if p == nil {
-			continue
-		}
-		if i == 0 {
-			return r.devices[k]
-		}
-		i--
-	}
-	return "DEVICE"
 }

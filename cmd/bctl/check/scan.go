@@ -115,8 +115,30 @@ func (s *scan) find(ctx context.Context, names []string, out *app.IO) error {
 		return s.take(ctx, names[0], d, &caches[0], out)
 	case len(caches) == 0 && s.hints.Bucket > 0 && !s.hints.SetUUID.IsZero():
 		return nil // nothing is left but what was said
+	case len(caches) == 0:
+		if err := s.marks(ctx, names[0], d, out); err == nil || !errors.Is(err, superblock.ErrNoTrace) {
+			return err
+		}
 	}
 	return app.WithHint(notOne(names[0], caches), "bctl super find %s lists what is there; --offset says where the cache begins", app.Quote(names[0]))
+}
+
+// marks takes what btree nodes and prio sets tell, where no journal is left. Errors wrap superblock.ErrNoTrace where there
+// are none either.
+func (s *scan) marks(ctx context.Context, name string, d disk.Device, out *app.IO) error {
+	bar := out.Progress("scan for btree nodes", d.Size())
+	defer bar.Done()
+	t, err := superblock.FindMarks(ctx, d, d.Size(), func(n int64) { bar.Add(n) })
+	if err != nil {
+		return err
+	}
+	if t.BucketSectors == 0 && s.hints.Bucket == 0 {
+		return app.WithHint(fmt.Errorf("%s: no superblock and no journal, but btree nodes of a set whose uuid begins with %08x; no prio set tells the bucket size", name, t.SetMagic),
+			"--bucket says it")
+	}
+	out.Note("%s: no journal is left: the superblock is told by btree nodes and prio sets", name)
+	s.hints.Marks = t
+	return nil
 }
 
 // take takes a cache for what is meant. Behind one that begins within a disk something else may stand: where nothing

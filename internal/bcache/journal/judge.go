@@ -4,6 +4,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
@@ -59,7 +60,7 @@ func (l *Log) judgeGaps(n Entry) {
 			if want == n.LastSeq && l.Discard() {
 				code = finding.JRDiscarded
 			}
-			l.emit(code, l.ring(e), "entries %d-%d are missing, the newest, %d, needs all from %d on", want, e.Seq-1, n.Seq, n.LastSeq)
+			l.emit(code, l.ring(e), "%s missing, the newest, %d, needs all from %d on", run(want, e.Seq-1), n.Seq, n.LastSeq)
 		}
 		want = e.Seq + 1
 	}
@@ -170,4 +171,12 @@ func (l *Log) judgeRing(n Entry) {
 	case 4*l.NLive > 3*l.g.NJournal:
 		l.emit(finding.JRNearlyFull, l.ring(n), "%d of %d buckets hold live entries", l.NLive, l.g.NJournal)
 	}
+}
+
+// run names one entry, or several.
+func run(first, last uint64) string {
+	if first == last {
+		return fmt.Sprintf("entry %d is", first)
+	}
+	return fmt.Sprintf("entries %d-%d are", first, last)
 }

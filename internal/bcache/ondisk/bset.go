@@ -31,6 +31,9 @@ func DecodeBsetHeader(b []byte) (h BsetHeader, err error) {
 // Bytes is set_bytes: header and keys.
 func (h BsetHeader) Bytes() int64 { return BsetBytes + 8*int64(h.Keys) }
 
+// BsetSetMagic is the set's magic by that of the bset at the start of b, of at least BsetBytes.
+func BsetSetMagic(b []byte) uint64 { return binary.LittleEndian.Uint64(b[8:]) ^ bsetMagic }
+
 // PutBsetMagic gives the bset at the start of b, of at least BsetBytes, the magic of its set.
 func PutBsetMagic(b []byte, setMagic uint64) {
 	binary.LittleEndian.PutUint64(b[8:], setMagic^bsetMagic)

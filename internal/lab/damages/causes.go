@@ -102,6 +102,6 @@ func Causes() []Cause {
 		{"writeback-dirty", finding.SBReplacement, "7", super(func(sb *ondisk.Super) { sb.SetReplacement(7) })},
 		{"writeback-dirty", finding.SBFeatures, "0xfffc", super(func(sb *ondisk.Super) { sb.Version, sb.FeatureIncompat = 5, 0xfffc })},
 		{"writeback-dirty", finding.SBSignature, "xfs", func(s *Scene) { s.Put(0, []byte("XFSB")) }},
-		{"writeback-dirty", finding.SBSyncLost, "entry 182", super(func(sb *ondisk.Super) { sb.SetSync(false); sb.Version = 0; planter.SetJournal(sb, 1, 0) })},
+		{"writeback-dirty", finding.SBSyncLost, "entry 182", super(func(sb *ondisk.Super) { sb.SetSync(false); sb.Version, sb.Seq = 0, 0; planter.SetJournal(sb, 1, 0) })},
 	}...)
 }

@@ -6,7 +6,7 @@
 // plant them for people who want to practise.
 //
 // Tried are the damages that people were seen to suffer; Proofs break each invariant of the field, one by one; Causes
-// are what one code may stand for; Legal is odd and no damage, and Boundaries are what is just legal and just not.
+// are what one code may stand for; Legal is odd and no damage, and Boundaries are what is just legal and just not; of Gone nothing is left to check.
 package damages
 
 import (

@@ -44,7 +44,8 @@ var superProofs = []Proof{
 	{"K25", damaged, finding.SBNBuckets, "empty-registered", super(func(sb *ondisk.Super) { sb.Nbuckets = 512; planter.SetJournal(sb, 1, 4) }), []finding.Code{finding.SBGrown}, ""},
 	{"K27", warning, finding.SBObsolete, "writeback-dirty", super(func(sb *ondisk.Super) { sb.Version, sb.FeatureIncompat = 5, ondisk.FeatureObsoLargeBucket }), nil, ""},
 
-	{"U1", damaged, finding.SBSyncLost, "writeback-dirty", super(func(sb *ondisk.Super) { sb.SetSync(false) }), nil, ""},
+	{"U1", damaged, finding.SBSyncGone, "writeback-dirty", super(func(sb *ondisk.Super) { sb.SetSync(false) }), nil, ""},
+	{"U1", damaged, finding.SBSyncLost, "writeback-dirty", super(func(sb *ondisk.Super) { sb.SetSync(false); sb.Version, sb.Seq = 0, 0 }), nil, ""},
 	{"U2", damaged, finding.SBReplacement, "writeback-dirty", super(func(sb *ondisk.Super) { sb.SetReplacement(3) }), nil, ""},
 	{"U3", damaged, finding.SBDeviceSmall, "writeback-dirty", func(s *Scene) { s.Resize(s.Size() - 1<<20) }, nil, ""},
 	{"U4", damaged, finding.SBManyCaches, "writeback-dirty", super(func(sb *ondisk.Super) { sb.NrInSet = 2 }), nil, ""},

@@ -32,11 +32,13 @@ check:
 test:
 	$(GO) test ./...
 
-# Debian's kernels under QEMU judge what bctl writes, and bctl what they write. As root, for apt-get alone.
+# Debian's kernels under QEMU judge what bctl writes, and bctl what they write. As root, for apt-get alone. One machine
+# more than processors, for guests wait a good deal; KERNEL_TESTS is a -run expression.
+KERNEL_TESTS ?= .
 kernel-test:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 busybox-static xz-utils >/dev/null
-	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 40m ./test/kernel/
+	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 40m -parallel $$(($$(nproc) + 1)) -run "$(KERNEL_TESTS)" ./test/kernel/
 
 # A machine whose root is a bcache volume boots with a damaged cache: Debian's initramfs with bctl in it, under QEMU. As
 # root; minutes.

@@ -21,6 +21,7 @@ var crashCases = []formatCase{
 // TestCrash resets the machine while bcache writes, reads and writes back. What bctl then says of the cache must be
 // what the kernel says after its own recovery.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k Kernel) {
 		var sets []*formatted
 		var disks, again []Disk

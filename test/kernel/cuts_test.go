@@ -32,6 +32,7 @@ type cut struct {
 // be had the power failed at any of many points: with all writes up to there, or with those that were flushed and some
 // of the rest. bctl must find each clean, and read what the kernel reads after its recovery.
 func TestCuts(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k Kernel) {
 		log, base, disk := record(t, k)
 		defer log.close()

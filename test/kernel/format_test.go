@@ -116,12 +116,14 @@ klog
 // TestFormat is the conversation of bctl format, the kernel and bctl fsck: the kernel registers, attaches, writes and
 // reads what bctl formatted; bctl then finds it clean and says of it what the kernel says.
 func TestFormat(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k Kernel) { converse(t, k, firstRegistration) })
 }
 
 // TestInit is the same with sets that bctl has made complete: the kernel has nothing to initialise, and attaches the
 // backing device as soon as it sees it.
 func TestInit(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k Kernel) { converse(t, k, "", "--init", "--attach") })
 }
 

@@ -20,6 +20,7 @@ var generatedCases = []struct{ name, flags string }{
 // TestGenerate registers what bctl generate makes, attaches a device to it and writes: the kernel complains of nothing,
 // and counts what bctl counts.
 func TestGenerate(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k Kernel) {
 		var disks []Disk
 		var script strings.Builder

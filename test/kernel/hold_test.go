@@ -77,6 +77,7 @@ func udevFiles(t *testing.T) func(a *archive) {
 // TestHold lets a real udev meet what closing a written device brings: a held device is not registered, a released one
 // is; a command of bctl holds what it writes to, and leaves nothing behind.
 func TestHold(t *testing.T) {
+	t.Parallel()
 	more := udevFiles(t)
 	k := needKernel(t, "6.12")
 	byHand, tuned := imgtest.Open(t, "writeback-dirty"), imgtest.Open(t, "version5")

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -41,10 +42,15 @@ type Kernel struct {
 	Modules string // folder of the modules, uncompressed
 }
 
+// fetching keeps tests that run side by side from unpacking the same kernel.
+var fetching sync.Mutex
+
 // needKernel finds the kernel of a series in the cache, or the package in the cache, or with "require" in Debian.
 func needKernel(t testing.TB, series string) Kernel {
 	t.Helper()
 	needLab(t)
+	fetching.Lock()
+	defer fetching.Unlock()
 	cache, err := cacheDir()
 	if err != nil {
 		missing(t, "no place for kernels: %v", err)

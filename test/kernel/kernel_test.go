@@ -37,6 +37,7 @@ func eachOf(t *testing.T, list []string, do func(t *testing.T, k Kernel)) {
 
 // The lab itself: an untouched disk, a fact, the end.
 func TestBoot(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k Kernel) {
 		disk := newFile(t, "empty", 1<<20)
 		r := Boot{Kernel: k, Disks: []Disk{{Name: "empty", Path: disk}}, Script: "case_ one\nsay size $(blockdev --getsize64 /disk/empty)\nregister empty"}.Run(t)

@@ -15,6 +15,7 @@ import (
 // then comes back: the kernel invalidates the slot, the device is another inode, and nothing leads to the data. bctl
 // gives them back; the kernel must read both volumes as it did when the images were made.
 func TestOrphan(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k Kernel) {
 		lost, stale := imgtest.Open(t, "writeback-dirty"), imgtest.Open(t, "version5")
 		images := []*imgtest.Image{lost, stale}

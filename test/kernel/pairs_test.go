@@ -85,6 +85,7 @@ var pairCase = formatCase{name: "pair", block: "4k", bucket: "32k", policy: "lru
 // a second in which the slot's journal entry waits: then a crash can leave the state dirty without a slot, and the kernel
 // does not bring that device up (BD04).
 func TestPairs(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k Kernel) {
 		dir := t.TempDir()
 		cache, back := pairCase.make(t, dir)

@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "ask the kernels about the damages that 
 // and holds docs/kernel-verdicts.md against the answers. With -update it asks about those too that the page has no word on, and writes it: without a page
 // that takes twenty minutes.
 func TestVerdicts(t *testing.T) {
+	t.Parallel()
 	for _, series := range Series {
 		needKernel(t, series)
 	}

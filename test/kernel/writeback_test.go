@@ -43,6 +43,7 @@ var writtenBack = []string{"writeback-dirty", "writeback-crash", "two-backing-fl
 // showed when the image was made, and the kernel registers both, says that they are clean, and shows the same. A device
 // that was detached afterwards comes up alone.
 func TestWriteback(t *testing.T) {
+	t.Parallel()
 	var disks []Disk
 	var script strings.Builder
 	var images []*imgtest.Image

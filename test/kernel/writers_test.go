@@ -16,6 +16,7 @@ var writtenImages = []string{"writeback-dirty", "writeback-crash", "fifo-full", 
 // TestWriters lets the commands that write to a used cache do so, and asks the kernel whether it still registers the
 // cache without a complaint and reads every volume as it did when the image was made.
 func TestWriters(t *testing.T) {
+	t.Parallel()
 	writers := []struct {
 		name string
 		run  func(t *testing.T, img *imgtest.Image)

@@ -77,15 +77,18 @@ facts() {
 	say "tree_depth.$1 $(cat "$s/tree_depth")"
 	sed 's/:[ \t]*/ /' "$s/cache0/priority_stats" | while read -r k v; do say "stats.$1 $k $v"; done
 }
-# dirty BACKING...: dirty_data and the sha256
+# dirty BACKING...: dirty_data
 dirty() { for n in "$@"; do say "dirty.$n $(cat "$(sys "$n")/dirty_data")"; done; }
-sums() { for n in "$@"; do say "sum.$n $(guest sum "/dev/$(bcache "$n")" | cut -d' ' -f3)"; done; }
+# contents DEVICE: copies it for the host, which puts the sum, or the sums, in the place of what this says
+contents() { guest copy "/dev/$1" /disk/scratch; }
+# sums BACKING...: of the volumes
+sums() { for n in "$@"; do say "sum.$n $(contents "$(bcache "$n")")"; done; }
 # pieces BACKING: the sums of the pieces of its volume
-pieces() { guest pieces "/dev/$(bcache "$1")" | sed "s/^/@piece.$1 /" >&3; }
+pieces() { say "piece.$1 $(contents "$(bcache "$1")")"; }
 # flash_sum INODE CACHE: of a flash-only volume
 flash_sum() {
 	v=$(basename "$(dirname "$(readlink -f "$(setof "$2")/volume$1")")")
-	say "flash_sum.$1 $(guest sum "/dev/$v" | cut -d' ' -f3)"
+	say "flash_sum.$1 $(contents "$v")"
 }
 # dump NAME CACHE: the live extents as the kernel sees them, for each inode: keys, sectors, dirty sectors
 dump() {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+//go:build amd64 || arm64 || riscv64 || s390x || ppc64le || loong64
+
 package main
 
 import (

@@ -161,6 +161,9 @@ func strict(what string) bool {
 // volume shows what it showed before, but for what the repair said it gives up.
 func TestRandomFlips(t *testing.T) {
 	count, first := envInt(t, envFlips, 4), envInt(t, envFlipSeed, 0)
+	if testing.Short() {
+		count = 1
+	}
 	for _, name := range imgtest.AllNames(t) {
 		if only := os.Getenv(envFlipImage); only != "" && only != name {
 			continue

@@ -156,6 +156,7 @@ _bctl() {
 		) ;;
 	explain)
 		own=(
+			'1:operand:(SB01 SB02 SB03 SB04 SB05 SB06 SB07 SB08 SB09 SB10 SB11 SB12 SB13 SB14 SB15 SB16 SB17 SB18 SB19 SB20 SB21 SB22 SB23 SB24 SB25 SB26 SB27 SB28 SB29 SB30 SB31 SB32 JR01 JR02 JR03 JR04 JR05 JR06 JR07 JR08 JR09 JR10 JR11 JR12 JR13 JR14 JR15 JR16 JR17 JR18 JR19 JR20 JR21 PR01 PR02 PR03 PR04 PR05 PR06 PR07 PR08 PR09 GN01 GN02 GN03 GN04 UU01 UU02 UU03 UU04 UU05 UU06 UU07 UU08 UU09 UU10 UU11 UU12 UU13 UU14 UU15 BT01 BT02 BT03 BT04 BT05 BT06 BT07 BT08 BT09 BT10 BT11 BT12 BT13 BT14 BT15 BT16 BT17 BT18 BT19 BT20 BT21 BT22 BT23 BT24 EX01 EX02 EX03 EX04 EX05 EX06 EX07 EX08 EX09 EX10 EX11 EX12 EX13 EX14 SP01 SP02 SP03 SP04 SP05 SP06 BD01 BD02 BD03 BD04 BD05 BD06 BD07 BD08 BD09 BD10 BD11 BD12 BD13 BD14 BD15)'
 		) ;;
 	rewrite-prios)
 		own=(
@@ -185,6 +186,7 @@ _bctl() {
 			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
+			'1:operand:(backup restore unwipe find)'
 			'*:device:_bctl_devices'
 		) ;;
 	uuid)
@@ -201,6 +203,8 @@ _bctl() {
 			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
+			'1:operand:(list relink purge)'
+			'*:device:_bctl_devices'
 		) ;;
 	tune)
 		own=(
@@ -233,6 +237,7 @@ _bctl() {
 			'(--dm)--dm[print a device-mapper table instead]'
 			'(--mount)--mount=[serve it as a file in the folder DIR instead]:DIR:_files'
 			'(--root)--root=[read by an older btree root, in BUCKET]:BUCKET:_files'
+			'*:device:_bctl_devices'
 		) ;;
 	writeback)
 		own=(
@@ -249,6 +254,7 @@ _bctl() {
 			'(--undo)--undo=[keep what stood there before, the data too, in FILE]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing of the cache either]'
 			'(-C)-C+[progress: a bar if FD is 0, else lines "pass done of device" to that descriptor]:FD:_files'
+			'*:device:_bctl_devices'
 		) ;;
 	detach)
 		own=(
@@ -256,11 +262,13 @@ _bctl() {
 			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
 			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing]'
+			'*:device:_bctl_devices'
 		) ;;
 	report)
 		own=(
 			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
 			'(--output -o)-o+[write to a new FILE; - is standard output]:FILE:_files'
+			'*:device:_bctl_devices'
 		) ;;
 	explore)
 		own=(
@@ -268,6 +276,7 @@ _bctl() {
 		) ;;
 	check-pair)
 		own=(
+			'*:device:_bctl_devices'
 		) ;;
 	show-uuids)
 		own=(
@@ -381,6 +390,7 @@ _bctl() {
 			'(--cached)--cached[all data that are cached]'
 			'(--output -o)--output=[write to a new FILE; - is standard output, which it is without it]:FILE:_files'
 			'(--output -o)-o+[write to a new FILE; - is standard output, which it is without it]:FILE:_files'
+			'*:device:_bctl_devices'
 		) ;;
 	completion)
 		own=(

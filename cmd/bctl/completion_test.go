@@ -40,6 +40,10 @@ func TestCompletion(t *testing.T) {
 		{"bctl alloc-bench --script /dev/", ""},
 		{"bctl alloc-bench --policy f", "fifo"},
 		{"bctl completion z", "zsh"},
+		{"bctl uuid p", "purge"},
+		{"bctl super --force f", "find"},
+		{"bctl super find u", ""},
+		{"bctl explain PR0", "PR01"},
 		{"bctl format -", "--cache"},
 	} {
 		got := bashProposes(t, test.words)
@@ -56,7 +60,7 @@ func TestCompletionDevices(t *testing.T) {
 		t.Skip("no block devices here")
 	}
 	want := "/dev/" + filepath.Base(devices[0])
-	for _, words := range []string{"bctl fsck /dev/", "bctl fsck ''", "bctl format --cache ''", "bctl format -B /dev/"} {
+	for _, words := range []string{"bctl fsck /dev/", "bctl fsck ''", "bctl format --cache ''", "bctl format -B /dev/", "bctl report /dev/", "bctl export ''", "bctl writeback /dev/", "bctl uuid list /dev/", "bctl super find ''"} {
 		if got := bashProposes(t, words); !slices.Contains(got, want) {
 			t.Errorf("%s<tab>: %q, want %s", words, got, want)
 		}
@@ -76,6 +80,8 @@ func TestFishCompletion(t *testing.T) {
 		{"bctl show-buckets --mark=d", "--mark=dirty"},
 		{"bctl fsck --verify", "--verify-data"},
 		{"bctl completion z", "zsh"},
+		{"bctl uuid p", "purge"},
+		{"bctl explain PR0", "PR01"},
 	} {
 		cmd := exec.Command(fish, "--no-config", "-c", "source ../../packaging/bctl.fish; complete -C '"+test.typed+"'")
 		cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
@@ -102,6 +108,8 @@ func TestZshCompletion(t *testing.T) {
 		{"bctl --json show-buckets --mark d", ":MARK:(free clean dirty metadata)"},
 		{"bctl fsck x", "*:device:_bctl_devices"},
 		{"bctl completion z", "1:operand:(bash fish zsh)"},
+		{"bctl uuid p", "1:operand:(list relink purge)"},
+		{"bctl uuid list x", "*:device:_bctl_devices"},
 		{"bctl rewrite-prios --set x", `]:BUCKET[-BUCKET]\:gen=N,prio=N:_files`},
 	} {
 		script := `_arguments() { print -rl -- $words -- $CURRENT "$@" }

@@ -149,6 +149,19 @@ func (a *Args) Buckets(flag string, first, last *ondisk.Bucket) error {
 	return nil
 }
 
+// Sectors reads A-B, or A alone, if the flag is given: sectors of a volume, of which to is the first behind them.
+func (a *Args) Sectors(flag string, from, to *ondisk.Sector) error {
+	if !a.Given(flag) {
+		return nil
+	}
+	x, y, ok := ParseBuckets(a.String(flag))
+	if !ok {
+		return badFlag(flag, a.String(flag), "a sector or a range A-B")
+	}
+	*from, *to = ondisk.Sector(x), ondisk.Sector(min(uint64(y), uint64(ondisk.MaxKeyOffset)-1)+1)
+	return nil
+}
+
 // badFlag says what a flag's value is not.
 func badFlag(flag, value, want string) error {
 	return Usagef("%s %q: not %s", FlagName(flag), value, want)

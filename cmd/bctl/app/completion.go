@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"bctl/internal/finding"
 )
 
 // Shells are those that completion is written for, and how: from the same flags and commands as help.
@@ -77,7 +79,7 @@ type commandWord struct {
 	name, usage string
 	flags       []word
 	devices     bool     // what stands beside the flags are devices
-	operands    []string // or one of these
+	operands    []string // the first is one of these
 }
 
 // A word is a flag.
@@ -94,15 +96,33 @@ func newGrammar(app *cli.App) *grammar {
 		if c.Hidden {
 			continue
 		}
-		w := commandWord{name: c.Name, usage: c.Usage, flags: flagWords(c.Flags), devices: strings.Contains(c.ArgsUsage, "DEV")}
-		if c.ArgsUsage == "SHELL" {
-			for _, s := range Shells {
-				w.operands = append(w.operands, s.Name)
-			}
-		}
+		w := commandWord{name: c.Name, usage: c.Usage, flags: flagWords(c.Flags)}
+		w.devices = slices.ContainsFunc([]string{"DEV", "CACHE", "BACKING"}, func(what string) bool { return strings.Contains(c.ArgsUsage, what) })
+		w.operands = operandsOf(c)
 		g.commands = append(g.commands, w)
 	}
 	return g
+}
+
+// operandsOf are the words that the first operand is one of: shells, finding codes, or verbs, which a command's usage
+// begins with.
+func operandsOf(c *cli.Command) (list []string) {
+	first, _, _ := strings.Cut(c.ArgsUsage, " ")
+	switch {
+	case first == "SHELL":
+		for _, s := range Shells {
+			list = append(list, s.Name)
+		}
+	case strings.HasPrefix(first, "[CODE"):
+		for _, family := range finding.Table() {
+			for _, row := range family {
+				list = append(list, string(row.Code))
+			}
+		}
+	case strings.Contains(first, "|") && first == strings.ToLower(first):
+		list = strings.Split(first, "|")
+	}
+	return list
 }
 
 // flagWords are the flags that help shows.

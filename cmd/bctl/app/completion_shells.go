@@ -23,7 +23,7 @@ _%[1]s_devices() {
 }
 _%[1]s() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words=%[2]q flags=%[3]q devices= values=
+	local words=%[2]q flags=%[3]q devices= values= verbs=
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
@@ -38,9 +38,18 @@ _%[1]s() {
 		if c.devices {
 			devices = "devices=1 "
 		}
-		fmt.Fprintf(w, "\t\t%s) cmd=$word words=%q %sflags+=%q; break ;;\n", c.name, strings.Join(c.operands, " "), devices, strings.Join(append([]string{""}, spelled(c.flags, false)...), " "))
+		fmt.Fprintf(w, "\t\t%s) cmd=$word words= verbs=%q %sflags+=%q; break ;;\n", c.name, strings.Join(c.operands, " "), devices, strings.Join(append([]string{""}, spelled(c.flags, false)...), " "))
 	}
-	fmt.Fprint(w, "\t\tesac\n\tdone\n\tcase $cmd:$prev in\n")
+	fmt.Fprint(w, `		esac
+	done
+	if [[ -n $verbs ]]; then
+		for ((at++; at < COMP_CWORD; at++)); do
+			[[ ${COMP_WORDS[at]} == -* ]] || verbs=
+		done
+		[[ -n $verbs ]] && words=$verbs devices=
+	fi
+	case $cmd:$prev in
+`)
 	bashValues(w, "*", g.global)
 	for _, c := range g.commands {
 		bashValues(w, c.name, c.flags)
@@ -118,10 +127,14 @@ end
 		fmt.Fprintf(w, "complete -c %s -n __fish_use_subcommand -f -a %s -d %s\n", g.name, c.name, quoteFish(c.usage))
 		condition := " -n '__fish_seen_subcommand_from " + c.name + "'"
 		if c.devices {
-			fmt.Fprintf(w, "complete -c %s%s -a '(__%s_devices)'\n", g.name, condition, g.name)
+			only := condition
+			if len(c.operands) > 0 { // behind the verb
+				only = " -n '__fish_seen_subcommand_from " + c.name + "; and __fish_seen_subcommand_from " + strings.Join(c.operands, " ") + "'"
+			}
+			fmt.Fprintf(w, "complete -c %s%s -a '(__%s_devices)'\n", g.name, only, g.name)
 		}
 		if len(c.operands) > 0 {
-			fmt.Fprintf(w, "complete -c %s%s -f -a %s\n", g.name, condition, quoteFish(strings.Join(c.operands, " ")))
+			fmt.Fprintf(w, "complete -c %s -n '__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from %s' -f -a %s\n", g.name, c.name, strings.Join(c.operands, " "), quoteFish(strings.Join(c.operands, " ")))
 		}
 		for _, f := range c.flags {
 			flag(condition, f)
@@ -159,11 +172,11 @@ _%[1]s() {
 	for _, c := range g.commands {
 		fmt.Fprintf(w, "\t%s)\n\t\town=(\n", c.name)
 		zshFlags(w, "\t\t\t", g.name, c.flags)
-		switch {
-		case c.devices:
-			fmt.Fprintf(w, "\t\t\t'*:device:_%s_devices'\n", g.name)
-		case len(c.operands) > 0:
+		if len(c.operands) > 0 {
 			fmt.Fprintf(w, "\t\t\t'1:operand:(%s)'\n", strings.Join(c.operands, " "))
+		}
+		if c.devices {
+			fmt.Fprintf(w, "\t\t\t'*:device:_%s_devices'\n", g.name)
 		}
 		fmt.Fprint(w, "\t\t) ;;\n")
 	}

@@ -62,7 +62,7 @@ func ParsePower(flag, s string) (ondisk.Sector, error) {
 	case err != nil:
 		return 0, Usagef("%s: %v", flag, err)
 	case bits.OnesCount64(uint64(n)) != 1:
-		return 0, Usagef("%s: %s is not a power of two", flag, s)
+		return 0, Usagef("%s: %s is not a power of two, of 512 bytes or more", flag, s)
 	case n < ondisk.SectorBytes:
 		return 0, Usagef("%s: %s is smaller than a sector: sizes are in bytes, write %sk for KiB", flag, s, s)
 	}

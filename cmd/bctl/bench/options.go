@@ -141,7 +141,7 @@ func (o *benchOptions) readCache(args *app.Args) error {
 		}
 		p, err := alloc.ParsePolicy(name)
 		if err != nil {
-			return app.Usagef("--policy %v, or all", strings.TrimPrefix(err.Error(), "policy "))
+			return app.Usagef("--policy %q: not one of lru, fifo, random, clock, %s, %s or all", name, exactLRU, belady)
 		}
 		if !slices.Contains(o.policies, p) {
 			o.policies = append(o.policies, p)
@@ -177,7 +177,7 @@ func (o *benchOptions) readCache(args *app.Args) error {
 	if (len(o.sizes) > 0 || o.auto) && args.Given("buckets") {
 		return app.Usagef("--buckets contradicts --cache-size")
 	}
-	if err := args.Number("buckets", 0, math.MaxInt32, func(n uint64) { o.count = int(n) }); err != nil {
+	if err := args.Number("buckets", alloc.MinBuckets, math.MaxInt32, func(n uint64) { o.count = int(n) }); err != nil {
 		return err
 	}
 	if err := args.Number("seed", 0, math.MaxUint64, func(n uint64) { o.seed = n }); err != nil {

@@ -4,7 +4,6 @@ package change
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"bctl/cmd/bctl/app"
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
 	"bctl/internal/change/slots"
 	"bctl/internal/finding"
@@ -160,8 +160,8 @@ func readPrefer(args *app.Args, merge bool) (slots.Prefer, error) {
 func (o *uuidOptions) readInodes(args *app.Args) error {
 	for _, text := range args.List("inode", "") {
 		n, err := app.ParseNumber(text)
-		if err != nil || n > math.MaxUint32 {
-			return app.Usagef("--inode %q: not the number of a slot", text)
+		if err != nil || n > ondisk.MaxInode {
+			return app.Usagef("--inode %q: not the number of a slot, up to %d", text, ondisk.MaxInode)
 		}
 		o.inodes = append(o.inodes, uint32(n))
 	}

@@ -57,7 +57,7 @@ func readScan(args *app.Args) (s scan, err error) {
 	}
 	for name, to := range map[string]*ondisk.Sector{"bucket": &s.hints.Bucket, "block": &s.hints.Block} {
 		if args.Given(name) {
-			if *to, err = app.ParsePower(name, args.String(name)); err != nil {
+			if *to, err = app.ParsePower(app.FlagName(name), args.String(name)); err != nil {
 				return s, err
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"bctl/internal/generate"
 	"bctl/internal/ui/progress"
 	"bctl/internal/ui/render"
+	"bctl/superblock"
 )
 
 const generateDescription = `Makes a new image file of a cache that looks as if it had been used for a while: registered, sound, with a btree as deep
@@ -91,9 +92,9 @@ func readGenerate(args *app.Args) (o generateOptions, err error) {
 	}
 	const most = 1 << 40 // what is too many is refused with a better word
 	err = firstOf(
-		args.Number("buckets", 0, most, func(n uint64) { s.Buckets = n }),
+		args.Number("buckets", superblock.MinBuckets, most, func(n uint64) { s.Buckets = n }),
 		args.Number("extents", 0, most, func(n uint64) { s.Extents = int64(n) }),
-		args.Number("volumes", 0, ondisk.MaxInode, func(n uint64) { s.Volumes = int(n) }),
+		args.Number("volumes", 1, ondisk.MaxInode, func(n uint64) { s.Volumes = int(n) }),
 		args.Number("bsets", 1, 1<<16, func(n uint64) { s.Bsets = int(n) }),
 		args.Number("fill", 1, 100, func(n uint64) { s.Fill = int(n) }),
 		args.Number("seed", 0, math.MaxUint64, func(n uint64) { s.Seed = n }),

@@ -93,17 +93,15 @@ type extentsOptions struct {
 
 func readExtents(args *app.Args) (o extentsOptions, err error) {
 	o = extentsOptions{inode: -1, to: ondisk.MaxKeyOffset, last: math.MaxUint64, dirty: args.Bool("dirty")}
-	first, last := ondisk.Bucket(0), ondisk.Bucket(math.MaxUint64)
 	err = errors.Join(
 		args.Number("inode", 0, ondisk.MaxInode, func(n uint64) { o.inode = int64(n) }),
 		args.Number("limit", 1, math.MaxInt32, func(n uint64) { o.limit = int(n) }),
 		args.Buckets("bucket", &o.first, &o.last),
-		args.Buckets("range", &first, &last),
+		args.Sectors("range", &o.from, &o.to),
 	)
 	if err != nil {
 		return o, err
 	}
-	o.from, o.to = ondisk.Sector(first), ondisk.Sector(min(uint64(last), uint64(ondisk.MaxKeyOffset)-1)+1)
 	o.device, err = args.Device()
 	return o, err
 }

@@ -54,6 +54,11 @@ _%[1]s() {
 	for _, c := range g.commands {
 		bashValues(w, c.name, c.flags)
 	}
+	bashReply(w, g.name)
+}
+
+// bashReply ends the function: what is proposed of all that was found.
+func bashReply(w io.Writer, name string) {
 	fmt.Fprintf(w, `	esac
 	COMPREPLY=()
 	case $values:$cur in
@@ -70,7 +75,7 @@ _%[1]s() {
 	fi
 }
 complete -o bashdefault -o default -F _%[1]s %[1]s
-`, g.name)
+`, name)
 }
 
 // bashValues says what stands behind the flags of a command.

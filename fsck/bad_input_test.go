@@ -34,6 +34,9 @@ const (
 // survives checks the scene, whatever it holds: an error or a report, in time, without much memory.
 func survives(t testing.TB, s *damages.Scene) (*fsck.Report, error) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("bounds of time and memory, which the race detector takes ten times of")
+	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := time.Now()

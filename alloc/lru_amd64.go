@@ -13,6 +13,19 @@ func sinkAll(nodes *uint64, s *sinking, stages, last int, n uint, keys, found *u
 //go:noescape
 func rescaleAVX2(buckets *bucket, n int, low *[4]uint64)
 
+//go:noescape
+func keysAVX2(buckets *bucket, n int, base uint32, keys *uint32)
+
+// narrowKeys puts the key of so many buckets, the first there are, into keys, and says how many.
+func narrowKeys(buckets []bucket, base uint32, keys []uint32) (n int) {
+	n = min(len(buckets), len(keys)) &^ 3
+	if !cpu.X86.HasAVX2 || n == 0 {
+		return 0
+	}
+	keysAVX2(&buckets[0], n, base, &keys[0])
+	return n
+}
+
 // countDown is countDownPlain.
 func countDown(buckets []bucket) (low uint16) {
 	n := len(buckets) &^ 3

@@ -13,3 +13,5 @@ func below(keys []uint32, top, first uint32, out []uint32) int {
 func (h *lruHeap) replaceTops(keys, found []uint32) { h.replaceTopsPlain(keys, found) }
 
 func countDown(buckets []bucket) (low uint16) { return countDownPlain(buckets) }
+
+func narrowKeys([]bucket, uint32, []uint32) int { return 0 }

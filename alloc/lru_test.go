@@ -120,3 +120,33 @@ func TestCountDown(t *testing.T) {
 		}
 	}
 }
+
+// Buckets are weighed by the processor's vectors as one by one, whatever they are.
+func TestKeys(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	for n := range 70 {
+		for _, base := range []uint32{0, 4096, 1<<32 - 32768, 1<<32 - 65535} {
+			buckets, keys := make([]bucket, n), make([]uint32, n+4)
+			for i := range buckets {
+				b := bucket{prio: uint16(r.Uint32()), gcMark: uint16(r.Uint32()), gen: uint8(r.Uint32())}
+				b.lastGC = b.gen - uint8(r.IntN(256)>>r.IntN(8))
+				if r.IntN(4) == 0 {
+					b.pin = uint16(r.Uint32())
+				}
+				if r.IntN(8) == 0 {
+					b.setUsed(0)
+				}
+				buckets[i] = b
+			}
+			done := narrowKeys(buckets, base, keys[:n])
+			for i, b := range buckets[:done] {
+				if want := b.key(base); keys[i] != want {
+					t.Fatalf("%d of %d, base %d, %+v: %d, want %d", i, n, base, b, keys[i], want)
+				}
+			}
+			if !slices.Equal(keys[done:], make([]uint32, n+4-done)) {
+				t.Fatalf("%d buckets: wrote behind the end", n)
+			}
+		}
+	}
+}

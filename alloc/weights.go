@@ -42,11 +42,18 @@ func (c *Cache) weight(b *bucket) uint64 {
 
 // keyOf is the key of bucket i.
 func (c *Cache) keyOf(i uint32) uint32 {
-	if !c.invalidatable(i) {
+	if !c.gcMarkValid && !c.window.has(i) {
 		return keyNone
 	}
-	b := &c.buckets[i]
-	prio, used := uint32(b.prio)+c.lru.base, uint32(b.used())
+	return c.buckets[i].key(c.lru.base)
+}
+
+// key is keyOf where no gc has a say.
+func (b *bucket) key(base uint32) uint32 {
+	if !b.invalidatable() {
+		return keyNone
+	}
+	prio, used := uint32(b.prio)+base, uint32(b.used())
 	if prio > maxNarrow && used > 0 {
 		return keyWide
 	}
@@ -77,7 +84,11 @@ func (c *Cache) rebuild() {
 		}
 	}
 	w.base = c.weightBase()
-	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
+	i := c.cfg.FirstBucket
+	if c.gcMarkValid {
+		i += narrowKeys(c.buckets[i:], w.base, w.key[i:])
+	}
+	for ; i < len(c.buckets); i++ {
 		w.key[i] = c.keyOf(uint32(i))
 	}
 	w.fresh = true

@@ -4,6 +4,7 @@ package cachesim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"bctl/alloc"
@@ -14,7 +15,17 @@ import (
 //	ties     nothing, so all prios are equal
 //	random   it gets a prio of 1 to 32768
 //	rescale  nothing, and all prios are rescaled by the bucket's size
+//
+// Their places are those of the constants below.
 var Prios = []string{"ties", "random", "rescale"}
+
+type bareprios uint8
+
+const (
+	priosTies bareprios = iota
+	priosRandom
+	priosRescale
+)
 
 // ErrStuck says that gc finds nothing more to give back.
 var ErrStuck = errors.New("every bucket is dirty, metadata or held: nothing is left to allocate")
@@ -22,7 +33,7 @@ var ErrStuck = errors.New("every bucket is dirty, metadata or held: nothing is l
 // A Bare is the allocator alone: a loop that takes a bucket, drops its pin, and lets gc keep all there is.
 type Bare struct {
 	c     *alloc.Cache
-	prios string
+	prios bareprios
 	rng   alloc.SplitMix64
 	size  int32
 	timer *Histogram
@@ -45,7 +56,7 @@ func NewBare(cfg alloc.Config, prios string, seed uint64, d *Device) (*Bare, err
 		return nil, err
 	}
 	c.Run()
-	return &Bare{c: c, prios: prios, rng: alloc.SplitMix64(seed), size: int32(cfg.BucketSize)}, c.Err()
+	return &Bare{c: c, prios: bareprios(max(slices.Index(Prios, prios), 0)), rng: alloc.SplitMix64(seed), size: int32(cfg.BucketSize)}, c.Err()
 }
 
 // Do takes n buckets. Errors: ErrStuck, alloc's.
@@ -78,9 +89,9 @@ func (l *Bare) once() error {
 	}
 	l.c.Put(b)
 	switch l.prios {
-	case "random":
+	case priosRandom:
 		l.c.SetPrio(b, uint16(1+l.rng.Next()%32768))
-	case "rescale":
+	case priosRescale:
 		l.c.Rescale(l.size)
 	}
 	l.c.Run()

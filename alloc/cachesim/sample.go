@@ -104,6 +104,10 @@ type Feed struct {
 	clock   Sim // of which only the clock is used
 	streams []*streams
 	tasks   tasks
+
+	last       *streams // those used last, of a volume
+	lastNumber uint32
+
 	sectors uint64
 	written uint64
 	Full    Figures // of all requests: what no cache has a say in
@@ -124,21 +128,16 @@ func (f *Feed) Split(batch []blktrace.Request, out [][]Piece) {
 			continue
 		}
 		f.clock.setClock(q)
-		bypass := f.cfg.bypasses(f.volume(q.Volume), &f.tasks, q, f.clock.now)
-		f.count(q, bypass)
-		if !bypass {
-			f.sectors += uint64(q.Sectors)
-			if q.Op == blktrace.Write {
-				f.written += uint64(q.Sectors)
-			}
+		v := f.last
+		if v == nil || f.lastNumber != q.Volume {
+			v = f.volume(q.Volume)
 		}
+		bypass := f.cfg.bypasses(v, &f.tasks, q, f.clock.now)
+		f.count(q, bypass)
 		if f.share != whole && q.Sector%sampleBlock+uint64(q.Sectors) <= sampleBlock && q.Op != blktrace.Trim {
 			// Mostly it is one block, and in no sample.
-			k := f.sampleOf(q.Volume, q.Sector/sampleBlock)
-			for i := range out {
-				if k>>i&1 != 0 {
-					out[i] = append(out[i], f.piece(q, bypass))
-				}
+			if k := f.sampleOf(q.Volume, q.Sector/sampleBlock); k != 0 {
+				f.add(out, k, q, bypass)
 			}
 			continue
 		}
@@ -153,6 +152,15 @@ func (f *Feed) Split(batch []blktrace.Request, out [][]Piece) {
 	}
 }
 
+// add appends a request to the samples that it is in.
+func (f *Feed) add(out [][]Piece, k uint, q *blktrace.Request, bypass bool) {
+	for i := range out {
+		if k>>i&1 != 0 {
+			out[i] = append(out[i], f.piece(q, bypass))
+		}
+	}
+}
+
 // piece is a request that is in a sample.
 func (f *Feed) piece(q *blktrace.Request, bypass bool) Piece {
 	return Piece{*q, f.clock.now, weightOne, bypass, f.share.of(f.sectors), f.share.of(f.written)}
@@ -162,6 +170,9 @@ func (f *Feed) piece(q *blktrace.Request, bypass bool) Piece {
 // is high.
 func (f *Feed) sampleOf(volume uint32, block uint64) (k uint) {
 	h := mix(block^uint64(volume+1)<<45^f.salt) >> 32
+	if h >= uint64(f.share) && whole-1-h >= uint64(f.share) {
+		return 0 // mostly
+	}
 	_, low := bits.Sub64(h, uint64(f.share), 0)
 	_, high := bits.Sub64(whole-1-h, uint64(f.share), 0)
 	return uint(low | high<<1)
@@ -208,28 +219,34 @@ func (f *Feed) volume(number uint32) *streams {
 	if f.streams[number] == nil {
 		f.streams[number] = new(streams)
 	}
-	return f.streams[number]
+	f.last, f.lastNumber = f.streams[number], number
+	return f.last
 }
 
 func (f *Feed) count(q *blktrace.Request, bypass bool) {
 	n := uint64(q.Sectors)
 	c := &f.Full
+	past := uint64(0)
+	if bypass {
+		past = 1
+		c.BypassedSectors += n
+	} else {
+		f.sectors += n
+	}
+	c.Bypassed += past
 	switch q.Op {
 	case blktrace.Read:
 		c.Reads++
 		c.ReadSectors += n
-		if bypass {
-			c.BypassReads++
-		}
+		c.BypassReads += past
 	case blktrace.Write:
 		c.Writes++
 		c.WriteSectors += n
+		if !bypass {
+			f.written += n
+		}
 	case blktrace.Trim:
 		c.Trims++
-	}
-	if bypass {
-		c.Bypassed++
-		c.BypassedSectors += n
 	}
 }
 

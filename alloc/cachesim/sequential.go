@@ -25,7 +25,7 @@ type recentIO struct {
 // stream that goes on gets a new one. Those that are no more are thrown out together.
 type streams struct {
 	io    []recentIO  // n of them are used
-	heads [256]uint16 // the newest of each hash, plus 1
+	heads [512]uint16 // the newest of each hash, plus 1
 	n     int
 	tail  int // nothing before it is live
 	live  int
@@ -38,7 +38,7 @@ const (
 	mostEntries  = 512
 )
 
-func streamHash(sector uint64) uint64 { return sector * 0x9e3779b97f4a7c15 >> 56 }
+func streamHash(sector uint64) uint64 { return sector * 0x9e3779b97f4a7c15 >> 55 }
 
 // find is the stream that stopped at sector, the one used last if there are several, or none.
 func (s *streams) find(sector uint64, now int64) int {
@@ -50,16 +50,15 @@ func (s *streams) find(sector uint64, now int64) int {
 	return none
 }
 
-// add makes an entry the newest.
-func (s *streams) add(e recentIO) {
+// add makes an entry the newest. Its fields are stored one by one: a copy of it would wait for them.
+func (s *streams) add(last uint64, expires int64, sequential uint32) {
 	if s.n == len(s.io) {
 		s.room()
 	}
-	h := streamHash(e.last)
-	e.before, e.live = s.heads[h], true
-	s.io[s.n] = e
+	e, head := &s.io[s.n], &s.heads[streamHash(last)]
+	e.last, e.expires, e.sequential, e.before, e.live = last, expires, sequential, *head, true
 	s.n++
-	s.heads[h] = uint16(s.n)
+	*head = uint16(s.n)
 	if s.live++; s.live > recentIOs {
 		s.dropOldest()
 	}
@@ -82,7 +81,7 @@ func (s *streams) room() {
 		return
 	}
 	kept := s.io[:0]
-	s.heads = [256]uint16{}
+	s.heads = [512]uint16{}
 	for _, e := range s.io[s.tail:] {
 		if e.live {
 			h := streamHash(e.last)
@@ -100,10 +99,10 @@ type taskIO struct{ sequential, average uint32 }
 // next counts a request of task t, nil where nobody knows tasks. It returns the bytes that are compared with the
 // cutoff: the stream's, or the task's average if that is more.
 func (s *streams) next(t *taskIO, sector, n uint64, now int64) uint32 {
-	e := recentIO{last: sector + n, expires: now + recentTime}
+	sequential := uint32(0)
 	if i := s.find(sector, now); i != none {
 		old := &s.io[i]
-		e.sequential = old.sequential
+		sequential = old.sequential
 		old.live = false
 		s.live--
 		s.continued++
@@ -114,14 +113,14 @@ func (s *streams) next(t *taskIO, sector, n uint64, now int64) uint32 {
 	} else if t != nil {
 		t.average = (t.average*(taskWeight-1) + t.sequential) / taskWeight
 	}
-	if sum := uint64(e.sequential) + n*sectorBytes; sum <= math.MaxUint32 {
-		e.sequential = uint32(sum)
+	if sum := uint64(sequential) + n*sectorBytes; sum <= math.MaxUint32 {
+		sequential = uint32(sum)
 	}
-	s.add(e)
+	s.add(sector+n, now+recentTime, sequential)
 	if t == nil {
-		return e.sequential
+		return sequential
 	}
-	t.sequential = e.sequential
+	t.sequential = sequential
 	return max(t.sequential, t.average)
 }
 

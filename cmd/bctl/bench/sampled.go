@@ -149,7 +149,7 @@ func (o *benchOptions) feed(ctx context.Context, t *trace, r *blktrace.Reader, f
 			send(parcel{pieces: next})
 			next = make([][]cachesim.Piece, samples)
 			for k := range next {
-				next[k] = make([]cachesim.Piece, 0, parcelPieces)
+				next[k] = make([]cachesim.Piece, 0, parcelPieces*5/8) // half of them, and some
 			}
 		}
 	}

@@ -33,7 +33,7 @@ func TestLostBacking(t *testing.T) {
 			was := planter.ReadSuper(s.Back[0])
 			wipe(s.Back[0])
 			devs := devices(s)
-			r := plan(t, devs)
+			r := planned(t, devs)
 			if r.After.Result == fsck.Damaged || r.Plans[1] == nil || r.Plans[0] != nil || len(r.Lost) > 0 {
 				t.Errorf("%s: %s: %v, lost %v, %s", name, what, codes(r.After), r.Lost, r.Evidence)
 				continue
@@ -47,7 +47,7 @@ func TestLostBacking(t *testing.T) {
 				is.BlockSize < was.BlockSize || is.Csum != is.Checksum() {
 				t.Errorf("%s: %s: %+v, want %+v", name, what, is, was)
 			}
-			if again := plan(t, after(r, devs)); again.Plans[0] != nil || again.Plans[1] != nil {
+			if again := planned(t, after(r, devs)); again.Plans[0] != nil || again.Plans[1] != nil {
 				t.Errorf("%s: %s: a second run would write", name, what)
 			}
 		}

@@ -18,8 +18,11 @@ import (
 // A base is where a repair starts: for each structure the newest journal entry whose own leads to a sound one.
 type base struct {
 	log   *journal.Log // read from the chosen entry on
+	bare  *journal.Log // likewise with the newest entry's root, where that cannot be read; nil where it can
 	top   uint64       // the highest seq of the ring, whatever it belongs to
 	root  bool         // a root was found
+	ex    ondisk.Ptr   // an older root that is a leaf, where the newest cannot be read
+	since uint64       // all of the keys before this entry stand in it
 	uuids bool         // a uuid bucket was found
 	last  journal.Entry
 	plain bool              // all of it is the newest entry's, as the kernel finds it in a ring that nothing is wrong with
@@ -53,6 +56,7 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 	}
 	*header = *newest
 	var from [3]uint64
+	rootSince := uint64(0)
 	for i := len(all) - 1; i >= 0; i-- {
 		if all[i].Seq > top.Seq {
 			continue
@@ -62,7 +66,7 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 			continue
 		}
 		if !b.root && w.takeRoot(g, j, header, j.Seq == top.Seq) {
-			b.root, from[0] = true, j.Seq
+			b.root, from[0], rootSince = true, j.Seq, j.LastSeq
 		}
 		if !b.uuids && w.slotsRead(g, j, j.Seq == top.Seq) {
 			b.uuids, from[1] = true, j.Seq
@@ -73,20 +77,33 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 			header.PrioBucket = j.PrioBucket
 		}
 	}
+	b.note(w, from, top.Seq)
+	b.plain = b.plain && header.Level == newest.Level
+	b.log = log.From(top, header)
+	if b.root && from[0]+1 < top.Seq { // with the one before, the newest alone may be wrong
+		bare := *header
+		bare.BtreeRoot, bare.Level = newest.BtreeRoot, newest.Level
+		if header.Level == 0 {
+			b.ex, b.since = header.BtreeRoot.Ptr[0], rootSince
+		}
+		b.bare = log.From(top, &bare)
+	}
+	return b, nil
+}
+
+// note says what was not taken from the newest entry.
+func (b *base) note(w *Work, from [3]uint64, top uint64) {
 	for i, what := range []string{"btree root", "uuid bucket", "prio chain"} {
-		if from[i] != top.Seq {
+		if from[i] != top {
 			b.plain = false
 			w.unknown = w.unknown || i == 0
 			if from[i] == 0 {
 				w.saw("%s: no journal entry leads to one", what)
 			} else {
-				w.saw("%s: that of journal entry %d, for the newest, %d, does not lead to one", what, from[i], top.Seq)
+				w.saw("%s: that of journal entry %d, for the newest, %d, does not lead to one", what, from[i], top)
 			}
 		}
 	}
-	b.plain = b.plain && header.Level == newest.Level
-	b.log = log.From(top, header)
-	return b, nil
 }
 
 // takeRoot takes an entry's root, if a node stands there. The newest entry's is taken if there once was one: what can be

@@ -13,10 +13,11 @@ import (
 
 // bestSlots takes each slot by itself: from the newest bucket where it stands, else from an older copy. The bucket has
 // no checksum, so what is wrong with one slot says nothing of its neighbours; and the kernel never empties a slot, so
-// one that was in use in an older copy was in use.
-func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) uuids.Table {
+// one that was in use in an older copy was in use. old are those that an older copy tells: a volume may have been
+// detached since.
+func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Table, old map[int]bool) {
 	g := &h.c.Geo
-	t := make(uuids.Table, g.NrUUIDs())
+	t, old = make(uuids.Table, g.NrUUIDs()), map[int]bool{}
 	copies := []uuids.Table{}
 	if _, ok := plausible(h.c.UUIDs); ok && b.uuids {
 		copies = append(copies, h.c.UUIDs)
@@ -33,10 +34,10 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) uuids.Table
 		wanting = wanting || isGarbage(&t[i]) || t[i].UUID.IsZero() && data[uint32(i)] != nil
 	}
 	if !wanting {
-		return t
+		return t, old
 	}
-	if old := w.oldSlots(h); old != nil {
-		copies = append(copies, old)
+	if other := w.oldSlots(h); other != nil {
+		copies = append(copies, other)
 	}
 	for i := range t {
 		if !isGarbage(&t[i]) && t[i] != (ondisk.UUIDEntry{}) {
@@ -48,13 +49,46 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) uuids.Table
 		}
 		for _, c := range copies {
 			if i < len(c) && uuids.StateOf(&c[i]) == uuids.Valid && !isGarbage(&c[i]) && !has(t, c[i].UUID) {
-				t[i] = c[i]
+				t[i], old[i] = c[i], true
 				w.saw("uuid slot %d: %v, from an older copy", i, t[i].UUID)
 				break
 			}
 		}
 	}
-	return t
+	return t, old
+}
+
+// outdated invalidates slots that an older copy tells of a given backing device, where its data say otherwise. A device
+// that is attached again takes a new slot, behind the old one.
+func (w *Work) outdated(t uuids.Table, old map[int]bool, data map[uint32]*held) {
+	for _, d := range w.backing {
+		s, err := superblock.Read(d.R)
+		if err != nil || !s.IsBacking() {
+			continue
+		}
+		i, ok := t.Find(s.UUID)
+		if !ok || !old[int(i)] {
+			continue
+		}
+		again := slices.ContainsFunc(w.unnamed(t, data), func(j uint32) bool { return j > i && w.holds(data[j], d.R) })
+		v := data[i]
+		differs := v != nil && v.dirty == 0 && w.equalData(v, d.R) < len(v.some)
+		if again || differs {
+			w.saw("uuid slot %d: %s was detached since", i, d.Name)
+			t[i].UUID, t[i].Invalidated = ondisk.InvalidUUID, max(t[i].LastReg, 1)
+		}
+	}
+}
+
+// unnamed are the inodes that have data and no name, in order.
+func (w *Work) unnamed(t uuids.Table, data map[uint32]*held) (out []uint32) {
+	for i := range data {
+		if int(i) < len(t) && t[i].UUID.IsZero() {
+			out = append(out, i)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func has(t uuids.Table, u ondisk.UUID) bool {

@@ -26,7 +26,7 @@ func TestCuts(t *testing.T) {
 			s := scenes.Open(t, d.Base)
 			d.Plant(s)
 			devs := devices(s)
-			r := plan(t, devs)
+			r := planned(t, devs)
 			if r.Plans[0] == nil || r.After.Result == fsck.Damaged {
 				t.Fatalf("not repaired: %v", codes(r.After))
 			}

@@ -22,6 +22,7 @@ type orphan struct {
 	ptr    ondisk.Ptr
 	lo, hi ondisk.Pos // where its extents begin and end
 	sound  bool       // all of them could stay as they are
+	age    int        // how many others are newer versions of it
 }
 
 func (o *orphan) key(g *superblock.Geometry) ondisk.Bkey {
@@ -57,6 +58,7 @@ func (h *harvest) findOrphans() error {
 		}
 	}
 	slices.SortStableFunc(h.orphans, func(a, b orphan) int { return a.lo.Compare(b.lo) })
+	h.age(rd)
 	if n := len(h.orphans); n > 0 {
 		h.w.saw("btree: %s that nothing leads to any more", plural(n, "leaf", "leaves"))
 	}

@@ -16,20 +16,29 @@ import (
 // order, and holds nothing but what stands beside the tree:
 //
 //	newest   keys of the live journal
+//	         keys of older entries, where a damaged leaf lost some
 //	         keys of bsets that could not be read whole, one by one
-//	         keys of the tree
+//	         keys of the tree; where a newer bset lost some, only dirty ones
 //	oldest   keys of leaves that nothing leads to any more, where the tree has a hole
 type harvest struct {
-	w  *Work
-	c  *inspect.Cache
-	tx *change.Tx // has the gens of all buckets, raised by every pointer of what is kept
+	w    *Work
+	c    *inspect.Cache
+	base *base
+	tx   *change.Tx // has the gens of all buckets, raised by every pointer of what is kept
 
 	journal bool                    // its keys go into the tree
 	hurt    map[ondisk.Bucket]bool  // buckets that damage is told of
 	gone    map[uint32]finding.Code // inodes whose keys go
-	holes   []inspect.Range
+	holes   []inspect.Range         // where leaves that nothing leads to may tell something
+	doubt   []inspect.Range         // where damaged leaves lost keys, and nothing newer tells
+	first   []inspect.Range         // likewise, the keys of their first bset
+	shaky   []inspect.Range         // where a damaged bset has the last word
+	blank   []inspect.Range         // those of them where its key leads nowhere
+	scanned map[ondisk.Sector]bool  // those leaves
 
-	keys    btree.Keys // of the next two
+	keys    btree.Keys    // of the next three
+	ex      ondisk.Ptr    // an older leaf, of which the journal tells all that came after
+	proved  []btree.Piece // what the journal tells of the doubtful ranges: it is newer than what damaged leaves have
 	scraped []btree.Piece
 	strays  []btree.Piece   // keys that stand in the wrong leaf: those of the right one win
 	stray   map[badKey]bool // where the tree has them
@@ -37,26 +46,32 @@ type harvest struct {
 }
 
 // gather looks for what the tree does not lead to.
-func (w *Work) gather(c *inspect.Cache, tx *change.Tx) (*harvest, error) {
-	h := &harvest{w: w, c: c, tx: tx, hurt: map[ondisk.Bucket]bool{}, gone: w.unwanted()}
+func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error) {
+	h := &harvest{w: w, c: c, tx: tx, base: b, hurt: map[ondisk.Bucket]bool{}, gone: w.unwanted()}
 	for _, f := range w.seen {
 		if f.Severity == finding.Damage && f.Bucket != nil {
 			h.hurt[ondisk.Bucket(*f.Bucket)] = true
 		}
 	}
-	h.holes = h.doubtful()
 	if err := h.damagedLeaves(); err != nil {
 		return nil, err
 	}
+	if err := h.ringTells(); err != nil {
+		return nil, err
+	}
+	h.holes = h.doubtful()
 	if !c.Tree.InOrder() {
 		if err := h.findStrays(); err != nil {
 			return nil, err
 		}
 	}
-	if len(h.holes) == 0 {
-		return h, nil
+	if len(h.holes) > 0 {
+		if err := h.findOrphans(); err != nil {
+			return nil, err
+		}
 	}
-	return h, h.findOrphans()
+	h.tellUnknown()
+	return h, nil
 }
 
 // take judges an extent of the tree or the journal: k is what is kept of it. Where nothing is, it still hides what is

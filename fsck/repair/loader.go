@@ -11,17 +11,17 @@ import (
 	"bctl/internal/bcache/ondisk"
 )
 
-// A loader hands out the extents of orphans, in order, as far as the tree has a hole there: of two that overlap the one
-// of the later bucket.
+// A loader hands out the extents of orphans, in order, as far as the tree has a hole there. Of two that overlap the newer
+// one tells alone where both do.
 type loader struct {
 	h     *harvest
-	next  []orphan
+	next  []*orphan
 	holes []inspect.Range
 	rd    *btree.Reader
 
 	pending []btree.Piece // At is a place in keys
 	keys    []ondisk.Bkey
-	of      []ondisk.Bucket // the orphan of each key
+	of      []*orphan // the orphan of each key, or of each blank
 }
 
 // load starts where a range does; nil where there are none in it.
@@ -31,8 +31,8 @@ func (h *harvest) load(r inspect.Range) *loader {
 		return nil
 	}
 	l := &loader{h: h, holes: holes, rd: btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)}
-	for _, o := range h.orphans {
-		if o.hi.Compare(r.From) > 0 && o.lo.Compare(r.To) < 0 {
+	for i := range h.orphans {
+		if o := &h.orphans[i]; o.hi.Compare(r.From) > 0 && o.lo.Compare(r.To) < 0 {
 			l.next = append(l.next, o)
 		}
 	}
@@ -45,7 +45,7 @@ func (h *harvest) load(r inspect.Range) *loader {
 // upTo hands out, as pieces of s, all before to.
 func (l *loader) upTo(to ondisk.Pos, s *stream) (out []btree.Piece, err error) {
 	for len(l.next) > 0 && l.next[0].lo.Compare(to) < 0 {
-		l.read(&l.next[0])
+		l.read(l.next[0])
 		l.next = l.next[1:]
 		if err := l.h.w.ctx.Err(); err != nil {
 			return nil, err
@@ -54,10 +54,11 @@ func (l *loader) upTo(to ondisk.Pos, s *stream) (out []btree.Piece, err error) {
 	n := 0
 	for n < len(l.pending) && startOf(&l.pending[n]).Compare(to) < 0 {
 		p := l.pending[n]
-		k := l.keys[p.At]
-		k.CutFront(p.Start)
-		k.CutBack(min(p.End, cutAt(&p, to)))
-		out = append(out, s.piece(&k))
+		if k := l.keys[p.At]; k.Ptrs() > 0 { // else its leaf has nothing there
+			k.CutFront(p.Start)
+			k.CutBack(min(p.End, cutAt(&p, to)))
+			out = append(out, s.piece(&k))
+		}
 		if endOf(&p).Compare(to) > 0 {
 			l.pending[n].Start = to.Offset
 			break
@@ -77,24 +78,32 @@ func cutAt(p *btree.Piece, to ondisk.Pos) ondisk.Sector {
 	return p.End
 }
 
-// read adds an orphan's extents.
+// read adds an orphan's extents, and that it has nothing beside them.
 func (l *loader) read(o *orphan) {
 	n := l.rd.Read(o.key(&l.h.c.Geo), 0)
-	var mine []btree.Piece
+	var mine, blank []btree.Piece
 	var k ondisk.Bkey
+	for inode := o.lo.Inode; inode <= o.hi.Inode; inode++ {
+		p := btree.Piece{End: ondisk.MaxKeyOffset, Inode: inode}
+		for _, cut := range within(p, []inspect.Range{{From: o.lo, To: o.hi}}) {
+			blank = append(blank, l.note(cut, &ondisk.Bkey{}, o))
+		}
+	}
 	for _, p := range n.Extents() {
 		if n.Keys.Key(p, &k); !l.h.sound(&k) {
 			continue
 		}
 		for _, cut := range within(p, l.holes) {
-			cut.At = uint32(len(l.keys))
-			mine = append(mine, cut)
+			if !k.Dirty() && o.ptr != l.h.ex && (o.age > 0 || touches(&cut, l.h.doubt)) {
+				continue // what was there after may have replaced it
+			}
+			mine = append(mine, l.note(cut, &k, o))
 		}
-		l.keys, l.of = append(l.keys, k), append(l.of, o.bucket)
 	}
+	mine = btree.Overlay(nil, mine, blank)
 	var newer, older []btree.Piece
 	for _, p := range l.pending {
-		if l.of[p.At] > o.bucket {
+		if l.of[p.At].newer(o) {
 			newer = append(newer, p)
 		} else {
 			older = append(older, p)
@@ -103,12 +112,18 @@ func (l *loader) read(o *orphan) {
 	l.pending = btree.Overlay(nil, newer, btree.Overlay(nil, mine, older))
 }
 
+func (l *loader) note(p btree.Piece, k *ondisk.Bkey, o *orphan) btree.Piece {
+	p.At = uint32(len(l.keys))
+	l.keys, l.of = append(l.keys, *k), append(l.of, o)
+	return p
+}
+
 // compact forgets the keys of what was handed out.
 func (l *loader) compact() {
 	if len(l.keys) < 4*len(l.pending)+chunk {
 		return
 	}
-	keys, of := make([]ondisk.Bkey, len(l.pending)), make([]ondisk.Bucket, len(l.pending))
+	keys, of := make([]ondisk.Bkey, len(l.pending)), make([]*orphan, len(l.pending))
 	for i := range l.pending {
 		p := &l.pending[i]
 		keys[i], of[i] = l.keys[p.At], l.of[p.At]

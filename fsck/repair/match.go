@@ -6,56 +6,68 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 
+	"bctl/fsck"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
+	"bctl/superblock"
 )
 
 // flippedBits is how many bits of a uuid may be damaged for it to be known still: two random ones differ in 64.
 const flippedBits = 8
 
 // slotOf finds the slot of a backing device that none names, and what speaks for it; -1 where nothing does.
-func (w *Work) slotOf(t uuids.Table, data map[uint32]*held, s *ondisk.Super, r io.ReaderAt) (slot int, why string) {
+func (w *Work) slotOf(h *harvest, t uuids.Table, data map[uint32]*held, s *ondisk.Super, d fsck.Device) (slot int, why string) {
 	for i := range t {
 		if !t[i].UUID.IsZero() && t[i].UUID.Distance(s.UUID) <= flippedBits {
 			return i, "its uuid but for a few bits"
 		}
 	}
-	slot = -1
-	for i, v := range data {
-		if int(i) >= len(t) || t.State(i) == uuids.Valid {
-			continue
-		}
-		if equal := w.equalData(v, r); equal > 0 && equal == len(v.some) {
-			if slot >= 0 {
-				return -1, ""
-			}
-			slot, why = int(i), "whose clean data are the same,"
+	may := w.fitting(t, data, s, d)
+	for _, i := range slices.Backward(may) { // a device that is attached again gets a slot behind its old one
+		if w.holdsAlone(t, data[i], d) {
+			return int(i), "whose clean data are the same,"
 		}
 	}
-	if slot < 0 {
-		return w.onlySlot(t, data, len(w.backing))
-	}
-	return slot, why
-}
-
-// onlySlot is the one inode with data that no slot names, if there is one and one device.
-func (w *Work) onlySlot(t uuids.Table, data map[uint32]*held, devices int) (int, string) {
-	slot := -1
-	for i := range data {
-		if int(i) >= len(t) || t.State(i) == uuids.Valid {
-			continue
-		}
-		if slot >= 0 {
-			return -1, ""
-		}
-		slot = int(i)
-	}
-	if devices != 1 || slot < 0 {
+	may = slices.DeleteFunc(may, func(i uint32) bool {
+		return len(data[i].some) > 0 || s.State() == ondisk.StateDirty && data[i].dirty == 0 || w.writtenBack(h, i)
+	})
+	if len(may) != 1 || len(w.backing) != 1 {
 		return -1, ""
 	}
-	return slot, "the only one with data and no name,"
+	return int(may[0]), "the only one with data that can be its,"
+}
+
+// holdsAlone reports whether a device has the clean data that were sampled of an inode, and no other of the given that
+// has no slot has them too.
+func (w *Work) holdsAlone(t uuids.Table, v *held, d fsck.Device) bool {
+	return w.holds(v, d.R) && !slices.ContainsFunc(w.backing, func(o fsck.Device) bool {
+		s, err := superblock.Read(o.R)
+		if err != nil || !s.IsBacking() || o.R == d.R {
+			return false
+		}
+		_, named := t.Find(s.UUID)
+		return !named && w.holds(v, o.R)
+	})
+}
+
+// holds reports whether a device has the clean data that were sampled of an inode. Zeros tell nothing.
+func (w *Work) holds(v *held, r io.ReaderAt) bool {
+	told := held{some: slices.DeleteFunc(slices.Clone(v.some), func(k ondisk.Bkey) bool {
+		b, err := readAll(w.dev.R, k.Ptr[0].Offset().Bytes(), int(k.Size().Bytes()))
+		return err != nil || len(bytes.Trim(b, "\x00")) == 0
+	})}
+	return len(told.some) > 0 && w.equalData(&told, r) == len(told.some)
+}
+
+// fitting are the inodes without a name whose data a backing device may have, by their places. A slot that is empty in
+// the table is a candidate; one that was invalidated is not.
+func (w *Work) fitting(t uuids.Table, data map[uint32]*held, s *ondisk.Super, d fsck.Device) []uint32 {
+	return slices.DeleteFunc(w.unnamed(t, data), func(i uint32) bool {
+		return data[i].start < superblock.DataOffset(s) || data[i].end.Bytes() > d.Size
+	})
 }
 
 // equalData counts the sampled clean extents that a device holds too.

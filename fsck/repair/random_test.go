@@ -28,6 +28,7 @@ const envFlips, envFlipSeed, envFlipImage = "BCTL_REPAIR_FLIPS", "BCTL_REPAIR_SE
 type spot struct {
 	kind string
 	dev  *planter.Image
+	back int // the number of the backing device; -1: the cache
 	off  int64
 	n    int64
 }
@@ -36,7 +37,7 @@ type spot struct {
 func spots(s *damages.Scene) map[string][]spot {
 	out := map[string][]spot{}
 	add := func(kind string, dev *planter.Image, off, n int64) {
-		out[kind] = append(out[kind], spot{kind, dev, off, n})
+		out[kind] = append(out[kind], spot{kind, dev, slices.Index(s.Back, dev), off, n})
 	}
 	add("superblock", s.Image, ondisk.SuperOffset, ondisk.SuperSize)
 	for _, b := range s.Back {

@@ -66,6 +66,7 @@ type Result struct {
 	Clean         ondisk.Sector // clean data that are given up: at least those of Lost
 	Unread        bool          // the medium gave an error where something was to be read
 	Unknown       bool          // keys may be gone of which nothing is known any more: those of unreadable nodes and entries
+	Renamed       bool          // dirty data are kept as a volume of their own, for nothing tells whose they are
 	Evidence      []string      // what was taken for what, in the order it was done
 
 	wants func(finding.Code) bool // what was asked for; nil: all damage
@@ -95,6 +96,9 @@ type Work struct {
 
 	rebuilt bool // whole was made by mendWhole
 	heavy   bool // nothing is to stay where it is
+	missing bool // a live journal entry is not there
+	renamed bool // dirty data whose volume has no name became a volume of their own
+	older   bool // no leaves are found but by an older root
 	alone   bool // the new entry does not find a place among the old ones
 
 	patches, under int // how often something was patched, in all and below whole
@@ -223,6 +227,7 @@ func (w *Work) finish() {
 		}
 		w.result.Plans = append(w.result.Plans, p)
 	}
+	w.result.Renamed = w.whole != nil && w.renamed
 	w.result.Unknown = w.whole != nil && w.unknown
 	for l := range w.lost {
 		for _, v := range w.result.volumes() {

@@ -23,7 +23,7 @@ func devices(s *damages.Scene) (devs []fsck.Device) {
 	return devs
 }
 
-func plan(t testing.TB, devs []fsck.Device) *repair.Result {
+func planned(t testing.TB, devs []fsck.Device) *repair.Result {
 	t.Helper()
 	r, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: damages.Now}})
 	if err != nil {

@@ -38,6 +38,25 @@ func (r *Result) cleanLost() ondisk.Sector {
 	return max(listed, clean(r.Before)-min(clean(r.Before), clean(r.After)))
 }
 
+// Loses says what a repair may cost of what the user wrote, or nothing: then it may be made unasked.
+func (r *Result) Loses() string {
+	if r.Renamed {
+		return "dirty data would become a volume of their own, for nothing tells whose they are: name all backing devices, or -y does it"
+	}
+	for _, l := range r.Lost {
+		if l.Dirty && l.Known {
+			return "dirty data would have to be given up: -y lists them, and does it"
+		}
+	}
+	switch {
+	case r.Old > 0:
+		return "dirty data that were done with would come back: -y says how many, and does it"
+	case r.Unknown || len(r.Lost) > 0 && slices.ContainsFunc(r.Lost, func(l Lost) bool { return !l.Known }):
+		return "keys are gone, so dirty data may be: -y repairs what is left"
+	}
+	return ""
+}
+
 // Findings are those of before the repair.
 func (r *Result) Findings() []finding.Finding {
 	if r.Before == nil {
@@ -86,6 +105,12 @@ func (l Lost) String() string {
 		kind = "dirty"
 	case l.Below:
 		kind = "what the backing device has in the place of the cache's dirty data"
+	}
+	if !l.Known {
+		kind = "whatever of them was dirty"
+	}
+	if l.Offset+l.Count >= ondisk.MaxKeyOffset {
+		return fmt.Sprintf("volume %d, %s: from sector %d on, %s (%s)", l.Inode, name, l.Offset, kind, l.Code)
 	}
 	return fmt.Sprintf("volume %d, %s: sector %d, %d sectors, %s (%s)", l.Inode, name, l.Offset, l.Count, kind, l.Code)
 }

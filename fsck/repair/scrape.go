@@ -5,6 +5,7 @@ package repair
 import (
 	"slices"
 
+	"bctl/inspect"
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
@@ -14,6 +15,7 @@ import (
 // what parses of the bad one itself. A key out of its leaf's range has a damaged position.
 func (h *harvest) damagedLeaves() error {
 	g := &h.c.Geo
+	h.scanned = map[ondisk.Sector]bool{}
 	hurt := map[ondisk.Sector]bool{}
 	var order []ondisk.Sector
 	for _, f := range h.w.seen {
@@ -39,16 +41,27 @@ func (h *harvest) damagedLeaves() error {
 		k.SetPtrs(1)
 		k.Ptr[0] = p
 		n := rd.Read(k, 0)
-		got := h.scrape(h.readable(at.Bytes(), int(g.NodeSectors.Bytes())), n, p)
-		if l, ok := known[at]; ok {
-			got = slices.DeleteFunc(got, func(p btree.Piece) bool {
-				return startOf(&p).Compare(l.lower) < 0 || endOf(&p).Compare(l.key.Pos()) > 0
-			})
+		if n.Whole {
+			continue
 		}
-		all = append(all, got...)
+		l, ok := known[at]
+		s := &scraper{h: h, raw: h.readable(at.Bytes(), int(g.NodeSectors.Bytes())), parent: p, span: inspect.Everything}
+		if ok {
+			s.span = l.span()
+		}
+		s.leaf(n)
+		all = append(all, s.out...)
+		if ok {
+			h.scanned[at] = true
+			h.doubt, h.first = append(h.doubt, s.doubt...), append(h.first, s.first...)
+			h.shaky, h.blank = append(h.shaky, s.shaky...), append(h.blank, s.blank...)
+		}
 		if err := h.w.ctx.Err(); err != nil {
 			return err
 		}
+	}
+	for _, rs := range []*[]inspect.Range{&h.doubt, &h.first, &h.shaky, &h.blank} {
+		*rs = joined(*rs)
 	}
 	if n := len(all); n > 0 {
 		h.w.saw("btree: %d keys of damaged bsets are taken one by one", n)
@@ -85,64 +98,196 @@ func (h *harvest) readable(off int64, n int) []byte {
 	return out
 }
 
-// scrape takes sound keys from raw, a leaf, behind the bsets of n.
-func (h *harvest) scrape(raw []byte, n *btree.Node, parent ondisk.Ptr) (out []btree.Piece) {
-	g := &h.c.Geo
+// A scraper takes what it can from a leaf of which a bset is damaged: the good bsets behind it, and of the damaged ones
+// every key that stands in order. Within a bset keys do not overlap and their ends rise, so what is lost between two of
+// them lay between their places.
+type scraper struct {
+	h      *harvest
+	raw    []byte
+	parent ondisk.Ptr
+	span   inspect.Range // of the leaf
+
+	out   []btree.Piece
+	doubt []inspect.Range // where keys are lost, and no later bset tells
+	first []inspect.Range // likewise, of the first bset: older leaves may tell
+	shaky []inspect.Range // where the last word is a key of a damaged bset
+	blank []inspect.Range // those of them where it leads nowhere: that may be the damage
+}
+
+// leaf takes all that a reader did not take for n.
+func (s *scraper) leaf(n *btree.Node) {
 	at, seq := 0, uint64(0)
-	for _, s := range n.Sets {
-		at, seq = int((s.Sector + g.Blocks(s.Bytes())).Bytes()), s.Seq
+	for _, set := range n.Sets {
+		at, seq = int((set.Sector + s.h.c.Geo.Blocks(set.Bytes())).Bytes()), set.Seq
 	}
-	if n.Whole {
+	begun := false // a damaged bset was taken: the next may be the unused rest
+	for at+ondisk.BsetBytes <= len(s.raw) {
+		if set := s.set(at, seq); set != nil {
+			s.keep(s.h.bset(set.Data))
+			at, seq = at+int(s.h.c.Geo.Blocks(set.Bytes()).Bytes()), set.Seq
+			continue
+		}
+		next := at + int(s.h.c.Geo.BlockSectors.Bytes())
+		for next+ondisk.BsetBytes <= len(s.raw) && s.set(next, seq) == nil {
+			next += int(s.h.c.Geo.BlockSectors.Bytes())
+		}
+		last := next+ondisk.BsetBytes > len(s.raw)
+		if last && begun && !s.headed(at, seq) {
+			return
+		}
+		begun = true
+		at += s.damaged(at, min(next, len(s.raw)), seq, last)
+	}
+}
+
+// set is the bset at a place of the node, or nil. Its checksum starts with the pointer to the node.
+func (s *scraper) set(at int, seq uint64) *ondisk.Bset {
+	set, err := ondisk.DecodeBset(s.raw[at:], s.h.c.Geo.SetMagic, s.parent)
+	if err != nil || seq != 0 && set.Seq != seq {
 		return nil
 	}
-	var run []ondisk.Bkey // keys of a bset that its checksum refuses
-	for at+ondisk.BsetBytes <= len(raw) {
-		if s, err := ondisk.DecodeBset(raw[at:], g.SetMagic, parent); err == nil && (seq == 0 || s.Seq == seq) && at%int(g.BlockSectors.Bytes()) == 0 {
-			out = append(out, h.inOrder(run)...)
-			out = append(out, h.bset(s.Data)...)
-			at += int(g.Blocks(s.Bytes()).Bytes())
-			seq, run = s.Seq, run[:0]
-			continue
-		}
-		var k ondisk.Bkey
-		size, err := k.Decode(raw[at:])
-		if err != nil || !h.sound(&k) {
-			at += 8
-			continue
-		}
-		run = append(run, k)
-		at += size
+	return set
+}
+
+// headed reports whether a bset of the node begins at a place, by what is left of its header.
+func (s *scraper) headed(at int, seq uint64) bool {
+	head, err := ondisk.DecodeBsetHeader(s.raw[at:])
+	return err == nil && head.Bytes() <= int64(len(s.raw)-at) && (seq != 0 && head.Seq == seq || head.CheckMagic(s.h.c.Geo.SetMagic) == nil && seq == 0)
+}
+
+// keep takes pieces that are newer than all before.
+func (s *scraper) keep(ps []btree.Piece) {
+	s.out = append(s.out, ps...)
+	told := joined(rangesOf(ps))
+	for _, rs := range []*[]inspect.Range{&s.doubt, &s.first, &s.shaky, &s.blank} {
+		*rs = minus(*rs, told)
 	}
-	return append(out, h.inOrder(run)...)
+}
+
+// A stand is a key and where it stands.
+type stand struct {
+	k        ondisk.Bkey
+	from, to int
+}
+
+// damaged takes the keys of the bset that begins at a place, and ends before another: last says that nothing follows, so
+// that its end is not known. It returns how many bytes it took.
+func (s *scraper) damaged(at, next int, seq uint64, last bool) int {
+	end, sure := next, false // sure: the header says where it ends
+	if head, err := ondisk.DecodeBsetHeader(s.raw[at:]); err == nil && s.headed(at, seq) {
+		blocks := int(s.h.c.Geo.Blocks(head.Bytes()).Bytes())
+		if sure = at+blocks == next || last && at+blocks < next; sure {
+			end, next = at+int(head.Bytes()), at+blocks
+		}
+	}
+	keys := s.inOrder(s.stands(at+ondisk.BsetBytes, end, !sure && last))
+	lower, behind := s.span.From, at+ondisk.BsetBytes
+	var ps []btree.Piece
+	var gaps, blank []inspect.Range
+	for i := range keys {
+		k := &keys[i].k
+		if keys[i].from != behind {
+			gaps = append(gaps, inspect.Range{From: lower, To: ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}})
+		}
+		lower, behind = k.Pos(), keys[i].to
+		mine := s.h.pieceOf(k)
+		if ps = append(ps, mine...); !s.h.sound(k) {
+			blank = append(blank, rangesOf(mine)...)
+		}
+	}
+	if behind != end || !sure {
+		gaps = append(gaps, inspect.Range{From: lower, To: s.span.To})
+	}
+	gaps = slices.DeleteFunc(gaps, func(r inspect.Range) bool { return r.From.Compare(r.To) >= 0 })
+	if at == 0 {
+		s.first = joined(slices.Clone(gaps))
+	}
+	s.keep(ps)
+	s.shaky = joined(append(s.shaky, rangesOf(ps)...))
+	s.blank = joined(append(s.blank, blank...))
+	s.doubt = joined(append(s.doubt, gaps...))
+	s.out = append(s.out, s.h.veil(btree.Resolve(slices.Clone(s.out)), s.h.keys, joined(gaps), s.h.hold)...)
+	return next - at
+}
+
+// emptyBytes is how much without a key ends a bset of which nothing tells the end: what follows is of another node.
+const emptyBytes = 8192
+
+// stands are the keys from a place on, in order of their places. Where the end is not known, it is where nothing like a
+// key comes any more.
+func (s *scraper) stands(at, end int, open bool) (out []stand) {
+	behind := at
+	for at+16 <= end {
+		var k ondisk.Bkey
+		size, err := k.Decode(s.raw[at:end])
+		if err != nil || !s.h.parses(&k) || k.Pos().Compare(s.span.To) > 0 || (ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}).Compare(s.span.From) < 0 {
+			if at += 8; open && at-behind > emptyBytes {
+				break
+			}
+			continue
+		}
+		out = append(out, stand{k, at, at + size})
+		at += size
+		behind = at
+	}
+	return out
+}
+
+// inOrder leaves out keys that stand where the order of a bset does not want them: one that is behind its follower has
+// a damaged position, if its follower fits what is before it.
+func (s *scraper) inOrder(keys []stand) (out []stand) {
+	var last ondisk.Pos
+	for i := range keys {
+		k := &keys[i].k
+		astray := i+1 < len(keys) && keys[i+1].k.Pos().Compare(k.Pos()) < 0 && keys[i+1].k.Pos().Compare(last) >= 0
+		if astray || k.Pos().Compare(last) < 0 || k.Size() > 0 && (ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}).Compare(last) < 0 {
+			continue
+		}
+		last = k.Pos()
+		out = append(out, keys[i])
+	}
+	return out
+}
+
+// parses reports whether bytes are a key that the kernel may have written: an extent, or what is left of one that is
+// stale or was replaced. Random bytes do not pass: most of the bits follow from what is known.
+func (h *harvest) parses(k *ondisk.Bkey) bool {
+	g := &h.c.Geo
+	if h.sound(k) {
+		return true
+	}
+	if k.Size() > k.Offset() || k.Ptrs() > 1 || !k.PadsZero() || (k.Offset()|k.Size())&(g.BlockSectors-1) != 0 ||
+		int(k.Inode()) >= len(h.c.UUIDs) || h.c.UUIDs[k.Inode()] == (ondisk.UUIDEntry{}) {
+		return false
+	}
+	if k.Ptrs() == 0 || k.Ptr[0].Dev() == ondisk.PtrCheckDev {
+		return !k.Dirty()
+	}
+	return k.Size() == 0 && h.inBucket(k) || h.harmless(k)
+}
+
+// inBucket reports whether a key's pointer leads to a bucket of data.
+func (h *harvest) inBucket(k *ondisk.Bkey) bool {
+	p := k.Ptr[0]
+	return p.Dev() == uint64(h.c.Geo.ThisDev) && h.c.Geo.Contains(h.c.Geo.BucketOf(p.Offset())) && p.Offset()&(h.c.Geo.BlockSectors-1) == 0
 }
 
 // bset keeps the sound keys of a bset that can be read, and those that cut what lies below them and lead nowhere.
 func (h *harvest) bset(keys []ondisk.Bkey) (out []btree.Piece) {
 	for i := range keys {
-		k := keys[i]
-		switch {
-		case h.sound(&k):
-			out = append(out, h.glean1(&k))
-		case k.Size() > 0 && k.Size() <= k.Offset():
-			k.SetPtrs(0)
-			out = append(out, h.hold(&k))
-		}
+		out = append(out, h.pieceOf(&keys[i])...)
 	}
 	return out
 }
 
-// inOrder keeps the sound keys of a bset that stand where its order wants them: one that is behind its follower has a
-// damaged position, if its follower fits what is before it.
-func (h *harvest) inOrder(keys []ondisk.Bkey) (out []btree.Piece) {
-	var last ondisk.Pos
-	for i := range keys {
-		k := &keys[i]
-		astray := i+1 < len(keys) && keys[i+1].Pos().Compare(k.Pos()) < 0 && keys[i+1].Pos().Compare(last) >= 0
-		if !h.sound(k) || astray || k.Pos().Compare(last) < 0 {
-			continue
-		}
-		last = k.Pos()
-		out = append(out, h.glean1(k))
+// pieceOf keeps a key: without its pointer, where that leads nowhere. It is nothing where it covers nothing.
+func (h *harvest) pieceOf(k *ondisk.Bkey) []btree.Piece {
+	switch one := *k; {
+	case h.sound(&one):
+		return []btree.Piece{h.glean1(&one)}
+	case one.Size() > 0 && one.Size() <= one.Offset():
+		one.SetPtrs(0)
+		return []btree.Piece{h.hold(&one)}
 	}
-	return out
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
+	"bctl/internal/finding"
 	"bctl/superblock"
 )
 
@@ -19,19 +20,22 @@ func (w *Work) mendSlots(h *harvest, b *base) (uuids.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := w.bestSlots(h, b, data)
+	t, old := w.bestSlots(h, b, data)
 	w.mendMarks(t, data)
 	w.mendOdd(t, data)
+	w.outdated(t, old, data)
 	w.matchBacking(h, t, data)
-	w.adoptOrphans(h, t, data)
+	if err := w.adoptOrphans(h, t, data); err != nil {
+		return nil, err
+	}
 	return t, w.ctx.Err()
 }
 
 // held is what is kept of an inode.
 type held struct {
-	end   ondisk.Sector
-	dirty ondisk.Sector
-	some  []ondisk.Bkey // a few clean extents, to know the backing device by
+	start, end ondisk.Sector
+	dirty      ondisk.Sector
+	some       []ondisk.Bkey // a few clean extents, to know the backing device by
 }
 
 const sampled = 64
@@ -41,7 +45,7 @@ func (h *harvest) volumes() (map[uint32]*held, error) {
 	err := h.each(inspect.Everything, func(k *ondisk.Bkey) error {
 		v := out[k.Inode()]
 		if v == nil {
-			v = &held{}
+			v = &held{start: k.Start()}
 			out[k.Inode()] = v
 		}
 		v.end = k.Offset()
@@ -101,7 +105,7 @@ func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
 		if _, ok := t.Find(s.UUID); ok {
 			continue
 		}
-		i, why := w.slotOf(t, data, s, d.R)
+		i, why := w.slotOf(h, t, data, s, d)
 		if i < 0 {
 			free := slices.IndexFunc(t, func(u ondisk.UUIDEntry) bool { return u.UUID.IsZero() })
 			for free >= 0 && free < len(t) && (!t[free].UUID.IsZero() || data[uint32(free)] != nil) {
@@ -117,8 +121,9 @@ func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
 	}
 }
 
-// adoptOrphans makes what no slot names a volume of its own: a flash-only one, from which its data can be read.
-func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) {
+// adoptOrphans makes what no slot names a volume of its own: a flash-only one, from which its data can be read. To the
+// volume that they were of they are lost, whichever it is.
+func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) error {
 	for i := range t {
 		v := data[uint32(i)]
 		if v == nil || v.dirty == 0 || t.State(uint32(i)) == uuids.Valid {
@@ -131,9 +136,20 @@ func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) {
 		}
 		reg := max(u.FirstReg, u.LastReg, 1)
 		*u = ondisk.UUIDEntry{UUID: derivedUUID(h.c.Super.SetUUID, fmt.Sprintf("lost+found %d", i)), FirstReg: reg, LastReg: reg, Flags: 1, Sectors: uint64(v.end)}
+		w.renamed = true
 		copy(u.Label[:], fmt.Sprintf("lost+found %d", i))
 		w.saw("volume %d: its %d dirty sectors become the flash-only volume %q", i, v.dirty, superblock.Label(u.Label))
+		err := h.each(inspect.OfVolume(uint32(i)), func(k *ondisk.Bkey) error {
+			if k.Dirty() {
+				w.lose(k, finding.UUNoSlotDirty)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // oldSlots looks for an older copy of the uuid bucket: the kernel writes it to another bucket each time. A bucket is one

@@ -16,8 +16,8 @@ const chunk = 4096
 // each hands out what is kept of a range, in order. Of the tree and the orphans a few nodes are in memory at a time.
 // Errors: yield's, the context's, and inspect.ErrChanged.
 func (h *harvest) each(r inspect.Range, yield func(k *ondisk.Bkey) error) error {
-	s := &stream{h: h, yield: yield, at: r.From, scraped: reach(h.scraped, r), strays: reach(h.strays, r), orphans: h.load(r)}
-	alone := s.orphans == nil && len(s.scraped) == 0 && len(s.strays) == 0
+	s := &stream{h: h, yield: yield, at: r.From, scraped: reach(h.scraped, r), proved: reach(h.proved, r), strays: reach(h.strays, r), orphans: h.load(r)}
+	alone := s.orphans == nil && len(s.scraped) == 0 && len(s.strays) == 0 && len(s.proved) == 0 && !meets(h.doubt, r)
 	var k ondisk.Bkey
 	for e, err := range h.c.Extents(r) {
 		if err != nil {
@@ -64,6 +64,7 @@ type stream struct {
 	keys       btree.Keys // of this chunk
 	tree, jrnl []btree.Piece
 	scraped    []btree.Piece // those that are left
+	proved     []btree.Piece // likewise
 	strays     []btree.Piece // likewise
 	orphans    *loader       // nil: there are none
 
@@ -101,7 +102,9 @@ func (s *stream) piece(k *ondisk.Bkey) btree.Piece {
 // flush hands out all before to.
 func (s *stream) flush(to ondisk.Pos) error {
 	tree := btree.Overlay(nil, s.tree, s.upTo(&s.strays, to))
+	tree = btree.Overlay(nil, s.h.veil(tree, s.keys, s.h.doubt, s.piece), tree)
 	tree = btree.Overlay(nil, s.upTo(&s.scraped, to), tree)
+	tree = btree.Overlay(nil, s.upTo(&s.proved, to), tree)
 	out := btree.Overlay(nil, s.jrnl, tree)
 	if s.orphans != nil {
 		under, err := s.orphans.upTo(to, s)

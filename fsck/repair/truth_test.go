@@ -102,39 +102,40 @@ func compare(was *truth, devs, done []fsck.Device, r *repair.Result) (bad verdic
 		return verdict{err.Error()}
 	}
 	bad = append(bad, was.names(now)...)
-	said, maybe := map[sector]bool{}, r.Unknown
+	said := map[sector]bool{}
+	maybe := map[uint32][]repair.Lost{}
 	for _, l := range r.Lost {
+		if !l.Known {
+			maybe[l.Inode] = append(maybe[l.Inode], l)
+			continue
+		}
 		for i := range l.Count {
-			if l.Known && l.Dirty {
+			if l.Dirty && was.volumes[l.Inode] != nil {
 				said[sector{l.Inode, l.Offset + i}] = true
-			} else if !l.Known {
-				maybe = true
 			}
 		}
 	}
-	for inode := range union(was.volumes, now.volumes) {
-		c := &contents{inode: inode, was: devs[0].R, now: done[0].R, said: said, maybe: maybe}
-		for i := range was.backing {
-			if n, ok := was.inodeOf(i); ok && n == inode {
-				c.below = devs[i+1].R
-			}
+	seen := map[uint32]bool{}
+	for i := range was.backing { // by device: a volume may have got another slot
+		a, _ := was.inodeOf(i)
+		b, still := now.inodeOf(i)
+		if !still {
+			b = a // it does not start, so nothing of it is wrong
 		}
-		bad = append(bad, c.compare(was.volumes[inode], now.volumes[inode])...)
+		seen[a], seen[b] = true, true
+		c := &contents{inode: a, was: devs[0].R, now: done[0].R, below: devs[i+1].R, said: said, maybe: maybe[a]}
+		bad = append(bad, c.compare(was.volumes[a], now.volumes[b])...)
+	}
+	for inode, v := range was.volumes {
+		if !seen[inode] {
+			c := &contents{inode: inode, was: devs[0].R, now: done[0].R, said: said, maybe: maybe[inode]}
+			bad = append(bad, c.compare(v, now.volumes[inode])...)
+		}
 	}
 	if n := len(said); n > 0 {
 		bad.add("%d sectors are said to be given up that are there", n)
 	}
 	return bad
-}
-
-func union(a, b map[uint32][]place) map[uint32]bool {
-	out := map[uint32]bool{}
-	for _, m := range []map[uint32][]place{a, b} {
-		for k := range m {
-			out[k] = true
-		}
-	}
-	return out
 }
 
 // names compares which volumes there are.
@@ -144,8 +145,10 @@ func (t *truth) names(now *truth) (bad verdict) {
 		a, attached := t.inodeOf(i)
 		n, still := now.inodeOf(i)
 		switch {
-		case attached && (!still || a != n):
-			bad.add("backing device %d is no longer volume %d", i, a)
+		case attached && !still:
+			bad.add("backing device %d has no slot any more, it was %d", i, a)
+		case attached && a != n && slices.ContainsFunc(t.volumes[a], place.dirty):
+			bad.add("backing device %d is volume %d, it was %d", i, n, a)
 		case superblock.DataOffset(b) != superblock.DataOffset(after):
 			bad.add("backing device %d: data from sector %d on, it was %d", i, superblock.DataOffset(after), superblock.DataOffset(b))
 		}
@@ -167,10 +170,11 @@ type contents struct {
 	inode           uint32
 	was, now, below io.ReaderAt // below is nil for a flash-only volume
 	said            map[sector]bool
-	maybe           bool // the repair said that keys may be gone
+	maybe           []repair.Lost // where the repair said that keys may be gone
 
 	silent, clean, other, cleaned int
 	first                         ondisk.Sector
+	a, b                          place
 }
 
 func (c *contents) compare(was, now []place) (bad verdict) {
@@ -190,7 +194,7 @@ func (c *contents) compare(was, now []place) (bad verdict) {
 		bad.add("volume %d: %d dirty sectors are gone in silence, from %d on", c.inode, c.silent, c.first)
 	}
 	if c.other > 0 {
-		bad.add("volume %d: %d sectors have other data", c.inode, c.other)
+		bad.add("volume %d: %d sectors have other data, the first %d: %v at %d, then %v at %d", c.inode, c.other, c.first, c.a.dirty(), c.a.at(), c.b.dirty(), c.b.at())
 	}
 	if c.cleaned > 0 {
 		bad.add("volume %d: %d dirty sectors are clean", c.inode, c.cleaned)
@@ -200,15 +204,18 @@ func (c *contents) compare(was, now []place) (bad verdict) {
 
 func (c *contents) differs(s ondisk.Sector, a, b place) {
 	key := sector{c.inode, s}
+	perhaps := mayBeGone(c.maybe, key)
 	switch {
 	case a.dirty() && c.said[key]:
 		delete(c.said, key)
+	case a.dirty() && b != 0 && perhaps && a&^dirtyPlace != b&^dirtyPlace:
+		// an older key of the same sectors shows: that the newer one may be gone was said
 	case a.dirty() && b == 0:
+		if perhaps {
+			return
+		}
 		if c.silent++; c.silent == 1 {
 			c.first = s
-		}
-		if c.maybe {
-			c.silent--
 		}
 	case b == 0:
 		c.clean++
@@ -217,7 +224,10 @@ func (c *contents) differs(s ondisk.Sector, a, b place) {
 			c.cleaned++
 		}
 	case !same(c.was, a, c.now, b, c.below, s):
-		c.other++
+		if c.other++; c.other == 1 {
+			c.first = s
+			c.a, c.b = a, b
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ func (h *harvest) staying() []leaf {
 		if last.Compare(o.hi) < 0 {
 			last = o.hi
 		}
-		if free && o.sound && !h.hurt[o.bucket] && h.inOneHole(span) && !meets(spans, span) && !meets(over, span) {
+		if free && o.sound && o.age == 0 && !h.hurt[o.bucket] && h.inOneHole(span) && !meets(h.doubt, span) && !meets(spans, span) && !meets(over, span) {
 			stay = append(stay, leaf{o.key(&h.c.Geo), o.lo})
 		}
 	}
@@ -92,10 +92,8 @@ func meets(rs []inspect.Range, r inspect.Range) bool {
 // overlays are the ranges of what lies over the tree or beside it, joined where they overlap.
 func (h *harvest) overlays() []inspect.Range {
 	var rs []inspect.Range
-	for _, ps := range [][]btree.Piece{h.scraped, h.strays} {
-		for i := range ps {
-			rs = append(rs, inspect.Range{From: startOf(&ps[i]), To: endOf(&ps[i])})
-		}
+	for _, ps := range [][]btree.Piece{h.scraped, h.strays, h.proved} {
+		rs = append(rs, rangesOf(ps)...)
 	}
 	if h.journal {
 		rs = append(rs, journalled(h.c)...)
@@ -134,12 +132,16 @@ func (h *harvest) doubtful() []inspect.Range {
 		}
 	}
 	rs := h.c.Holes(inspect.Everything)
+	var scanned []inspect.Range // of these it is known what they lost
 	for l := range h.leaves() {
-		if hurt[l.key.Ptr[0].Offset()] {
+		switch at := l.key.Ptr[0].Offset(); {
+		case h.scanned[at]:
+			scanned = append(scanned, l.span())
+		case hurt[at]:
 			rs = append(rs, l.span())
 		}
 	}
-	return joined(rs)
+	return joined(slices.Concat(minus(joined(rs), joined(scanned)), h.first))
 }
 
 // holesIn are the parts of the holes in r.

@@ -85,9 +85,13 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	}
 	tx.Mends()
 	tx.Spool(w.o.Spool)
-	h, err := w.gather(c, tx)
+	h, err := w.gather(c, tx, b)
 	if err != nil {
 		return nil, err
+	}
+	if b.bare != nil && !w.older && len(h.orphans) == 0 {
+		w.older = true
+		return w.rebuild(s, g, rep)
 	}
 	w.heavy = w.heavy || len(h.gone) > 0 || w.o.Rewind != 0 // what the older state leads to may have been used for something else since
 	h.journal = w.alone || w.heavy || !b.plain || !gensKnown(c) || slices.ContainsFunc(journalled(c), w.bad.in)
@@ -136,10 +140,14 @@ func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) 
 	hidden := w.whole != nil
 	w.hide()
 	w.lost, w.node = map[Lost]bool{}, map[ondisk.Bucket]bool{}
-	w.result.Evidence, w.unknown = w.result.Evidence[:w.before], false
+	w.result.Evidence, w.unknown, w.renamed = w.result.Evidence[:w.before], false, false
 	b, err := w.baseOf(g)
 	if err != nil {
 		return nil, err
+	}
+	if b.bare != nil && !w.older {
+		b.log = b.bare
+		w.saw("btree: its leaves are looked for; an older root leads to older leaves, too")
 	}
 	w.ends = w.volumeEnds(nil)
 	if hidden || !b.plain || w.c == nil || w.c.Journal == nil { // else it was read by the check
@@ -155,8 +163,18 @@ func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) 
 	}
 	w.seen = slices.Concat(w.seen, b.rung, rep.Findings)
 	w.ends = w.volumeEnds(w.c.UUIDs)
-	w.unknown = w.unknown || slices.ContainsFunc(w.seen, losesKeys)
+	w.missing = missing(w.c)
+	w.unknown = w.unknown || w.missing || slices.ContainsFunc(w.seen, losesKeys)
 	return b, nil
+}
+
+// missing reports whether one of the journal entries that must be replayed is not there.
+func missing(c *inspect.Cache) bool {
+	if c.Journal == nil || len(c.Journal.Live) == 0 {
+		return false
+	}
+	live := c.Journal.Live
+	return live[0].Seq > c.Journal.Newest.LastSeq || live[len(live)-1].Seq-live[0].Seq+1 != uint64(len(live))
 }
 
 // newTree builds a tree of what is kept, and leads the entry to it.

@@ -51,6 +51,7 @@ var owners = map[string][]string{
 	"github.com/charmbracelet":          {"cmd/bctl/explore"},
 	"github.com/cheggaaa/pb/v3":         {"internal/ui/progress"},
 	"github.com/google/uuid":            {"superblock", "cmd/bctl/mkfs"},
+	"pgregory.net/rapid":                {"fsck/repair"},
 	"github.com/hanwen/go-fuse/v2":      {"internal/disk/fusefile"},
 	"github.com/klauspost/compress":     {"internal/lab/imgtest", "alloc/blktrace", "internal/disk/metaimage"},
 	"github.com/mattn/go-isatty":        {"cmd/bctl/app"},

@@ -32,7 +32,10 @@ type repaired struct {
 // tellLost lists what a repair gives up that is nowhere else, before it is written.
 func tellLost(w io.Writer, r *repair.Result) {
 	for _, l := range r.Lost {
-		if l.Dirty || l.Below {
+		switch {
+		case l.Dirty && !l.Known:
+			fmt.Fprintf(w, "may be gone: %s\n", app.OneLine(l.String()))
+		case l.Dirty || l.Below:
 			fmt.Fprintf(w, "given up: %s\n", app.OneLine(l.String()))
 		}
 	}
@@ -131,6 +134,7 @@ func (r repaired) device(i int) string {
 func given(r *repair.Result) (dirty, below ondisk.Sector) {
 	for _, l := range r.Lost {
 		switch {
+		case !l.Known: // it may be nothing
 		case l.Dirty:
 			dirty += l.Count
 		case l.Below:

@@ -266,14 +266,10 @@ func (o *repairOptions) refuses(r *repair.Result) string {
 		return fmt.Sprintf("%d of %d findings would be left: --keep-partial repairs the others", after, before)
 	case o.leftOut(r) != "":
 		return o.leftOut(r)
-	case o.policy.Mode == finding.Preen && dirty > 0:
-		return "dirty data would have to be given up: -y lists them, and does it"
-	case o.policy.Mode == finding.Preen && below > 0:
+	case o.policy.Mode == finding.Preen && below > 0 && dirty == 0:
 		return "the backing device may have newer data in the place of the cache's dirty ones: -y lists them, and takes the cache's"
-	case o.policy.Mode == finding.Preen && r.Old > 0:
-		return "dirty data that were done with would come back: -y says how many, and does it"
-	case o.policy.Mode == finding.Preen && r.Unknown:
-		return "keys are gone, so dirty data may be: -y repairs what is left"
+	case o.policy.Mode == finding.Preen:
+		return r.Loses()
 	}
 	return ""
 }

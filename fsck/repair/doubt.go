@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair
+
+import (
+	"slices"
+	"sort"
+
+	"bctl/inspect"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
+)
+
+// minus are the parts of some ranges that none of the others covers. Both lists are joined.
+func minus(rs, others []inspect.Range) (out []inspect.Range) {
+	for _, r := range rs {
+		i := sort.Search(len(others), func(i int) bool { return others[i].To.Compare(r.From) > 0 })
+		for ; i < len(others) && others[i].From.Compare(r.To) < 0; i++ {
+			if r.From.Compare(others[i].From) < 0 {
+				out = append(out, inspect.Range{From: r.From, To: others[i].From})
+			}
+			if r.From = others[i].To; r.From.Compare(r.To) >= 0 {
+				break
+			}
+		}
+		if r.From.Compare(r.To) < 0 {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// rangesOf are the ranges of pieces.
+func rangesOf(ps []btree.Piece) (out []inspect.Range) {
+	for i := range ps {
+		out = append(out, inspect.Range{From: startOf(&ps[i]), To: endOf(&ps[i])})
+	}
+	return out
+}
+
+// ringTells looks in the journal for the keys that damaged leaves lost: also in entries that are not live any more,
+// whose keys went to the leaves before. Whatever the user writes is journalled, so of a sector the last key in an
+// unbroken run of entries up to the newest tells, if its pointer is not stale. A stale one was written back or moved
+// since: nothing is known of it.
+func (h *harvest) ringTells() error {
+	wanted := joined(slices.Concat(h.doubt, h.shaky))
+	if len(wanted) == 0 {
+		return nil
+	}
+	run, oldest, err := h.run()
+	if err != nil {
+		return err
+	}
+	if h.base.since > 0 && oldest <= h.base.since {
+		h.ex = h.base.ex
+	}
+	var found []btree.Piece // oldest first
+	for _, j := range slices.Backward(run) {
+		for i := range j.Keys {
+			k := j.Keys[i]
+			if k.Size() == 0 || k.Size() > k.Offset() {
+				continue
+			}
+			if p := (btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode()}); touches(&p, wanted) {
+				found = append(found, h.hold(&k))
+			}
+		}
+	}
+	var k ondisk.Bkey
+	told := btree.Resolve(found)
+	for i := range told {
+		h.keys.Key(told[i], &k)
+		switch {
+		case k.Ptrs() == 0:
+		case h.sound(&k):
+			h.raise(&k)
+		default:
+			continue
+		}
+		h.proved = append(h.proved, within(told[i], wanted)...)
+	}
+	if n := len(h.proved); n > 0 {
+		h.w.saw("btree: %d keys of damaged leaves are told by the journal", n)
+	}
+	for _, rs := range []*[]inspect.Range{&h.doubt, &h.first, &h.blank} {
+		*rs = minus(*rs, joined(rangesOf(h.proved)))
+	}
+	return nil
+}
+
+// run are the entries that can be read in an unbroken run up to the newest, that first, and the seq of the last.
+func (h *harvest) run() (out []*ondisk.Jset, oldest uint64, err error) {
+	log := h.c.Journal
+	for _, e := range slices.Backward(log.BySeq()) {
+		if e.Seq > log.Newest.Seq {
+			continue
+		}
+		if oldest != 0 && e.Seq+1 != oldest {
+			break
+		}
+		j, err := log.Read(e)
+		if j == nil || err != nil {
+			break
+		}
+		oldest = e.Seq
+		out = append(out, j)
+	}
+	return out, oldest, h.w.ctx.Err()
+}
+
+// veil are the parts of clean extents that lie where a damaged leaf lost keys: what was lost may have replaced them,
+// and the backing device has what they have. Their keys go to hold, without a pointer.
+func (h *harvest) veil(ps []btree.Piece, keys btree.Keys, in []inspect.Range, hold func(*ondisk.Bkey) btree.Piece) (out []btree.Piece) {
+	if len(in) == 0 {
+		return nil
+	}
+	var k ondisk.Bkey
+	for _, p := range ps {
+		for _, part := range within(p, in) {
+			if keys.Key(part, &k); k.Ptrs() > 0 && !k.Dirty() {
+				k.SetPtrs(0)
+				out = append(out, hold(&k))
+			}
+		}
+	}
+	return out
+}
+
+// perhaps notes what may be gone: of keys without a trace nobody knows whether they were dirty.
+func (h *harvest) perhaps(rs []inspect.Range, code finding.Code) {
+	for _, r := range rs {
+		for i := range h.c.UUIDs {
+			inode := uint32(i)
+			if inode < r.From.Inode || inode > r.To.Inode || h.c.UUIDs[i] == (ondisk.UUIDEntry{}) {
+				continue
+			}
+			from, to := ondisk.Sector(0), h.endOf(inode)
+			if inode == r.From.Inode {
+				from = r.From.Offset
+			}
+			if inode == r.To.Inode {
+				to = min(to, r.To.Offset)
+			}
+			if from < to {
+				h.w.lost[Lost{Inode: inode, Offset: from, Count: to - from, Dirty: true, Code: code}] = true
+			}
+		}
+	}
+}
+
+// endOf is where a volume ends: the largest offset there can be where nothing tells.
+func (h *harvest) endOf(inode uint32) ondisk.Sector {
+	if end, ok := h.w.ends[inode]; ok {
+		return end
+	}
+	if u := &h.c.UUIDs[inode]; u.FlashOnly() {
+		return ondisk.Sector(u.Sectors)
+	}
+	return ondisk.MaxKeyOffset
+}
+
+// tellUnknown notes all that may be gone without a trace: what damaged leaves lost, what nothing leads to any more, and
+// everything where a journal entry is missing; but for what the live journal tells.
+func (h *harvest) tellUnknown() {
+	told := joined(journalled(h.c))
+	if h.w.missing || slices.ContainsFunc(h.w.seen, func(f finding.Finding) bool { return losesKeys(f) && f.Code.Family() == "JR" }) {
+		h.perhaps(minus([]inspect.Range{inspect.Everything}, told), finding.JRGap)
+		return
+	}
+	code := finding.BTHeader
+	for _, f := range h.w.seen {
+		if losesKeys(f) {
+			code = f.Code
+			break
+		}
+	}
+	spans := []inspect.Range{}
+	for i := range h.orphans {
+		spans = append(spans, inspect.Range{From: h.orphans[i].lo, To: h.orphans[i].hi})
+	}
+	gone := minus(h.holes, joined(slices.Concat(spans, slices.Clone(h.doubt))))
+	h.perhaps(minus(joined(slices.Concat(gone, h.doubt, h.blank)), told), code)
+}

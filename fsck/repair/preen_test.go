@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"bctl/fsck"
+	"bctl/fsck/repair"
+	"bctl/internal/disk/plan"
+	"bctl/internal/lab/imgtest"
+	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
+)
+
+// envPreen is how many random damages TestRapidPreen tries.
+const envPreen = "BCTL_REPAIR_PREEN"
+
+// Whatever is damaged wherever, once or twice: a repair that may be made unasked ends with exit code 0, 1 or 4, and what
+// it writes leaves every dirty sector that the undamaged set had, with the same bytes.
+func TestRapidPreen(t *testing.T) {
+	for name, value := range map[string]string{
+		"rapid.checks": strconv.Itoa(envInt(t, envPreen, 24)), "rapid.shrinktime": "5s", "rapid.nofailfile": "true",
+	} {
+		if err := flag.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := imgtest.AllNames(t)
+	truths, places := map[string]*truth{}, map[string]map[string][]spot{}
+	ends := map[string]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		name := rapid.SampledFrom(names).Draw(rt, "image")
+		s := scenes.Open(t, name)
+		if truths[name] == nil {
+			is, err := truthOf(allOf(s))
+			if err != nil {
+				t.Fatal(err)
+			}
+			truths[name], places[name] = is, spots(s)
+		}
+		for i := range rapid.IntRange(1, 2).Draw(rt, "damages") {
+			kind := rapid.SampledFrom(kindsOf(places[name])).Draw(rt, fmt.Sprintf("structure %d", i))
+			at := rapid.SampledFrom(places[name][kind]).Draw(rt, fmt.Sprintf("place %d", i))
+			how := rapid.SampledFrom(hits).Draw(rt, fmt.Sprintf("how %d", i))
+			rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, fmt.Sprintf("bytes %d", i)), 7))
+			on(s.Image, s.Back, at).Edit(at.off, int(at.n), func(b []byte) { how.do(rnd, b) })
+		}
+		ends[preen(rt, truths[name], allOf(s))]++
+	})
+	t.Logf("%v", ends)
+}
+
+// on is the device of a scene that a spot of another scene of the same image is on.
+func on(cache *planter.Image, back []*planter.Image, at spot) *planter.Image {
+	if at.back < 0 {
+		return cache
+	}
+	return back[at.back]
+}
+
+// preen repairs devices as -p does, and says how that ends, as the command does.
+func preen(t *rapid.T, was *truth, devs []fsck.Device) (end string) {
+	r, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: now}})
+	switch {
+	case err != nil:
+		return "8, nothing written"
+	case r.Before != nil && len(codes(r.Before)) == 0:
+		for i, p := range r.Plans {
+			if p != nil {
+				t.Fatalf("nothing is damaged, and device %d is written to", i)
+			}
+		}
+		return "0"
+	case len(codes(r.After)) > 0 || r.Loses() != "":
+		return "4"
+	}
+	done := after(r, devs)
+	is, err := truthOf(done)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range was.backing {
+		a, attached := was.inodeOf(i)
+		if b, still := is.inodeOf(i); attached && len(was.volumes[a]) > 0 && (!still || a != b) {
+			t.Fatalf("backing device %d is no longer volume %d; %q", i, a, r.Evidence)
+		}
+	}
+	for inode, v := range was.volumes {
+		for at, p := range v {
+			var q place
+			if at < len(is.volumes[inode]) {
+				q = is.volumes[inode][at]
+			}
+			if p.dirty() && (q == 0 || !q.dirty() || !same(devs[0].R, p, done[0].R, q, nil, 0)) {
+				t.Fatalf("volume %d: dirty sector %d is lost: %v then %v; %v, %q", inode, at, p.at(), q.at(), codes(r.Before), r.Evidence)
+			}
+		}
+	}
+	var written []*plan.Plan
+	for _, p := range r.Plans {
+		if p != nil {
+			written = append(written, p)
+		}
+	}
+	if len(written) == 0 {
+		t.Fatalf("nothing is written of a repair that ends well")
+	}
+	return "1"
+}

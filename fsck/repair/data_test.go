@@ -94,7 +94,7 @@ func TestDataStay(t *testing.T) {
 		said := map[sector]bool{}
 		perhaps := []repair.Lost{}
 		for _, l := range r.Lost {
-			if !l.Known {
+			if l.Perhaps() {
 				perhaps = append(perhaps, l)
 				continue
 			}

@@ -163,6 +163,9 @@ func (h *harvest) endOf(inode uint32) ondisk.Sector {
 // tellUnknown notes all that may be gone without a trace: what damaged leaves lost, what nothing leads to any more, and
 // everything where a journal entry is missing; but for what the live journal tells.
 func (h *harvest) tellUnknown() {
+	if !h.w.unknown {
+		return
+	}
 	told := joined(journalled(h.c))
 	if h.w.missing || slices.ContainsFunc(h.w.seen, func(f finding.Finding) bool { return losesKeys(f) && f.Code.Family() == "JR" }) {
 		h.perhaps(minus([]inspect.Range{inspect.Everything}, told), finding.JRGap)

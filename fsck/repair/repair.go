@@ -98,6 +98,7 @@ type Work struct {
 	heavy   bool // nothing is to stay where it is
 	missing bool // a live journal entry is not there
 	renamed bool // dirty data whose volume has no name became a volume of their own
+	astray  bool // a given device that they may be of starts without them
 	older   bool // no leaves are found but by an older root
 	alone   bool // the new entry does not find a place among the old ones
 

@@ -51,7 +51,7 @@ func (r *Result) Loses() string {
 	switch {
 	case r.Old > 0:
 		return "dirty data that were done with would come back: -y says how many, and does it"
-	case r.Unknown || len(r.Lost) > 0 && slices.ContainsFunc(r.Lost, func(l Lost) bool { return !l.Known }):
+	case r.Unknown || len(r.Lost) > 0 && slices.ContainsFunc(r.Lost, Lost.Perhaps):
 		return "keys are gone, so dirty data may be: -y repairs what is left"
 	}
 	return ""
@@ -91,6 +91,9 @@ func (r *Result) Repaired() map[finding.Code]int {
 	return out
 }
 
+// Perhaps reports whether nothing is known of the sectors but that dirty data may have been among them.
+func (l Lost) Perhaps() bool { return !l.Known && !l.Below }
+
 func (l Lost) String() string {
 	name := l.Device
 	if name == "" {
@@ -106,7 +109,7 @@ func (l Lost) String() string {
 	case l.Below:
 		kind = "what the backing device has in the place of the cache's dirty data"
 	}
-	if !l.Known {
+	if l.Perhaps() {
 		kind = "whatever of them was dirty"
 	}
 	if l.Offset+l.Count >= ondisk.MaxKeyOffset {

@@ -158,6 +158,9 @@ func (w *Work) rewindBase(g *superblock.Geometry) (*base, error) {
 // rewound says what the harvest of an older entry does not have of the best state, and keeps what that state needs
 // until the switch. A key whose bucket was handed out since points at foreign data: the newer gens tell.
 func (w *Work) rewound(h *harvest, s *ondisk.Super) error {
+	if w.o.Rewind == 0 {
+		return nil
+	}
 	noted, unknown := len(w.result.Evidence), w.unknown
 	best, err := w.best(s, &h.c.Geo)
 	w.result.Evidence, w.unknown = w.result.Evidence[:noted], unknown // it is only compared with

@@ -114,6 +114,7 @@ func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
 			if free < 0 || free == len(t) {
 				continue
 			}
+			w.astray = w.astray || slices.ContainsFunc(w.fitting(t, data, s, d), func(i uint32) bool { return data[i].dirty > 0 })
 			i, why = free, "the first free one; it has nothing in the cache, and" // a clean one would get it at registration
 		}
 		t[i] = ondisk.UUIDEntry{UUID: s.UUID, Label: s.Label, FirstReg: max(t[i].FirstReg, s.LastMount, 1), LastReg: max(t[i].LastReg, s.LastMount, 1)}
@@ -121,8 +122,8 @@ func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
 	}
 }
 
-// adoptOrphans makes what no slot names a volume of its own: a flash-only one, from which its data can be read. To the
-// volume that they were of they are lost, whichever it is.
+// adoptOrphans makes what no slot names a volume of its own: a flash-only one, from which its data can be read. Where a
+// given device may be the one that they were of, and starts without them, they are lost to it.
 func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) error {
 	for i := range t {
 		v := data[uint32(i)]
@@ -139,6 +140,9 @@ func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) er
 		w.renamed = true
 		copy(u.Label[:], fmt.Sprintf("lost+found %d", i))
 		w.saw("volume %d: its %d dirty sectors become the flash-only volume %q", i, v.dirty, superblock.Label(u.Label))
+		if !w.astray {
+			continue // the volume's device is not given, or gone
+		}
 		err := h.each(inspect.OfVolume(uint32(i)), func(k *ondisk.Bkey) error {
 			if k.Dirty() {
 				w.lose(k, finding.UUNoSlotDirty)

@@ -105,7 +105,7 @@ func compare(was *truth, devs, done []fsck.Device, r *repair.Result) (bad verdic
 	said := map[sector]bool{}
 	maybe := map[uint32][]repair.Lost{}
 	for _, l := range r.Lost {
-		if !l.Known {
+		if l.Perhaps() {
 			maybe[l.Inode] = append(maybe[l.Inode], l)
 			continue
 		}

@@ -7,7 +7,6 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"bctl/fsck"
 	"bctl/inspect"
@@ -86,23 +85,21 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	tx.Mends()
 	tx.Spool(w.o.Spool)
 	h, err := w.gather(c, tx, b)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if b.bare != nil && !w.older && len(h.orphans) == 0 {
+	case b.bare != nil && !w.older && len(h.orphans) == 0:
 		w.older = true
 		return w.rebuild(s, g, rep)
 	}
-	w.heavy = w.heavy || len(h.gone) > 0 || w.o.Rewind != 0 // what the older state leads to may have been used for something else since
+	w.heavy = w.heavy || len(h.gone) > 0 || w.o.Rewind != 0 // what that leads to may have been used for something else since
 	h.journal = w.alone || w.heavy || !b.plain || !gensKnown(c) || slices.ContainsFunc(journalled(c), w.bad.in)
 	if h.journal {
 		at, erase := w.place(g, b)
 		tx.Alone(b.top+1, at, erase)
 	}
-	if w.o.Rewind != 0 {
-		if err := w.rewound(h, s); err != nil {
-			return nil, err
-		}
+	if err := w.rewound(h, s); err != nil {
+		return nil, err
 	}
 	slots, err := w.newSlots(h, b)
 	if err != nil {
@@ -112,15 +109,15 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if _, err := tx.MakeRoom(); err != nil {
 		return nil, err
 	}
-	made := []string{"prio chain"}
+	made := "prio chain"
 	if h.treeIsBad() {
 		if err := h.newTree(s); err != nil {
 			return nil, err
 		}
-		made = append(made, "btree")
+		made += ", btree"
 	}
 	if slots != nil {
-		made = append(made, "uuid bucket")
+		made += ", uuid bucket"
 		if err := tx.SetUUIDs(slots); err != nil {
 			return nil, err
 		}
@@ -130,7 +127,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	}
 	p, err := tx.Commit()
 	if err == nil {
-		w.saw("made anew in free buckets: %s; one new journal entry leads there", strings.Join(made, ", "))
+		w.saw("made anew in free buckets: %s; one new journal entry leads there", made)
 	}
 	return p, err
 }
@@ -140,7 +137,7 @@ func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) 
 	hidden := w.whole != nil
 	w.hide()
 	w.lost, w.node = map[Lost]bool{}, map[ondisk.Bucket]bool{}
-	w.result.Evidence, w.unknown, w.renamed = w.result.Evidence[:w.before], false, false
+	w.result.Evidence, w.unknown, w.renamed, w.astray = w.result.Evidence[:w.before], false, false, false
 	b, err := w.baseOf(g)
 	if err != nil {
 		return nil, err

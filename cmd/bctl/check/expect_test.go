@@ -251,6 +251,9 @@ func preens(t *testing.T, d damages.Damage, r *repair.Result) {
 			return // as it comes
 		}
 	}
+	if slices.Contains(d.Codes, finding.JRLost) && r.Unknown {
+		return // the entries that are found again are safe; one before them is gone
+	}
 	o := repairOptions{policy: finding.Policy{Mode: finding.Preen}}
 	if why := o.refuses(r); why != "" && len(d.Codes) > 0 {
 		t.Errorf("%s: every code of %v can be mended without loss, and -p: %s", d.Name, d.Codes, why)

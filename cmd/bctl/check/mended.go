@@ -33,7 +33,7 @@ type repaired struct {
 func tellLost(w io.Writer, r *repair.Result) {
 	for _, l := range r.Lost {
 		switch {
-		case l.Dirty && !l.Known:
+		case l.Perhaps():
 			fmt.Fprintf(w, "may be gone: %s\n", app.OneLine(l.String()))
 		case l.Dirty || l.Below:
 			fmt.Fprintf(w, "given up: %s\n", app.OneLine(l.String()))
@@ -134,7 +134,7 @@ func (r repaired) device(i int) string {
 func given(r *repair.Result) (dirty, below ondisk.Sector) {
 	for _, l := range r.Lost {
 		switch {
-		case !l.Known: // it may be nothing
+		case l.Perhaps(): // it may be nothing
 		case l.Dirty:
 			dirty += l.Count
 		case l.Below:

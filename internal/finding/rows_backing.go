@@ -38,10 +38,11 @@ var backingRows = []Row{
 	},
 	{
 		Code: BDNoRoom, Severity: Warning, Fix: None, Invariants: "K31",
-		Title:  "no free slot for the backing device",
-		Help:   "It is not attached ('no room for UUID').",
-		Cost:   "slots are never used again",
-		Advice: "Use another cache, or format this one anew once its data are written back.",
+		Title:   "no free slot for the backing device",
+		Help:    "It is not attached ('no room for UUID').",
+		Cost:    "the keys of the slots that are emptied: no data that stand nowhere else",
+		Advice:  "Empty the slots of devices that were detached, or use another cache.",
+		Command: "bctl uuid purge --leftover DEVICE",
 	},
 	{
 		Code: BDStripes, Severity: Damage, Fix: Safe, Mend: BackingSuper, Kernel: Refuses, Invariants: "K10 K32",

@@ -80,10 +80,11 @@ var uuidRows = []Row{
 	},
 	{
 		Code: UUFewSlots, Severity: Warning, Fix: None, Invariants: "U44 K31",
-		Title:  "few free uuid slots",
-		Help:   "Slots are never reused; with none left the kernel attaches no more devices ('no room for UUID').",
-		Cost:   "slots are never used again",
-		Advice: "Detach and attach devices less often, or format the cache anew once its data are written back.",
+		Title:   "few free uuid slots",
+		Help:    "The kernel never uses a slot again; with none left it attaches no more devices ('no room for UUID').",
+		Cost:    "the keys of the slots that are emptied: no data that stand nowhere else",
+		Advice:  "Empty the slots of devices that were detached: those of which the cache holds nothing dirty can be used again.",
+		Command: "bctl uuid purge --leftover DEVICE",
 	},
 	{
 		Code: UUSuspect, Severity: Warning, Fix: Safe, Mend: UUIDTable, Kernel: Misleads, Invariants: "U38",

@@ -145,8 +145,8 @@ var attaching = []Row{
 	},
 	{
 		Text: "Not caching *, no room for UUID", Grade: Refused, Codes: "BD05 UU10", Aliases: []string{"Can't create volume, no room for UUID"},
-		Means: "All slots of the cache are taken; slots of detached devices are not used again.",
-		Next:  "bctl fsck CACHE",
+		Means: "All slots of the cache are taken; the kernel does not use those of detached devices again.",
+		Next:  "bctl uuid purge --leftover CACHE",
 	},
 	{
 		Text: "already attached", Grade: Normal, Means: "It is attached.", Next: "cat /sys/block/bcache0/bcache/state",

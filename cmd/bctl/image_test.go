@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -86,24 +85,12 @@ func TestImage(t *testing.T) {
 // small compares the size of an image with what the same bytes take: what a file has beside them is 120 bytes.
 func small(t *testing.T, file string) {
 	t.Helper()
-	packed, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dec, err := zstd.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dec.Close()
-	var plain bytes.Buffer
-	if _, err := plain.ReadFrom(dec); err != nil {
-		t.Fatal(err)
-	}
+	packed, plain := unpacked(t, file)
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(3)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if most := len(enc.EncodeAll(plain.Bytes(), nil))*11/10 + 120; len(packed) > most {
+	if most := len(enc.EncodeAll(plain, nil))*11/10 + 120; len(packed) > most {
 		t.Errorf("%s: %d bytes, at most %d", file, len(packed), most)
 	}
 }

@@ -39,7 +39,6 @@ type Source struct {
 type Options struct {
 	Sanitize bool
 	Rand     io.Reader // of the other names; must not be nil where they are wanted
-	By       string    // the program, for people
 	Workers  int       // 0: as many as there are processors
 	Progress progress.Starter
 
@@ -61,7 +60,7 @@ func New(ctx context.Context, cache *Source, backing []*Source, o Options) (*Pla
 	if o.Progress == nil {
 		o.Progress = progress.Silent
 	}
-	p := &Plan{o: &o, Index: metaimage.Index{Sanitized: o.Sanitize, By: o.By}}
+	p := &Plan{o: &o, Index: metaimage.Index{Sanitized: o.Sanitize}}
 	if o.Sanitize {
 		o.masks = newMasks(o.Rand)
 		var b [8]byte

@@ -121,7 +121,7 @@ func makeImage(ctx context.Context, o imageOptions, to *app.IO) error {
 		defer dev.Close()
 		sources = append(sources, &image.Source{Name: name, R: dev, Size: dev.Size(), LogicalBlock: dev.LogicalBlock()})
 	}
-	p, err := image.New(ctx, sources[0], sources[1:], image.Options{Sanitize: !o.raw, Rand: rand.Reader, By: "bctl " + app.Version, Progress: to.Progress})
+	p, err := image.New(ctx, sources[0], sources[1:], image.Options{Sanitize: !o.raw, Rand: rand.Reader, Progress: to.Progress})
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,6 @@ const SectorBytes = 512
 // Limits that keep what a file can make a reader do within bounds.
 const (
 	maxDevices = 1024
-	maxBy      = 64       // bytes
 	maxIndex   = 64 << 20 // bytes
 )
 
@@ -55,7 +54,6 @@ func (d *Device) bytes() (n int64) {
 // An Index says what an image holds: the areas of its devices stand one behind the other in the stream, in this order.
 type Index struct {
 	Sanitized bool
-	By        string // the program that made it, for people
 	Devices   []Device
 }
 
@@ -69,24 +67,45 @@ func (ix *Index) Bytes() (n int64) {
 
 // append encodes ix; Areas must be ascending and not touch one another.
 func (ix *Index) append(b []byte) []byte {
-	flags := uint64(0)
+	flags := byte(0)
 	if ix.Sanitized {
 		flags |= 1
 	}
-	b = binary.AppendUvarint(b, flags)
-	by := ix.By[:min(len(ix.By), maxBy)]
-	b = append(binary.AppendUvarint(b, uint64(len(by))), by...)
-	b = binary.AppendUvarint(b, uint64(len(ix.Devices)))
-	for _, d := range ix.Devices {
-		for _, v := range []uint64{uint64(d.Kind), uint64(d.Size), uint64(d.LogicalBlock), uint64(len(d.Areas))} {
-			b = binary.AppendUvarint(b, v)
+	b = binary.AppendUvarint(append(b, flags), uint64(len(ix.Devices)))
+	for i := range ix.Devices {
+		b = ix.Devices[i].append(b)
+	}
+	return b
+}
+
+// mostUnit is the largest unit of areas, as a power of two of sectors.
+const mostUnit = 3
+
+func (d *Device) append(b []byte) []byte {
+	unit := mostUnit
+	for _, a := range d.Areas {
+		for (a.Off|a.Len)&(SectorBytes<<unit-1) != 0 && unit > 0 {
+			unit--
 		}
-		at := int64(0)
-		for _, a := range d.Areas {
-			b = binary.AppendUvarint(b, uint64(a.Off-at)/SectorBytes)
-			b = binary.AppendUvarint(b, uint64(a.Len)/SectorBytes)
-			at = a.Off + a.Len
-		}
+	}
+	block := 0
+	for SectorBytes<<block < d.LogicalBlock && block < 15 {
+		block++
+	}
+	b = append(b, byte(d.Kind)|byte(block)<<1|byte(unit)<<5)
+	rest := uint64(d.Size) % SectorBytes
+	size := uint64(d.Size) / SectorBytes * 2
+	if rest == 0 {
+		b = binary.AppendUvarint(b, size)
+	} else {
+		b = binary.AppendUvarint(binary.AppendUvarint(b, size+1), rest)
+	}
+	b = binary.AppendUvarint(b, uint64(len(d.Areas)))
+	at := int64(0)
+	for _, a := range d.Areas {
+		b = binary.AppendUvarint(b, uint64(a.Off-at)/SectorBytes>>unit)
+		b = binary.AppendUvarint(b, uint64(a.Len)/SectorBytes>>unit)
+		at = a.Off + a.Len
 	}
 	return b
 }
@@ -110,30 +129,39 @@ func (c *cursor) number(most uint64) uint64 {
 // decodeIndex is append's inverse. Errors wrap ErrBroken.
 func decodeIndex(b []byte) (*Index, error) {
 	c := &cursor{b: b}
-	ix := &Index{Sanitized: c.number(math.MaxUint64)&1 != 0}
-	n := c.number(min(maxBy, uint64(len(c.b))))
-	if n > uint64(len(c.b)) {
-		return nil, fmt.Errorf("%w: its index ends early", ErrBroken)
-	}
-	ix.By, c.b = string(c.b[:n]), c.b[n:]
+	ix := &Index{Sanitized: c.number(math.MaxUint8)&1 != 0}
 	total := uint64(0)
 	for range c.number(maxDevices) {
-		d := Device{Kind: Kind(c.number(uint64(Backing))), Size: int64(c.number(math.MaxInt64 - SectorBytes)), LogicalBlock: int(c.number(1 << 20))}
-		count, at := c.number(uint64(len(c.b)/2)), int64(0)
-		for range count {
-			off := at + int64(c.number(uint64(d.Size-at)/SectorBytes))*SectorBytes
-			size := int64(c.number(uint64(d.Size-off)/SectorBytes)) * SectorBytes
-			if c.bad || size == 0 {
-				return nil, fmt.Errorf("%w: an area that cannot be", ErrBroken)
-			}
-			d.Areas = append(d.Areas, Area{off, size})
-			at = off + size
-			total += uint64(size)
+		d, err := c.device()
+		if err != nil {
+			return nil, err
 		}
-		ix.Devices = append(ix.Devices, d)
+		ix.Devices, total = append(ix.Devices, d), total+uint64(d.bytes())
 	}
 	if c.bad || len(c.b) > 0 || total > math.MaxInt64 || len(ix.Devices) == 0 {
 		return nil, fmt.Errorf("%w: its index cannot be read", ErrBroken)
 	}
 	return ix, nil
+}
+
+func (c *cursor) device() (d Device, err error) {
+	head := c.number(1<<7 - 1)
+	unit := head >> 5
+	d.Kind, d.LogicalBlock = Kind(head&1), SectorBytes<<(head>>1&15)
+	size := c.number(math.MaxInt64/SectorBytes - 1)
+	d.Size = int64(size / 2 * SectorBytes)
+	if size%2 != 0 {
+		d.Size += int64(c.number(SectorBytes - 1))
+	}
+	count, at := c.number(uint64(len(c.b)/2)), int64(0)
+	for range count {
+		off := at + int64(c.number(uint64(d.Size-at)/SectorBytes>>unit)<<unit)*SectorBytes
+		size := int64(c.number(uint64(d.Size-off)/SectorBytes>>unit)<<unit) * SectorBytes
+		if c.bad || size == 0 {
+			return d, fmt.Errorf("%w: an area that cannot be", ErrBroken)
+		}
+		d.Areas = append(d.Areas, Area{off, size})
+		at = off + size
+	}
+	return d, nil
 }

@@ -3,7 +3,7 @@
 // Package metaimage reads and writes metadata images: parts of devices, as one compressed file. It knows nothing of
 // what is in those parts. docs/image.md describes the format for others.
 //
-//	skippable frame   "bctlmeta", version, the index: the devices, and which areas of them are here
+//	skippable frame   "bctl", version, the index: the devices, and which areas of them are here
 //	zstd frames       the areas, one behind the other; zstd -d gives just these bytes
 //	skippable frame   the seek table of zstd's seekable format; its first entry stands for the index, and has no bytes
 //
@@ -23,44 +23,43 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"bctl/internal/disk/full"
+	"bctl/internal/disk/tightzstd"
 )
 
 // Version is that of the format.
-const Version = 1
+const Version = 2
 
 const (
 	headMagic  = 0x184D2A5B // one of the sixteen of a skippable frame
-	headBytes  = 28         // up to the index
-	name       = "bctlmeta"
+	headBytes  = 17         // up to the index
+	name       = "bctl"
 	frameBytes = 4 << 20  // of the stream in a frame, at most
 	cacheBytes = 64 << 20 // of frames that a reader keeps
+	tightBelow = 2 << 10  // a frame that is so small can be made a tenth smaller in no time
 )
 
 // MagicBytes is how much Is wants to see.
-const MagicBytes = 16
+const MagicBytes = headBytes
 
 // Is reports whether a file that begins with b is meant to be a metadata image.
 func Is(b []byte) bool {
-	return len(b) >= MagicBytes && binary.LittleEndian.Uint32(b) == headMagic && string(b[8:16]) == name
+	return len(b) >= MagicBytes && binary.LittleEndian.Uint32(b) == headMagic && string(b[8:12]) == name
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // head is the first frame.
 func head(ix *Index, enc *zstd.Encoder) []byte {
-	raw := ix.append(nil)
-	packed := enc.EncodeAll(raw, nil)
-	if len(packed) >= len(raw) {
-		packed = raw
+	body := ix.append(nil)
+	if packed := enc.EncodeAll(body, nil); len(packed) < len(body) {
+		body = packed
 	}
 	le := binary.LittleEndian
 	b := le.AppendUint32(nil, headMagic)
-	b = le.AppendUint32(b, uint32(headBytes-8+len(packed)))
-	b = append(b, name...)
-	b = le.AppendUint32(b, Version)
-	b = le.AppendUint32(b, uint32(len(raw)))
-	b = le.AppendUint32(b, crc32.Checksum(raw, castagnoli))
-	return append(b, packed...)
+	b = le.AppendUint32(b, uint32(headBytes-8+len(body)))
+	b = append(append(b, name...), Version)
+	b = le.AppendUint32(b, crc32.Checksum(body, castagnoli))
+	return append(b, body...)
 }
 
 // readHead is head's inverse. Errors wrap ErrBroken or ErrVersion, or are r's.
@@ -70,28 +69,30 @@ func readHead(r io.ReaderAt, size int64, dec *zstd.Decoder) (*Index, error) {
 		return nil, err
 	}
 	le := binary.LittleEndian
-	if v := le.Uint32(b[16:]); Is(b) && v > Version {
+	n := int64(le.Uint32(b[4:])) - (headBytes - 8)
+	switch v := b[12]; {
+	case !Is(b) || n < 0 || n > min(maxIndex, size-headBytes):
+		return nil, fmt.Errorf("%w: its header cannot be", ErrBroken)
+	case v > Version:
 		return nil, fmt.Errorf("%w: %d, this bctl knows %d", ErrVersion, v, Version)
 	}
-	n, raw := int64(le.Uint32(b[4:]))-(headBytes-8), int(le.Uint32(b[20:]))
-	if !Is(b) || n < 0 || n > min(maxIndex, size-headBytes) || raw > maxIndex {
-		return nil, fmt.Errorf("%w: its header cannot be", ErrBroken)
-	}
-	packed := make([]byte, n)
-	if err := full.ReadAt(r, packed, headBytes); err != nil {
+	body := make([]byte, n)
+	if err := full.ReadAt(r, body, headBytes); err != nil {
 		return nil, err
 	}
-	if len(packed) != raw {
+	if crc32.Checksum(body, castagnoli) != le.Uint32(b[13:]) {
+		return nil, fmt.Errorf("%w: the index's checksum is another", ErrBroken)
+	}
+	if len(body) >= 4 && le.Uint32(body) == zstdMagic { // an index begins with its flags
 		var err error
-		if packed, err = dec.DecodeAll(packed, nil); err != nil {
+		if body, err = dec.DecodeAll(body, nil); err != nil {
 			return nil, fmt.Errorf("%w: index: %w", ErrBroken, err)
 		}
 	}
-	if len(packed) != raw || crc32.Checksum(packed, castagnoli) != le.Uint32(b[24:]) {
-		return nil, fmt.Errorf("%w: the index's checksum is another", ErrBroken)
-	}
-	return decodeIndex(packed)
+	return decodeIndex(body)
 }
+
+const zstdMagic = 0xFD2FB528
 
 // An Image is one that is open for reading. Its methods may be called from several goroutines.
 type Image struct {
@@ -237,11 +238,25 @@ func Create(w io.Writer, ix *Index) (*Writer, error) {
 	if _, err := w.Write(first); err != nil {
 		return nil, err
 	}
-	out, err := seekable.NewWriter(nil, enc, seekable.WithWriterEnvironment(&sink{w, len(first)}))
+	out, err := seekable.NewWriter(nil, tight{enc}, seekable.WithWriterEnvironment(&sink{w, len(first)}))
 	if err != nil {
 		return nil, err
 	}
 	return &Writer{out: out, enc: enc, left: ix.Bytes()}, nil
+}
+
+// tight packs frames of little content tighter.
+type tight struct{ *zstd.Encoder }
+
+// EncodeAll is the encoder's.
+func (e tight) EncodeAll(src, dst []byte) []byte {
+	packed := e.Encoder.EncodeAll(src, nil)
+	if len(packed) < tightBelow {
+		if less := tightzstd.Encode(src); len(less) < len(packed) {
+			packed = less
+		}
+	}
+	return append(dst, packed...)
 }
 
 // Write is io.Writer.

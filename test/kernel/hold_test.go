@@ -12,10 +12,12 @@ import (
 	"bctl/internal/lab/imgtest"
 )
 
-// registerRules are what a bcache device meets in Debian, in short: udev watches it, looks at it, and 69-bcache.rules of
-// bcache-tools hands it to the kernel unless the flag is set.
+// registerRules are what a bcache device meets in Debian: udev watches it, looks at it, and 69-bcache.rules of bcache-tools
+// hands it to the kernel unless the flag is set. Where this machine has the rules themselves they are taken; what stands
+// here is what they come to.
 var registerRules = map[string]string{
-	"60-block.rules": `SUBSYSTEM=="block", ACTION!="remove", KERNEL=="vd*", OPTIONS+="watch", IMPORT{builtin}="blkid"` + "\n",
+	"60-block.rules":              `SUBSYSTEM=="block", ACTION!="remove", KERNEL=="vd*", OPTIONS+="watch", IMPORT{builtin}="blkid"` + "\n",
+	"60-persistent-storage.rules": "",
 	"69-bcache.rules": `SUBSYSTEM!="block", GOTO="bcache_end"
 ACTION=="remove", GOTO="bcache_end"
 ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}=="1", GOTO="bcache_end"
@@ -62,6 +64,11 @@ func udevFiles(t *testing.T) func(a *archive) {
 		for name, text := range registerRules {
 			name = "usr/lib/udev/rules.d/" + name
 			dirs(name)
+			own, err := os.ReadFile("/" + name)
+			if err == nil {
+				text = string(own)
+			}
+			t.Logf("/%s: %v", name, err)
 			a.add(name, 0o100644, []byte(text))
 		}
 		dirs("etc/udev/x")
@@ -69,7 +76,12 @@ func udevFiles(t *testing.T) func(a *archive) {
 		dirs("usr/lib/systemd/x")
 		a.addFile("bin/udevadm", udevadm)
 		a.addFile("usr/lib/systemd/systemd-udevd", udevadm)
-		a.add("bin/bcache-register", modeFile, []byte("#!/bin/sh\necho \"$1\" >/sys/fs/bcache/register && echo yes >/run/registered\n"))
+		register := []byte("#!/bin/sh\necho \"$1\" >/sys/fs/bcache/register && echo yes >/run/registered\n")
+		a.add("bin/bcache-register", modeFile, register)
+		for _, dir := range []string{"usr/lib/udev", "lib/udev"} { // where udev looks for what rules name without a path
+			dirs(dir + "/x")
+			a.add(dir+"/bcache-register", modeFile, register)
+		}
 		a.addFile("bin/bctl", built)
 	}
 }

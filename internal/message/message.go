@@ -35,13 +35,17 @@ type Row struct {
 }
 
 // Find finds the row of a line of the log, or of what somebody typed: of all that fit, the one of which most is in
-// the line.
+// the line. One that only says that there was a reason gives way to that of the reason, where the line has it.
 func Find(line string) (row Row, ok bool) {
 	most := 0
 	for _, part := range table() {
 		for _, r := range part {
 			for _, text := range append([]string{r.Text}, r.Aliases...) {
-				if n := fit(line, text); n > most {
+				n := fit(line, text)
+				if n > 0 && r.Grade != Umbrella {
+					n += len(line)
+				}
+				if n > most {
 					row, ok, most = r, true, n
 				}
 			}

@@ -41,6 +41,10 @@ func TestLines(t *testing.T) {
 	for line, want := range map[string]string{
 		"[   12.345678] bcache: prio_read() bad csum reading priorities":                                                          "bad csum reading priorities",
 		"kernel: bcache: bch_cache_set_error() bcache: error on 4fe7-: IO error reading priorities, disabling caching":            "error on *: *, disabling caching",
+		"bcache: bch_cache_set_error() error on 4fe7-: bad checksum at bucket 762, block 0, 5 keys, disabling caching":            "bad btree header",
+		"bcache: bch_cache_set_error() error on 4fe7-: io error reading bucket 5, disabling caching":                              "io error reading bucket",
+		"bcache: bch_cache_set_error() error on 4fe7-: bad btree root, disabling caching":                                         "error reading btree root",
+		"bcache: bch_cache_set_error() error on 4fe7-: who knows, disabling caching":                                              "error on *: *, disabling caching",
 		"bcache: register_bcache() error /dev/sdb1: failed to register device":                                                    "error *: failed to register device",
 		"bcache: register_bcache() error : device already registered":                                                             "device already registered",
 		"bcache: journal_read_bucket() 12: bad csum, 18432 bytes, offset 77":                                                      "*: bad csum, * bytes, offset *",

@@ -124,6 +124,9 @@ var stays = []finding.Code{
 // do: whoever changes a word or a repair sees what becomes of all of them, and reviews it like code (-update writes it).
 // Every damage is gone after the first run, a second finds none, and a third would write nothing.
 func TestExpect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("repairs every damage of the catalogue: not for the race detector, which fsck/repair's tests are for")
+	}
 	for name, list := range expectations() {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
@@ -268,6 +271,9 @@ func only(skip []finding.Code, codes ...finding.Code) repairOptions {
 // TestOnly: what --only names goes, legal states too, where the table says that there is a repair; what it does not name,
 // or --skip does, stays.
 func TestOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("repairs every damage of the catalogue: not for the race detector, which fsck/repair's tests are for")
+	}
 	tried := map[finding.Code]bool{}
 	run := fsck.Options{Now: damages.Now}
 	for _, d := range slices.Concat(damages.Proved(), damages.Tried) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -44,6 +45,9 @@ func tellLost(w io.Writer, r *repair.Result) {
 // writeLost writes a line of JSON for each extent, and has it on the medium.
 func writeLost(name string, lost []repair.Lost) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if info, there := os.Stat(name); there == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		f, err = os.OpenFile(name, os.O_WRONLY, 0) // as mktemp makes one
+	}
 	if err != nil {
 		return err
 	}
@@ -51,7 +55,11 @@ func writeLost(name string, lost []repair.Lost) error {
 	for _, l := range lost {
 		err = errors.Join(err, enc.Encode(l))
 	}
-	return errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, f.Sync(), f.Close())
+	if dir, failed := os.Open(filepath.Dir(name)); failed == nil { // or its name is not there after a crash
+		err = errors.Join(err, dir.Sync(), dir.Close())
+	}
+	return err
 }
 
 // view is what JSON has of a repair.
@@ -83,11 +91,16 @@ func (r repaired) view() []render.Field {
 // text is what people see of it.
 func (r repaired) text() string {
 	var b strings.Builder
+	if r.why != "" {
+		fmt.Fprintf(&b, "not repaired: %s\n", r.why)
+		if len(r.result.Evidence) > 0 {
+			fmt.Fprintln(&b, "what was planned:")
+		}
+	}
 	for _, line := range r.result.Evidence {
 		fmt.Fprintf(&b, "  %s\n", app.OneLine(line))
 	}
 	if r.why != "" {
-		fmt.Fprintf(&b, "not repaired: %s\n", r.why)
 		return b.String()
 	}
 	before, after := r.result.Damages()

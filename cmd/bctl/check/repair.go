@@ -184,14 +184,8 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 	}
 	spool := change.NewSpool(o.write.SpoolDir())
 	defer spool.Close() // it has no name, and nobody reads it any more
-	out.result, err = repair.Plan(ctx, devs[0], devs[1:], repair.Options{
-		Options: run, Rewind: o.rewind, Spool: spool, Hints: o.scan.hints, Only: o.policy.Only, Skip: o.policy.Skip,
-	})
-	if err != nil {
+	if err = o.plan(ctx, devs, run, spool, &out); err != nil || out.why != "" {
 		return out, err
-	}
-	if out.why = o.refuses(out.result); out.why != "" {
-		return out, nil
 	}
 	if io.Format == render.Table {
 		tellLost(io.Err, out.result)
@@ -221,6 +215,31 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 	out.undo, err = change.Run(ctx, o.write, stages...)
 	out.written = err == nil
 	return out, err
+}
+
+// plan plans a repair, and says in out why it must not be carried out. Where preening all would give something up, and a
+// part may be left, what may is left out.
+func (o *repairOptions) plan(ctx context.Context, devs []fsck.Device, run fsck.Options, spool *change.Spool, out *repaired) (err error) {
+	plan := repair.Options{Options: run, Rewind: o.rewind, Spool: spool, Hints: o.scan.hints, Only: o.policy.Only, Skip: o.policy.Skip}
+	if out.result, err = repair.Plan(ctx, devs[0], devs[1:], plan); err != nil {
+		return err
+	}
+	out.why = o.refuses(out.result)
+	if out.why == "" || o.policy.Mode != finding.Preen || !o.keepPartial || out.result.Before == nil {
+		return nil
+	}
+	part := *o
+	for code := range repair.Damage(out.result.Before) {
+		if finding.Lookup(code).Fix == finding.Lossy {
+			part.policy.Skip = append(part.policy.Skip, code)
+		}
+	}
+	plan.Skip = part.policy.Skip
+	less, err := repair.Plan(ctx, devs[0], devs[1:], plan)
+	if err == nil && part.refuses(less) == "" {
+		out.result, out.why = less, ""
+	}
+	return err
 }
 
 // asPlanned checks the devices once more, now that they are written, and is an error where they are not as the plan said.
@@ -258,6 +277,8 @@ func (o *repairOptions) refuses(r *repair.Result) string {
 		return "it was only looked for: -y writes it"
 	case r.Unread && !o.force:
 		return "something cannot be read: copy the device first (ddrescue), and repair the copy, or --force"
+	case slices.ContainsFunc(r.Findings(), func(f finding.Finding) bool { return f.Code == finding.SBByteOrder }):
+		return "its metadata are of the other byte order, and nothing is written to it"
 	case o.rewind != 0 && !slices.ContainsFunc(r.Plans, func(p *plan.Plan) bool { return p != nil }):
 		return "nothing to rewind: " + strings.Join(r.Evidence, ", ")
 	case after >= before && (o.rewind == 0 || after > 0):

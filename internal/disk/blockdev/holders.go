@@ -29,9 +29,9 @@ func inUse(path string, hs []Holder) error {
 }
 
 // A system is where the kernel tells about itself. The tests have their own.
-type system struct{ sys, proc, dev string }
+type system struct{ sys, proc, dev, run string }
 
-var live = system{"/sys", "/proc", "/dev"}
+var live = system{"/sys", "/proc", "/dev", "/run"}
 
 // dir is the sysfs directory of a device, without links.
 func (s system) dir(n devnum) string {
@@ -62,6 +62,13 @@ func (s system) wholeDisk(n devnum) string {
 func (s system) holders(n devnum) []Holder {
 	dir := s.dir(n)
 	hs := s.claims(dir, n)
+	if _, err := os.Stat(filepath.Join(dir, "partition")); dir != "" && err == nil {
+		for _, h := range s.stacked(filepath.Dir(dir)) {
+			h.What = "its disk " + filepath.Base(filepath.Dir(dir)) + " is " + h.What
+			hs = append(hs, h)
+		}
+	}
+	hs = append(hs, s.multipath(dir, n)...)
 	parts, _ := filepath.Glob(filepath.Join(dir, "*", "partition"))
 	for _, p := range parts {
 		dir := filepath.Dir(p)
@@ -120,11 +127,33 @@ func mapped(dir string) Holder {
 	switch {
 	case strings.HasPrefix(id, "CRYPT-"):
 		return Holder{"opened by cryptsetup as " + name, "cryptsetup close " + name}
+	case strings.HasPrefix(id, "mpath-"):
+		return Holder{"a path of the multipath device " + name, "name /dev/mapper/" + name + " instead"}
 	case strings.HasPrefix(id, "LVM-"):
 		return Holder{"a physical volume under " + name, "lvchange -an /dev/mapper/" + name}
 	default:
 		return Holder{"held by device mapper as " + name, "dmsetup remove " + name}
 	}
+}
+
+// multipath is what udev knows of a disk, or of the disk of a partition, that is one path of several: multipathd may not
+// have made its device yet, as in an initramfs. Whoever wrote to one path would write behind the back of the others.
+func (s system) multipath(dir string, n devnum) []Holder {
+	disks := []devnum{n}
+	if _, err := os.Stat(filepath.Join(dir, "partition")); dir != "" && err == nil {
+		disks = append(disks, readNumber(filepath.Join(filepath.Dir(dir), "dev")))
+	}
+	if len(s.stacked(dir)) > 0 {
+		return nil // the device is there, and tells it
+	}
+	for _, d := range disks {
+		for _, line := range readLines(filepath.Join(s.run, "udev", "data", "b"+d.String())) {
+			if line == "E:DM_MULTIPATH_DEVICE_PATH=1" || line == "E:ID_FS_TYPE=mpath_member" {
+				return []Holder{{"one of several paths to its disk", "multipath -r makes the multipath device; name that instead"}}
+			}
+		}
+	}
+	return nil
 }
 
 // mounts reads mountinfo: the third field is the device's number, the fifth where it is mounted, and what follows

@@ -17,7 +17,7 @@ import (
 func fakeSystem(t *testing.T, files map[string]string, links map[string]string) system {
 	t.Helper()
 	root := t.TempDir()
-	s := system{filepath.Join(root, "sys"), filepath.Join(root, "proc"), filepath.Join(root, "dev")}
+	s := system{filepath.Join(root, "sys"), filepath.Join(root, "proc"), filepath.Join(root, "dev"), filepath.Join(root, "run")}
 	files["sys/devices/sda/dev"] = "8:0\n"
 	files["sys/devices/sda/sda1/dev"], files["sys/devices/sda/sda1/partition"] = "8:1\n", "1\n"
 	links["sys/dev/block/8:0"], links["sys/dev/block/8:1"] = "../../devices/sda", "../../devices/sda/sda1"
@@ -119,6 +119,29 @@ func TestHolders(t *testing.T) {
 				t.Errorf("whole disk %q has no node", node)
 			}
 		})
+	}
+}
+
+// A path of a multipath device is told by what stands on it, and before that is there by udev.
+func TestMultipath(t *testing.T) {
+	held := fakeSystem(t, map[string]string{"sys/devices/dm-0/dm/name": "mpatha\n", "sys/devices/dm-0/dm/uuid": "mpath-36001\n"},
+		map[string]string{"sys/devices/sda/holders/dm-0": "../../dm-0"})
+	want := Holder{"a path of the multipath device mpatha", "name /dev/mapper/mpatha instead"}
+	if got := held.holders(devnum{8, 0}); !slices.Equal(got, []Holder{want}) {
+		t.Errorf("held: %+v", got)
+	}
+	want.What = "its disk sda is " + want.What
+	if got := held.holders(devnum{8, 1}); !slices.Equal(got, []Holder{want}) {
+		t.Errorf("its partition: %+v", got)
+	}
+	told := fakeSystem(t, map[string]string{"run/udev/data/b8:0": "S:disk/by-id/x\nE:DM_MULTIPATH_DEVICE_PATH=1\n"}, map[string]string{})
+	for _, n := range []devnum{{8, 0}, {8, 1}} {
+		if got := told.holders(n); len(got) != 1 || got[0].What != "one of several paths to its disk" {
+			t.Errorf("%v: %+v", n, got)
+		}
+	}
+	if got := fakeSystem(t, map[string]string{"run/udev/data/b8:0": "E:DM_MULTIPATH_DEVICE_PATH=0\n"}, map[string]string{}).holders(devnum{8, 0}); len(got) > 0 {
+		t.Errorf("no path: %+v", got)
 	}
 }
 

@@ -60,6 +60,12 @@ func claim(path string, patience time.Duration, held []*Device) (*Device, error)
 		_ = f.Close()
 		return nil, inUse(path, h)
 	}
+	if n := number(info); isBlock(info.Mode()) {
+		if h := live.multipath(live.dir(n), n); len(h) > 0 {
+			_ = f.Close()
+			return nil, inUse(path, h)
+		}
+	}
 	d, err := newDevice(f, path)
 	if err != nil {
 		return nil, err

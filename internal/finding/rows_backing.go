@@ -42,7 +42,7 @@ var backingRows = []Row{
 		Help:    "It is not attached ('no room for UUID').",
 		Cost:    "the keys of the slots that are emptied: no data that stand nowhere else",
 		Advice:  "Empty the slots of devices that were detached, or use another cache.",
-		Command: "bctl uuid purge --leftover DEVICE",
+		Command: "bctl uuid purge --leftover CACHE",
 	},
 	{
 		Code: BDStripes, Severity: Damage, Fix: Safe, Mend: BackingSuper, Kernel: Refuses, Invariants: "K10 K32",

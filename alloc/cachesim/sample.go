@@ -35,7 +35,12 @@ func NewShare(r float64) (Share, error) {
 }
 
 // ResetFigures begins to count anew.
-func (f *Feed) ResetFigures() { f.Full = Figures{} }
+func (f *Feed) ResetFigures() {
+	b, c := &f.before, &f.Full
+	b.Reads, b.Writes, b.Trims = b.Reads+c.Reads, b.Writes+c.Writes, b.Trims+c.Trims
+	b.ReadSectors, b.WriteSectors = b.ReadSectors+c.ReadSectors, b.WriteSectors+c.WriteSectors
+	f.Full = Figures{}
+}
 
 // Of is the share of n.
 func (r Share) Of(n uint64) uint64 { return r.of(n) }
@@ -58,14 +63,13 @@ func (r Share) whole(n uint64) uint64 {
 }
 
 // Sample is the cache for a sample of the blocks. What holds no data, floors and all, is taken off before the buckets
-// are shared, and added to the share. Nothing takes time.
+// are shared, and added to the share. Nothing takes time, but where the sample is everything.
 func (c Config) Sample(r Share) Config {
 	full := c.Alloc
-	c.PrioWrite, c.GC = 0, 0
 	if r == whole {
 		return c
 	}
-	c.share = r
+	c.PrioWrite, c.GC, c.share = 0, 0, r
 	a := &c.Alloc
 	a.SampleOf = full.NBuckets
 	data := int(r.of(uint64(max(full.NBuckets-full.Overhead(), 0))))
@@ -111,6 +115,7 @@ type Feed struct {
 	sectors uint64
 	written uint64
 	Full    Figures // of all requests: what no cache has a say in
+	before  Figures // of the warmup
 }
 
 // NewFeed makes a feed; which blocks are in a sample depends on seed.

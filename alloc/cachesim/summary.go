@@ -86,15 +86,29 @@ func (z *Summarizer) Add(batch []blktrace.Request) {
 			z.clock.setClock(q)
 			z.streams.volume(q.Volume).next(nil, q.Sector, n, z.clock.now)
 		}
-		first, last := q.Sector/sampleBlock, (q.Sector+n-1)/sampleBlock
-		z.s.Accesses += last - first + 1
-		for region := first / regionBlocks; region <= last/regionBlocks; region++ {
-			h := mix(region ^ uint64(q.Volume+1)<<45)
-			if h>>(64-z.shift) == 0 || z.shift == 0 {
-				from := max(first, region*regionBlocks) % regionBlocks
-				to := min(last, region*regionBlocks+regionBlocks-1) % regionBlocks
-				z.keep(h, uint16(1<<(to+1)-1<<from))
-			}
+		z.blocksOf(q)
+	}
+}
+
+// AddPieces looks at what is in a sample of requests, for the blocks that are asked for alone.
+func (z *Summarizer) AddPieces(pieces []Piece) {
+	for i := range pieces {
+		if q := &pieces[i].Request; q.Op == blktrace.Read || q.Op == blktrace.Write {
+			z.blocksOf(q)
+		}
+	}
+}
+
+// blocksOf counts the blocks of a read or a write.
+func (z *Summarizer) blocksOf(q *blktrace.Request) {
+	first, last := q.Sector/sampleBlock, (q.Sector+uint64(q.Sectors)-1)/sampleBlock
+	z.s.Accesses += last - first + 1
+	for region := first / regionBlocks; region <= last/regionBlocks; region++ {
+		h := mix(region ^ uint64(q.Volume+1)<<45)
+		if h>>(64-z.shift) == 0 || z.shift == 0 {
+			from := max(first, region*regionBlocks) % regionBlocks
+			to := min(last, region*regionBlocks+regionBlocks-1) % regionBlocks
+			z.keep(h, uint16(1<<(to+1)-1<<from))
 		}
 	}
 }
@@ -142,4 +156,23 @@ func continued(all []*streams) (n uint64) {
 		}
 	}
 	return n
+}
+
+// Summary is what all requests were like, those before the last ResetFigures too. sums have looked at the pieces of its
+// samples, one at each.
+func (f *Feed) Summary(sums ...*Summarizer) Summary {
+	s := Summary{
+		Reads: f.before.Reads + f.Full.Reads, Writes: f.before.Writes + f.Full.Writes, Trims: f.before.Trims + f.Full.Trims,
+		ReadSectors:  f.before.ReadSectors + f.Full.ReadSectors,
+		WriteSectors: f.before.WriteSectors + f.Full.WriteSectors,
+		Sequential:   continued(f.streams),
+	}
+	for _, z := range sums {
+		part := z.Summary()
+		s.Footprint += part.Footprint
+		s.Accesses += part.Accesses
+	}
+	n := uint64(len(sums))
+	s.Footprint, s.Accesses = f.share.whole(s.Footprint)/n, f.share.whole(s.Accesses)/n
+	return s
 }

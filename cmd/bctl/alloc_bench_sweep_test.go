@@ -132,6 +132,35 @@ func TestTraceSample(t *testing.T) {
 	}
 }
 
+// A sample of everything has the figures of everything, of requests of any place and length; and both sum the trace up.
+func TestTraceSampleOfAll(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("fio version 3 iolog\n")
+	x := uint64(1)
+	for i := range 20000 {
+		x = x*6364136223846793005 + 1442695040888963407
+		fmt.Fprintf(&b, "%d v%d %s %d %d\n", i*3000, x>>60&3, [...]string{"read", "read", "write", "trim"}[x>>50%16/5], x>>33%200000*512, (1+x>>20%200)*512)
+	}
+	path := traceFile(t, b.String())
+	for _, mode := range []string{"writethrough", "writeback"} {
+		args := []string{"--trace", path, "--policy", "all", "--bucket", "16k", "--cache-size", "32M", "--cache-mode", mode}
+		full := benchResults(t, args...)
+		all := benchResults(t, append(args, "--sample", "1")...)
+		for i := range full {
+			if all[i]["miss_ratio_error"] != 0.0 {
+				t.Errorf("off by %v", all[i]["miss_ratio_error"])
+			}
+			delete(all[i], "miss_ratio_error")
+			if asJSON(t, all[i]) != asJSON(t, full[i]) {
+				t.Errorf("everything:\n%s\na sample of everything:\n%s", asJSON(t, full[i]), asJSON(t, all[i]))
+			}
+		}
+		if full[0]["bypassed"] == 0.0 || full[0]["bypassed"] == full[0]["requests"] {
+			t.Errorf("%v bypassed", full[0]["bypassed"])
+		}
+	}
+}
+
 func TestTraceSweepRefused(t *testing.T) {
 	for args, says := range map[string]string{
 		"--sample 0": "--sample", "--sample 2": "--sample", "--sample 0.5 --interval 5": "--interval", "--volumes 3-1": "3-1", "--interval soon": "soon",

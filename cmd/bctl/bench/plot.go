@@ -27,12 +27,25 @@ func readPlot(args *app.Args) (string, error) {
 	return name, nil
 }
 
+// plotted says of what a picture is.
+func (o *benchOptions) plotted(t *trace) string {
+	text := filepath.Base(t.names[0])
+	if n := len(t.names) - 1; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	text += fmt.Sprintf(" (%s), model %s, %s, seed %d", t.found, o.model.Name, o.path.Mode, o.seed)
+	if o.sample > 0 {
+		text += fmt.Sprintf(", sample %g", o.sampleR)
+	}
+	return text
+}
+
 // plotMisses draws a metric, mostly the miss ratio, over the cache size: a line a policy, and a bucket size where there are several.
 func plotMisses(o *benchOptions, t *trace, rows []traceRow) error {
 	name, metric := o.plot, metricOf(o.metric)
 	p := chart.Chart{
-		Title: strings.ReplaceAll(o.metric, "_", " ") + " of " + filepath.Base(t.name()), X: "cache size", Y: strings.ReplaceAll(o.metric, "_", " "),
-		Subtitle: fmt.Sprintf("%s, model %s, %s, seed %d", t.found, o.model.Name, o.path.Mode, o.seed),
+		Title: strings.ReplaceAll(o.metric, "_", " ") + " over cache size", X: "cache size", Y: strings.ReplaceAll(o.metric, "_", " "),
+		Subtitle: o.plotted(t),
 		Tick:     func(x float64) string { return app.SizeText(int64(x)) },
 	}
 	several := false

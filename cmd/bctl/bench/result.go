@@ -104,10 +104,11 @@ func (o *benchOptions) traceHead(t *trace) []render.Field {
 	if s := t.summary; s != nil {
 		reuse, seq := s.Reuse(), s.SequentialShare()
 		head = append(head,
-			render.Field{Key: "summary", Value: summaryOf(s), Name: "requests", Text: fmt.Sprintf("%d: %d reads of %s, %d writes of %s, %d trims",
-				s.Requests(), s.Reads, app.Human(s.ReadSectors), s.Writes, app.Human(s.WriteSectors), s.Trims)},
-			render.Field{Name: "working set", Text: fmt.Sprintf("%s; %.0f %% of accesses are to blocks seen before, %.0f %% of requests are sequential",
-				app.Human(s.Footprint), 100*reuse.Value, 100*seq.Value)})
+			render.Field{Key: "summary", Value: summaryOf(s), Name: "requests", Text: fmt.Sprintf("%d: %d reads, %d writes, %d trims",
+				s.Requests(), s.Reads, s.Writes, s.Trims)},
+			render.Field{Name: "data", Text: fmt.Sprintf("%s read, %s written", app.Human(s.ReadSectors), app.Human(s.WriteSectors))},
+			render.Field{Name: "working set", Text: fmt.Sprintf("%s; %.0f %% of accesses are to blocks seen before", app.Human(s.Footprint), 100*reuse.Value)},
+			render.Field{Name: "sequential", Text: fmt.Sprintf("%.0f %% of requests", 100*seq.Value)})
 	}
 	return head
 }

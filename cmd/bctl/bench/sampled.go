@@ -76,7 +76,7 @@ func (o *benchOptions) runSampled(ctx context.Context, t *trace, jobs []*traceJo
 			}
 		})
 	}
-	feed := cachesim.NewFeed(o.path, o.sample, o.seed)
+	feed := cachesim.NewFeed(jobs[0].cfg, o.sample, o.seed)
 	ferr := o.feed(ctx, t, r, feed, queues)
 	for _, q := range queues {
 		close(q)
@@ -139,6 +139,10 @@ const parcelPieces = 8192
 // feed cuts the trace up.
 func (o *benchOptions) feed(ctx context.Context, t *trace, r *blktrace.Reader, feed *cachesim.Feed, queues []chan parcel) error {
 	next := make([][]cachesim.Piece, samples)
+	sums := make([]*cachesim.Summarizer, samples)
+	for k := range sums {
+		sums[k] = cachesim.NewSummarizer(0)
+	}
 	send := func(p parcel) {
 		for _, q := range queues {
 			q <- p
@@ -146,6 +150,9 @@ func (o *benchOptions) feed(ctx context.Context, t *trace, r *blktrace.Reader, f
 	}
 	flush := func() {
 		if len(next[0])+len(next[1]) > 0 {
+			for k := range sums {
+				sums[k].AddPieces(next[k])
+			}
 			send(parcel{pieces: next})
 			next = make([][]cachesim.Piece, samples)
 			for k := range next {
@@ -165,6 +172,10 @@ func (o *benchOptions) feed(ctx context.Context, t *trace, r *blktrace.Reader, f
 		send(parcel{begin: true})
 	})
 	flush()
+	if t.summary == nil {
+		s := feed.Summary(sums...)
+		t.summary = &s
+	}
 	return err
 }
 

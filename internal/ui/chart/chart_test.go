@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -89,6 +90,21 @@ func TestScale(t *testing.T) {
 	for limit, want := range map[float64]float64{1.1: 0.2, 0.7: 0.1, 5: 0.5, 10: 1, 1e-6: 1e-7} {
 		if got := niceStep(limit); math.Abs(got-want) > want*1e-9 {
 			t.Errorf("an axis to %v has steps of %v, want %v", limit, got, want)
+		}
+	}
+}
+
+// Between the sizes that were tried the powers of two are marked, and named where there is room.
+func TestMinorTicks(t *testing.T) {
+	var b bytes.Buffer
+	c := sample()
+	c.Tick = func(x float64) string { return "size " + strconv.Itoa(int(x)) }
+	if err := c.Write(&b, "svg"); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []string{"size 1024<", "size 2048<", "size 4096<"} {
+		if strings.Count(b.String(), x) != 1 {
+			t.Errorf("%s: %d times", x, strings.Count(b.String(), x))
 		}
 	}
 }

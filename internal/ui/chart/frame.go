@@ -12,6 +12,7 @@ const (
 	titleSize  = 15
 	labelSize  = 13
 	tickSize   = 11
+	minorSize  = 9
 	legendStep = 18
 	markSize   = 3.5 // from its middle
 )
@@ -63,19 +64,43 @@ func (p *frame) axes(on canvas, c Chart) {
 		on.stroke([]Point{{p.left, at.Y}, {p.right, at.Y}}, 1, faint)
 		on.text(Point{p.left - 8, at.Y + 4}, end, tickSize, false, strconv.FormatFloat(math.Round(y/step)*step, 'g', 4, 64))
 	}
-	free := math.Inf(-1) // where the next name of an X may begin
-	for _, x := range xs(c.Lines) {
-		at := p.at(Point{x, 0})
-		on.stroke([]Point{{at.X, p.top}, {at.X, p.bottom}}, 1, faint)
-		on.stroke([]Point{{at.X, p.bottom}, {at.X, p.bottom + 5}}, 1, ink)
-		name := c.tick(x)
-		if half := textWidth(tickSize, name) / 2; at.X-half >= free {
-			on.text(Point{at.X, p.bottom + 20}, middle, tickSize, false, name)
-			free = at.X + half + 6
-		}
-	}
+	p.ticks(on, c)
 	on.stroke([]Point{{p.left, p.top}, {p.left, p.bottom}, {p.right, p.bottom}}, 1, ink)
 }
+
+// ticks marks the X that there are, and the powers of two between them, smaller. Names that would not fit are left out.
+func (p *frame) ticks(on canvas, c Chart) {
+	var names []span
+	name := func(x, size float64) {
+		text, at := c.tick(x), p.at(Point{x, 0}).X
+		half := textWidth(size, text) / 2
+		it := span{at - half - 3, at + half + 3}
+		if !slices.ContainsFunc(names, it.meets) {
+			on.text(Point{at, p.bottom + 20}, middle, size, false, text)
+			names = append(names, it)
+		}
+	}
+	major := xs(c.Lines)
+	for _, x := range major {
+		at := p.at(Point{x, 0}).X
+		on.stroke([]Point{{at, p.top}, {at, p.bottom}}, 1, faint)
+		on.stroke([]Point{{at, p.bottom}, {at, p.bottom + 6}}, 1, ink)
+		name(x, tickSize)
+	}
+	for x := math.Exp2(math.Ceil(math.Log2(p.minX))); x < p.maxX; x *= 2 {
+		if slices.Contains(major, x) {
+			continue
+		}
+		at := p.at(Point{x, 0}).X
+		on.stroke([]Point{{at, p.bottom}, {at, p.bottom + 3}}, 1, ink)
+		name(x, minorSize)
+	}
+}
+
+// A span is where a name stands on an axis.
+type span struct{ from, to float64 }
+
+func (a span) meets(b span) bool { return a.from < b.to && b.from < a.to }
 
 // lines draws the lines with their marks, and the legend in the lines' order.
 func (p *frame) lines(on canvas, lines []Line) {

@@ -24,12 +24,13 @@ const (
 )
 
 // schemaless are commands whose output is no JSON object: scripts, walks through other commands, and programs.
-var schemaless = []string{"completion", "demo", "domain", "explore", "export", "generate", "help", "hold", "image", "mount", "release", "report"}
+var schemaless = []string{"completion", "demo", "domain", "explore", "export", "help", "image", "mount", "report"}
 
 // schemaRuns are command lines that print what each command has to say, with --json. CACHE, BACK, BACK1 are a set that
 // crashed in the middle of writing; FLASH two volumes and a flash-only one, DETACHED a set after a detach, DAMAGED one with
 // a broken prio set; DIR is a folder to write to.
 var schemaRuns = []string{
+	"hold CACHE", "hold CACHE BACK", "release CACHE", "generate DIR/made.img --extents 2000", "generate DIR/bad.img --extents 2000 --volumes 2 --damage PR01",
 	"list CACHE BACK", "list FLASH DETACHED DAMAGED", "list BACK",
 	"show-super CACHE", "show-super BACK", "show-super CACHE BACK", "show-super DAMAGEDSUPER",
 	"format -n -C NEW -b 64k", "format -n -C NEW -B NEW1 -b 64k", "format -n --wipe-bcache --discard-dirty -B BACK", "format -C DIR/f.img -B DIR/g.img --size 64M --attach -b 64k",

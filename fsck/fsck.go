@@ -40,11 +40,12 @@ type Device struct {
 
 // Options say how to check.
 type Options struct {
-	Workers  int              // 0: as many as there are processors
-	Progress progress.Starter // nil: silent
-	Now      int64            // seconds since 1970; 0 leaves times unjudged
-	Verify   bool             // compare clean extents with the backing devices
-	Sink     finding.Sink     // gets every finding of the cache's structures too, as it comes up and with no limit; may be nil
+	Workers  int                        // 0: as many as there are processors
+	Progress progress.Starter           // nil: silent
+	Now      int64                      // seconds since 1970; 0 leaves times unjudged
+	Verify   bool                       // compare clean extents with the backing devices
+	Leaves   func(b ondisk.Bucket) bool // reads of the tree's leaves those in such buckets alone, and counts no other; nil: all
+	Sink     finding.Sink               // gets every finding of the cache's structures too, as it comes up and with no limit; may be nil
 }
 
 // Run checks dev, a cache device together with backing devices of its set, or a backing device alone.
@@ -105,7 +106,7 @@ type checker struct {
 // cache reads everything behind the superblock, and judges it.
 func (c *checker) cache() error {
 	cache, err := inspect.Open(c.ctx, c.dev.R, c.super, inspect.Options{
-		Size: c.dev.Size, Workers: c.o.Workers, Progress: c.o.Progress, Sink: c.take, Ends: c.volumeEnds(),
+		Size: c.dev.Size, Workers: c.o.Workers, Progress: c.o.Progress, Sink: c.take, Ends: c.volumeEnds(), Leaves: c.o.Leaves,
 	})
 	switch {
 	case c.ctx.Err() != nil:

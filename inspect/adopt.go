@@ -17,7 +17,11 @@ func (t *Buckets) unknownGens(from, to ondisk.Bucket) {
 		t.unknown, t.told = make([]bool, (t.Len()-1)/t.perSet+1), make([]uint32, t.Len())
 	}
 	for b := from; b < to; b += t.perSet {
-		t.unknown[b/t.perSet] = true
+		set := b / t.perSet
+		t.unknown[set] = true
+		for i := set * t.perSet; i < min((set+1)*t.perSet, t.Len()); i++ {
+			t.of[i].flags |= flagUntold
+		}
 	}
 }
 
@@ -52,7 +56,8 @@ func (t *Buckets) adopt(b ondisk.Bucket, gen uint8, freed bool) {
 	}
 }
 
-// adoptUnknown takes the newest of the pointers' gens: nothing else tells it.
+// adoptUnknown takes the newest of the pointers' gens: nothing else tells it. The first one raises nothing: nobody has
+// judged by the bucket's gen before.
 func (t *Buckets) adoptUnknown(b ondisk.Bucket, gen uint8) {
 	for {
 		was := atomic.LoadUint32(&t.told[b])
@@ -67,9 +72,15 @@ func (t *Buckets) adoptUnknown(b ondisk.Bucket, gen uint8) {
 	for {
 		w, told := atomic.LoadUint32(&t.of[b].gens), atomic.LoadUint32(&t.told[b])
 		newest := w&^0xff | uint32(newestGen(told))
-		if (newest == w || atomic.CompareAndSwapUint32(&t.of[b].gens, w, newest)) && atomic.LoadUint32(&t.told[b]) == told {
-			return
+		if newest != w && !t.has(b, flagUntold) {
+			t.raised.Store(true)
 		}
+		if (newest == w || atomic.CompareAndSwapUint32(&t.of[b].gens, w, newest)) && atomic.LoadUint32(&t.told[b]) == told {
+			break
+		}
+	}
+	if t.has(b, flagUntold) {
+		atomic.AndUint32(&t.of[b].flags, ^flagUntold)
 	}
 }
 

@@ -35,6 +35,7 @@ const (
 	flagDirty
 	flagFreed  // the record of a freed node is ahead of its gen on disk
 	flagShared // two live extents claim the same sectors of it
+	flagUntold // no prio set tells its gen, and no pointer yet
 
 	levelShift = 12
 	levelMask  = 0xf << levelShift

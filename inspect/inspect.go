@@ -8,9 +8,10 @@
 //	                                      -> btree root   every node, then every extent
 //	              live entries            -> keys replayed over the tree, oldest first
 //
-// The tree is walked twice. The first walk reads every node and adopts pointers' gens, level by level from the root
-// down: a pointer ahead of its bucket's gen raises it (bch_initial_mark_key). The second knows every gen, so it can
-// tell stale pointers from live ones and mark the buckets as the next garbage collection would. Leaves are read by
+// The tree is walked from the root down, level by level: a pointer ahead of its bucket's gen raises it
+// (bch_initial_mark_key), and leaves are judged by the gens that there are, stale pointers told from live ones, and the
+// buckets marked as the next garbage collection would. Where a leaf raised a gen, so that another may have been judged
+// by a wrong one, they are walked again. Leaves are read by
 // several workers; everything kept is a table of 16 bytes a bucket, the interior nodes' keys and the live journal.
 package inspect
 
@@ -43,6 +44,7 @@ type Options struct {
 	Progress progress.Starter              // nil: silent
 	Ends     map[ondisk.UUID]ondisk.Sector // where the volumes of known backing devices end; may be nil
 	Log      *journal.Log                  // to read by; nil: what the kernel would find
+	Leaves   func(b ondisk.Bucket) bool    // says which leaves are read, and counted; nil: all
 }
 
 // alwaysTaken is a count of buckets that is never too large: of a device that was cut short the superblock still tells

@@ -9,8 +9,8 @@ import (
 )
 
 // adoptLeaf adopts from every extent that survives within its own node, checks that they lie within it, and hands them
-// to m. It reports whether they are extents at all.
-func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos, m *marker) bool {
+// to m. It returns whether they are extents at all, and all there are.
+func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos, m *marker) branch {
 	count := 0
 	for _, s := range n.Sets {
 		count += s.Count
@@ -23,16 +23,19 @@ func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos, m *marker) bool {
 		surviving = len(pieces)
 	}
 	c.Tree.Surviving.Add(int64(surviving))
+	out := branch{fits: true, whole: n.Whole, hides: runs == nil}
 	if len(pieces) == 0 {
-		return true
+		return out
 	}
-	if !c.leafFits(n, pieces, lower) {
-		return false
+	if out.fits = c.leafFits(n, pieces, lower); !out.fits {
+		return out
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.strange = false
 	m.leaf(n, runs)
-	return true
+	out.hides = out.hides || m.strange
+	return out
 }
 
 // leafFits reports whether a leaf's pieces, of which it looks at the first and the last, are extents, and judges whether

@@ -16,8 +16,9 @@ import (
 // by several workers, but it takes one at a time, under its lock: what it does to a bucket then takes no atomic
 // instruction, each of which would keep the processor from fetching the buckets of the next keys meanwhile.
 //
-// The first walk, which adopts gens, lets a marker judge by the gens there are so far. If no pointer raised one, and
-// none is unknown, that was right; else all is taken back, and a second walk judges by the gens as they are at the end.
+// The first walk, which adopts gens, lets a marker judge by the gens there are so far. If no pointer raised one, that was
+// right; else all is taken back, and a second walk judges by the gens as they are at the end. A gen that no prio set
+// tells is that of the first pointer, until another raises it.
 type marker struct {
 	c  *Cache
 	mu sync.Mutex
@@ -26,6 +27,7 @@ type marker struct {
 	tally    tally
 	left     []btree.Piece
 	adopting bool // in the first walk
+	strange  bool // some plain key of this leaf is in no bucket's account
 
 	// What was found while adopting, for it may have to be taken back. That it was too much is a reason to.
 	held []finding.Finding
@@ -79,7 +81,7 @@ func (m *marker) hold(f finding.Finding) {
 // wasRight reports, after the first walk, whether what was judged stands, and if so hands on what was found.
 func (m *marker) wasRight() bool {
 	t := m.c.Buckets
-	if t.unknown != nil || t.raised.Load() || m.over {
+	if t.raised.Load() || m.over {
 		return false
 	}
 	for _, f := range m.held {
@@ -93,7 +95,7 @@ func (m *marker) wasRight() bool {
 // lies over them.
 func (m *marker) plain(n *btree.Node) [][]byte {
 	runs := n.Plain()
-	if m.adopting && m.c.Buckets.unknown != nil || len(runs) > 0 && len(m.c.keys.pieces) > 0 && len(m.c.newer(ends(runs))) > 0 {
+	if len(runs) > 0 && len(m.c.keys.pieces) > 0 && len(m.c.newer(ends(runs))) > 0 {
 		return nil
 	}
 	return runs
@@ -141,10 +143,6 @@ func (m *marker) leaf(n *btree.Node, runs [][]byte) {
 		m.adopt(n.Keys, own)
 		m.left = btree.Under(m.left[:0], newer, own)
 		left = m.left
-	}
-	if m.c.Buckets.unknown != nil && m.adopting {
-		m.adopt(n.Keys, own)
-		return // only the second walk can judge
 	}
 	for i := range left {
 		p := &left[i]
@@ -236,7 +234,7 @@ func (m *marker) key(high, low, ptr uint64) {
 		m.turn(owner)
 	}
 	s := &m.c.Buckets.of[b]
-	if uint8(s.gens) != uint8(ptr) || s.flags&flagMeta != 0 || low > uint64(m.end) {
+	if uint8(s.gens) != uint8(ptr) || s.flags&(flagMeta|flagUntold) != 0 || low > uint64(m.end) {
 		m.odd(high, low, ptr)
 		return
 	}
@@ -295,6 +293,7 @@ func (m *marker) odd(high, low, ptr uint64) {
 	if m.adopting {
 		m.c.adoptKey(&e.Bkey, false)
 	}
+	m.strange = m.strange || m.c.outside(&e.Bkey)
 	m.c.judgeLive(&e)
 	m.extent(&e)
 }

@@ -42,6 +42,9 @@ func open(t testing.TB, r io.ReaderAt, size int64) *Cache {
 // agrees holds what was read fast against what was read slowly.
 func agrees(t testing.TB, c *Cache, m *slow) {
 	t.Helper()
+	if tt, ok := t.(*testing.T); ok {
+		agreesPointers(tt, c)
+	}
 	vols, buckets := m.judge()
 	if got, want := [4]uint64{uint64(c.Tree.Depth), uint64(c.Tree.Nodes), uint64(len(c.Journal.Live)), c.Journal.Newest.Seq},
 		[4]uint64{m.level, uint64(m.nodes), uint64(m.live), m.seq}; got != want {

@@ -3,9 +3,11 @@
 package inspect
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
+	"math/bits"
 	"sort"
 
 	"bctl/internal/bcache/btree"
@@ -145,6 +147,7 @@ type merger struct {
 	journal []btree.Piece
 	yield   func(*Extent) bool
 	e       Extent
+	fetched uint32 // as marker's
 }
 
 func (c *Cache) merge(r Range, yield func(*Extent) bool) *merger {
@@ -157,7 +160,10 @@ func (c *Cache) merge(r Range, yield func(*Extent) bool) *merger {
 // are wanted.
 func (m *merger) leaf(l *leaf) bool {
 	at := sort.Search(len(l.left), func(i int) bool { return m.r.before(&l.left[i]) })
-	for ; at < len(l.left) && !m.r.behind(&l.left[at]); at++ {
+	for first := at; at < len(l.left) && !m.r.behind(&l.left[at]); at++ {
+		if (at-first)%fetchKeys == 0 {
+			m.fetch(l.keys, l.left[at:min(at+fetchKeys, len(l.left))])
+		}
 		p := &l.left[at]
 		for len(m.journal) > 0 && m.journal[0].Before(p) {
 			if !m.fromJournal() {
@@ -169,6 +175,19 @@ func (m *merger) leaf(l *leaf) bool {
 		}
 	}
 	return true
+}
+
+// fetch has the processor fetch the buckets of pieces, many at a time, before they are looked at one after the other.
+func (m *merger) fetch(keys btree.Keys, ps []btree.Piece) {
+	of, shift, seen := m.c.Buckets.of, uint(bits.TrailingZeros64(uint64(m.c.Geo.BucketSectors))), uint32(0)
+	for i := range ps {
+		if k := keys[ps[i].At:]; len(k) >= btree.PlainKey {
+			if b := uint64(ondisk.Ptr(binary.LittleEndian.Uint64(k[16:])).Offset()) >> shift; b < uint64(len(of)) {
+				seen |= of[b].gens
+			}
+		}
+	}
+	m.fetched = seen
 }
 
 // rest hands out the pieces of the journal behind the last leaf.

@@ -77,9 +77,49 @@ func lookedUp(t testing.TB, l *Lookup, r Range) (all []Extent) {
 	return all
 }
 
+// agreesPointers holds what the table of buckets and the other pointers tell of free buckets against all pointers.
+func agreesPointers(t *testing.T, c *Cache) {
+	t.Helper()
+	if c.Journal == nil || c.Journal.Newest == nil {
+		return
+	}
+	type told struct {
+		pointed bool
+		lag     uint8
+	}
+	count := func(of []told, every func(func(ondisk.Ptr)) error) {
+		err := every(func(p ondisk.Ptr) {
+			b := c.Geo.BucketOf(p.Offset())
+			if !p.Available() || b >= c.Geo.NBuckets {
+				return
+			}
+			if stale := ondisk.GenAfter(c.Buckets.Gen(b), p.Gen()); stale > 0 {
+				of[b].lag = max(of[b].lag, stale)
+			} else {
+				of[b].pointed = true
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, got := make([]told, c.Geo.NBuckets), make([]told, c.Geo.NBuckets)
+	count(want, c.EveryPointer)
+	for b := range c.Geo.NBuckets {
+		got[b].lag = c.Buckets.Lag(b)
+	}
+	count(got, c.OtherPointers)
+	for b := range c.Geo.NBuckets {
+		if c.Buckets.Mark(b) == Free && got[b] != want[b] {
+			t.Errorf("bucket %d: %+v, all pointers say %+v", b, got[b], want[b])
+		}
+	}
+}
+
 // agreesOrdered holds the ordered reading of a cache, and parts of it, against the parallel walk.
 func agreesOrdered(t *testing.T, c *Cache, rnd *rand.Rand) {
 	t.Helper()
+	agreesPointers(t, c)
 	want := walked(t, c)
 	got := ordered(t, c, Everything)
 	if c.Tree.loose {

@@ -3,6 +3,7 @@
 package inspect
 
 import (
+	"slices"
 	"sync"
 
 	"bctl/internal/bcache/btree"
@@ -12,7 +13,13 @@ import (
 
 // EveryPointer calls visit for each pointer of each key on the device, one at a time: those of dead keys in older
 // bsets, of freed nodes' records, of the nodes themselves, and of the live journal. Errors: the context's.
-func (c *Cache) EveryPointer(visit func(p ondisk.Ptr)) error {
+func (c *Cache) EveryPointer(visit func(p ondisk.Ptr)) error { return c.pointers(true, visit) }
+
+// OtherPointers is EveryPointer without those of leaves of which every key counts: the table of buckets tells of their
+// pointers, the live ones by the bucket's Mark, and the oldest stale one by its Lag. Errors: the context's.
+func (c *Cache) OtherPointers(visit func(p ondisk.Ptr)) error { return c.pointers(false, visit) }
+
+func (c *Cache) pointers(all bool, visit func(p ondisk.Ptr)) error {
 	var mu sync.Mutex
 	take := func(k *ondisk.Bkey) {
 		for _, p := range k.Ptr[:k.Ptrs()] {
@@ -22,6 +29,13 @@ func (c *Cache) EveryPointer(visit func(p ondisk.Ptr)) error {
 	quiet := func(finding.Finding) {} // the first walk reported
 	for i, nodes := range append(append([][]child{}, c.Tree.above...), c.Tree.leaves) {
 		level := len(c.Tree.above) - i
+		if level == 0 && !all {
+			for _, n := range nodes {
+				key := n.key()
+				take(&key)
+			}
+			nodes = slices.DeleteFunc(slices.Clone(nodes), func(n child) bool { return !n.hides })
+		}
 		err := c.eachNode(nodes, quiet, level, func(_ int, n *btree.Node) {
 			mu.Lock()
 			defer mu.Unlock()

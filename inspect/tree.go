@@ -36,6 +36,7 @@ type Tree struct {
 type child struct {
 	high, low uint64
 	ptr       ondisk.Ptr
+	hides     bool // a leaf that holds more pointers than the bucket table tells of
 }
 
 func (c child) key() (k ondisk.Bkey) {
@@ -59,7 +60,7 @@ func (c *Cache) adopt(m *marker) error {
 		return nil // reported with the journal entry
 	}
 	c.Tree.Intact = true
-	level := []child{{root.High, root.Low, root.Ptr[0]}}
+	level := []child{{high: root.High, low: root.Low, ptr: root.Ptr[0]}}
 	replayed := false
 	for l := c.Tree.Depth; l >= 0; l-- {
 		if l == 0 && !c.journalMeets(c.Geo.BucketOf(root.Ptr[0].Offset())) {
@@ -97,12 +98,16 @@ type branch struct {
 	keys  []ondisk.Bkey // of an interior node's children, newest bset first
 	fits  bool          // they are keys of the node's level
 	whole bool          // and all of them
+	hides bool          // see child
 	bad   []ondisk.Pos  // where keys that cannot be a child's end
 }
 
 // adoptLevel reads all nodes of a level and returns the live ones of the level below, in order.
 func (c *Cache) adoptLevel(level int, nodes []child, m *marker) ([]child, error) {
 	nodes, lowers := c.claimAll(level, nodes)
+	if level == 0 && c.o.Leaves != nil {
+		nodes, lowers = c.only(nodes, lowers)
+	}
 	below, notes := make([]branch, len(nodes)), make([]note, len(nodes))
 	for _, n := range nodes {
 		c.Buckets.adopt(c.Geo.BucketOf(n.ptr.Offset()), n.ptr.Gen(), false)
@@ -111,7 +116,7 @@ func (c *Cache) adoptLevel(level int, nodes []child, m *marker) ([]child, error)
 	err := c.eachNode(nodes, c.o.Sink, level, func(i int, n *btree.Node) {
 		notes[i] = note{n.Seq(), n.Whole}
 		if level == 0 {
-			below[i] = branch{fits: c.adoptLeaf(n, lowers[i], m), whole: n.Whole}
+			below[i] = c.adoptLeaf(n, lowers[i], m)
 		} else {
 			below[i] = c.adoptInterior(n)
 		}
@@ -126,6 +131,7 @@ func (c *Cache) adoptLevel(level int, nodes []child, m *marker) ([]child, error)
 	if level == 0 {
 		for i := range nodes {
 			if below[i].fits {
+				nodes[i].hides = below[i].hides
 				c.Tree.leaves = append(c.Tree.leaves, nodes[i])
 			}
 		}
@@ -158,6 +164,16 @@ func (c *Cache) claimAll(level int, nodes []child) (ours []child, lowers []ondis
 	}
 	c.Tree.Nodes += len(ours)
 	return ours, lowers
+}
+
+// only are the leaves that Options.Leaves asks for.
+func (c *Cache) only(nodes []child, lowers []ondisk.Pos) (some []child, their []ondisk.Pos) {
+	for i, n := range nodes {
+		if c.o.Leaves(c.Geo.BucketOf(n.ptr.Offset())) {
+			some, their = append(some, n), append(their, lowers[i])
+		}
+	}
+	return some, their
 }
 
 // eachNode reads nodes with all workers.
@@ -267,7 +283,7 @@ func (c *Cache) adoptInterior(n *btree.Node) branch {
 		c.adoptKey(&keys[i], keys[i].IsZero())
 	}
 	keys = slices.DeleteFunc(keys, func(k ondisk.Bkey) bool { return k.IsZero() || c.notChild(&k) != "" })
-	return branch{keys, true, n.Whole, bad}
+	return branch{keys: keys, fits: true, whole: n.Whole, bad: bad}
 }
 
 // notChild is __bch_btree_ptr_invalid.
@@ -311,7 +327,7 @@ func (c *Cache) liveChildren(key ondisk.Bkey, lower ondisk.Pos, level int, from 
 		if k.Ptrs() != 1 || k.Size() != c.Geo.NodeSectors || c.Geo.Remainder(k.Ptr[0].Offset()) != 0 {
 			emit(finding.BTChildShape, k, "child %s: not one pointer to a whole node", k.String())
 		}
-		live = append(live, child{k.High, k.Low, k.Ptr[0]})
+		live = append(live, child{high: k.High, low: k.Low, ptr: k.Ptr[0]})
 	}
 	for _, p := range from.bad {
 		c.Tree.gap(live, lower, p)

@@ -41,7 +41,7 @@ _bctl() {
 		show-btree) cmd=$word words= verbs="" devices=1 flags+=" --node --raw --limit"; break ;;
 		show-extents) cmd=$word words= verbs="" devices=1 flags+=" --inode --range --dirty --bucket --limit"; break ;;
 		alloc-bench) cmd=$word words= verbs="" devices=1 flags+=" --script --trace --trace-format --model --policy --buckets --bucket --cache-size --ops --seconds --warmup --seed --workload --prios --write-ratio --streams --plot --commit --csv --cache-mode --sequential-cutoff --writeback-percent --tasks --rate --readahead --congested --moving-gc --prio-write-ms --gc-ms --sample --seeds --volumes --interval --columns --wide --json-lines --plot-metric --compare"; break ;;
-		generate) cmd=$word words= verbs="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --seed --damage"; break ;;
+		generate) cmd=$word words= verbs="" flags+=" --buckets --bucket --block --extents --dirty-ratio --stale --volumes --bsets --fill --free --seed --damage"; break ;;
 		metadata-size) cmd=$word words= verbs="" flags+=" --size --bucket --block --extents"; break ;;
 		demo) cmd=$word words= verbs="" flags+=" --damage"; break ;;
 		image) cmd=$word words= verbs="" devices=1 flags+=" --output --with --no-sanitize --restore --dry-run --undo --no-undo"; break ;;
@@ -162,6 +162,7 @@ _bctl() {
 	generate:--volumes) values="files" ;;
 	generate:--bsets) values="files" ;;
 	generate:--fill) values="files" ;;
+	generate:--free) values="files" ;;
 	generate:--seed) values="files" ;;
 	generate:--damage) values="files" ;;
 	metadata-size:--size) values="files" ;;

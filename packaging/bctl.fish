@@ -231,6 +231,7 @@ complete -c bctl -n '__fish_seen_subcommand_from generate' -l stale -r -d 'stale
 complete -c bctl -n '__fish_seen_subcommand_from generate' -l volumes -r -d 'of N cached volumes'
 complete -c bctl -n '__fish_seen_subcommand_from generate' -l bsets -r -d 'N bsets in each btree node'
 complete -c bctl -n '__fish_seen_subcommand_from generate' -l fill -r -d 'PERCENT of each node that is filled'
+complete -c bctl -n '__fish_seen_subcommand_from generate' -l free -r -d 'N buckets that hold nothing, besides the kernel\'s reserve: room for a repair'
 complete -c bctl -n '__fish_seen_subcommand_from generate' -l seed -r -d 'another N makes another cache'
 complete -c bctl -n '__fish_seen_subcommand_from generate' -l damage -r -d 'plant a damage that shows CODE[:N]; may be given again'
 complete -c bctl -n __fish_use_subcommand -f -a metadata-size -d 'what the metadata of a cache would take of flash and memory'

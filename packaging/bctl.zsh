@@ -354,6 +354,7 @@ _bctl() {
 			'(--volumes)--volumes=[of N cached volumes]:N:_files'
 			'(--bsets)--bsets=[N bsets in each btree node]:N:_files'
 			'(--fill)--fill=[PERCENT of each node that is filled]:PERCENT:_files'
+			'(--free)--free=[N buckets that hold nothing, besides the kernel'\''s reserve: room for a repair]:N:_files'
 			'(--seed)--seed=[another N makes another cache]:N:_files'
 			'(--damage)--damage=[plant a damage that shows CODE\[:N\]; may be given again]:CODE[\:N]:_files'
 		) ;;

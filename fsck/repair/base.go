@@ -4,6 +4,7 @@ package repair
 
 import (
 	"math/bits"
+	"slices"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
@@ -27,6 +28,8 @@ type base struct {
 	last  journal.Entry
 	plain bool              // all of it is the newest entry's, as the kernel finds it in a ring that nothing is wrong with
 	rung  []finding.Finding // what is wrong with the ring
+
+	ringDamaged bool
 }
 
 // chooseBase reads the ring of c's device and takes, for root, uuid bucket and prio chain, the newest entry whose
@@ -37,7 +40,8 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 	if log == nil {
 		return nil, err
 	}
-	b := &base{rung: rung.Findings(), plain: err == nil && !rung.Damaged()}
+	b := &base{rung: rung.Findings(), ringDamaged: err != nil || rung.Damaged()}
+	b.plain = !b.ringDamaged
 	all := log.BySeq()
 	header := &ondisk.Jset{Version: 1}
 	if n := len(all); n > 0 {
@@ -225,6 +229,20 @@ func (w *Work) chainReads(g *superblock.Geometry, j *ondisk.Jset) bool {
 	c := prio.Follow(w.dev.R, g, ondisk.Bucket(j.PrioBucket[g.ThisDev]), func(prio.Link, []ondisk.PrioEntry) {},
 		func(f finding.Finding) { whole = whole && f.Severity != finding.Damage })
 	return whole && c.Intact
+}
+
+// readBy reports whether the last check read the cache as the base has it: where the prio chain alone is lost, it did.
+func (w *Work) readBy(b *base) bool {
+	if w.c == nil || w.c.Journal == nil {
+		return false
+	}
+	is, want := w.c.Journal.Newest, b.log.Newest
+	if b.plain || b.ringDamaged || is == nil || want == nil {
+		return b.plain
+	}
+	same := is.Seq == want.Seq && is.LastSeq == want.LastSeq && is.Version == want.Version && is.Level == want.Level &&
+		is.BtreeRoot == want.BtreeRoot && is.UUIDBucket == want.UUIDBucket && is.PrioBucket == want.PrioBucket
+	return same && slices.EqualFunc(w.c.Journal.Live, b.log.Live, func(x, y journal.Entry) bool { return x.Seq == y.Seq && x.Csum == y.Csum })
 }
 
 // open reads the cache by the base.

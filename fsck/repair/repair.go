@@ -82,6 +82,7 @@ type Work struct {
 	whole   *plan.Plan      // of dev, when its metadata are made anew
 	result  Result
 
+	failed  error                    // the last check's
 	c       *inspect.Cache           // as the last check read it; nil where it is not known any more
 	bad     bad                      // extents that must not stay
 	fresh   bad                      // those that the last check found
@@ -176,13 +177,28 @@ const rounds = 16
 // Plan looks for what is wrong with dev and its backing devices, and plans what mends it. Errors: those of fsck.Run,
 // where nothing of a cache is found at all.
 func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) (*Result, error) {
+	return Look(ctx, dev, backing, o).Plan()
+}
+
+// Look checks dev and its backing devices, as Plan does first: who has a report to give before he knows whether
+// anything is to be repaired need not check twice.
+func Look(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options) *Work {
+	w := newWork(ctx, dev, backing, o)
+	w.result.Before, w.failed = w.check()
+	return w
+}
+
+// Report is what the look found. Errors: fsck.Run's.
+func (w *Work) Report() (*fsck.Report, error) { return w.result.Before, w.failed }
+
+// Plan plans what mends what the look found. Errors: those of fsck.Run, where nothing of a cache is found at all.
+func (w *Work) Plan() (*Result, error) {
+	ctx, dev := w.ctx, &w.dev
 	if dev.Size >= largeDevice { // where the cache itself takes most of the memory, garbage may not take as much again
 		debug.FreeOSMemory()
 		defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	}
-	w := newWork(ctx, dev, backing, o)
-	rep, err := w.check()
-	w.result.Before = rep
+	rep, err := w.result.Before, w.failed
 	w.result.Unread = unread(rep, dev.Size)
 	for range rounds {
 		if err == nil && (w.done(rep) || foreign(rep)) {
@@ -205,7 +221,9 @@ func Plan(ctx context.Context, dev fsck.Device, backing []fsck.Device, o Options
 	}
 	w.result.After = rep
 	w.finish()
-	return &w.result, nil
+	w.drop()
+	done := w.result // alone: whoever keeps it must not keep what was read
+	return &done, nil
 }
 
 // mend lets the first mender that can do anything do it.

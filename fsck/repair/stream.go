@@ -69,6 +69,7 @@ type stream struct {
 	orphans    *loader       // nil: there are none
 
 	held  ondisk.Bkey // what comes next, unless it goes on
+	last  ondisk.Bkey // what came before
 	holds bool
 	seam  bool // a chunk ended behind it, which may have cut it
 }
@@ -77,6 +78,13 @@ type stream struct {
 func (s *stream) add(journal, keep bool, k *ondisk.Bkey) error {
 	if k.Size() == 0 || k.Size() > k.Offset() {
 		return nil
+	}
+	if s.clear(k) {
+		s.at = k.Pos()
+		if !keep || s.h.stale(k) {
+			return nil
+		}
+		return s.emit(k)
 	}
 	if !keep {
 		k.SetPtrs(0)
@@ -91,6 +99,13 @@ func (s *stream) add(journal, keep bool, k *ondisk.Bkey) error {
 		return nil
 	}
 	return s.flush(k.Pos())
+}
+
+// clear reports whether nothing that is to be laid over or under anything stands before the end of k.
+func (s *stream) clear(k *ondisk.Bkey) bool {
+	return s.orphans == nil && len(s.tree) == 0 && len(s.jrnl) == 0 &&
+		(len(s.scraped) == 0 || startOf(&s.scraped[0]).Compare(k.Pos()) >= 0) &&
+		(len(s.strays) == 0 || startOf(&s.strays[0]).Compare(k.Pos()) >= 0)
 }
 
 func (s *stream) piece(k *ondisk.Bkey) btree.Piece {
@@ -158,14 +173,15 @@ func (s *stream) emit(k *ondisk.Bkey) error {
 		s.held.Low = k.Low
 		return nil
 	}
-	had, last := s.holds, s.held
+	had := s.holds
+	s.last = s.held
 	if s.holds = k != nil; s.holds {
 		s.held = *k
 	}
 	if !had {
 		return nil
 	}
-	return s.yield(&last)
+	return s.yield(&s.last)
 }
 
 // follows reports whether b goes on where a ends, in its volume and on the cache, as the two parts of one extent do.

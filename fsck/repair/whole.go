@@ -147,7 +147,7 @@ func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) 
 		w.saw("btree: its leaves are looked for; an older root leads to older leaves, too")
 	}
 	w.ends = w.volumeEnds(nil)
-	if hidden || !b.plain || w.c == nil || w.c.Journal == nil { // else it was read by the check
+	if hidden || !w.readBy(b) { // else it was read by the check
 		var found finding.Collector
 		w.drop()
 		w.c, err = w.open(s, b, func(f finding.Finding) { found.Add(f); w.bad.add(f) }, w.endsByUUID())

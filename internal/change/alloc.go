@@ -5,6 +5,7 @@ package change
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"bctl/inspect"
@@ -93,12 +94,15 @@ func (t *Tx) GivenUp(b ondisk.Bucket) {
 
 func (t *Tx) scan() error {
 	t.usage = &usage{make([]bool, t.g.NBuckets), make([]uint8, t.g.NBuckets)}
+	for b := range t.g.NBuckets {
+		t.known(b)
+	}
 	for _, l := range t.c.Chain.Links {
 		if l.Bucket < t.g.NBuckets {
 			t.usage.pointed[l.Bucket] = true
 		}
 	}
-	return t.c.EveryPointer(func(p ondisk.Ptr) {
+	return t.c.OtherPointers(func(p ondisk.Ptr) {
 		b := t.g.BucketOf(p.Offset())
 		if !p.Available() || b >= t.g.NBuckets {
 			return
@@ -109,6 +113,19 @@ func (t *Tx) scan() error {
 			t.usage.pointed[b] = true
 		}
 	})
+}
+
+// known takes what the check has seen of pointers to b, whose gen may have been set since.
+func (t *Tx) known(b ondisk.Bucket) {
+	lag, by := int(t.c.Buckets.Lag(b)), int(t.gens[b]-t.c.Buckets.Gen(b))
+	live := t.c.Buckets.Mark(b) != inspect.Free
+	switch {
+	case by >= 128: // it goes back: what is stale may come back to life
+		live, by = live || lag > 0, 0
+	case live || lag > 0:
+		lag += by
+	}
+	t.usage.pointed[b], t.usage.lag[b] = live && by == 0, uint8(min(lag, math.MaxUint8))
 }
 
 // unmarked counts the buckets that registration will find unmarked, once a new chain stands in the taken ones.

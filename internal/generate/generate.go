@@ -40,6 +40,7 @@ type Spec struct {
 	Volumes       int     // cached ones, of backing devices that are not there
 	Bsets         int     // of a node that has keys enough; 0: one
 	Fill          int     // percent of each node that is filled; 0: all
+	Free          uint64  // buckets that hold nothing, beside what the kernel reserves: room for a repair
 	Seed          uint64
 }
 
@@ -53,6 +54,9 @@ func (s *Spec) name() (n uint64) {
 		uint64(s.Volumes), uint64(s.Bsets), uint64(s.Fill), s.Seed,
 	} {
 		n = mix(n+1) ^ v
+	}
+	if s.Free > 0 { // what had no such number keeps its name
+		n = mix(n+1) ^ s.Free
 	}
 	return n
 }
@@ -163,6 +167,8 @@ func (s *Spec) plausible() error {
 	switch {
 	case s.Buckets > most || s.BucketSectors > superblock.MaxFormatBucket || s.Buckets*uint64(s.BucketSectors) > most<<10:
 		return fmt.Errorf("%w: %d buckets of %d sectors", ErrSpec, s.Buckets, s.BucketSectors)
+	case s.Free > s.Buckets:
+		return fmt.Errorf("%w: %d of %d buckets free", ErrSpec, s.Free, s.Buckets)
 	case s.Extents < 0 || s.Extents > most:
 		return fmt.Errorf("%w: %d extents", ErrSpec, s.Extents)
 	case !share(s.Dirty) || !share(s.Stale):

@@ -77,7 +77,7 @@ func judge(t *testing.T, s Spec) {
 			free++
 		}
 	}
-	if free < c.Geo.LargestReserve() {
+	if free < c.Geo.LargestReserve()+int(s.Free) {
 		t.Errorf("%+v: %d buckets are free, a kernel may want %d", s, free, c.Geo.LargestReserve())
 	}
 	for n, err := range c.Nodes() {
@@ -94,6 +94,7 @@ func TestGenerated(t *testing.T) {
 	judge(t, Spec{Buckets: 513, BucketSectors: 128, BlockSectors: 8})
 	judge(t, Spec{Buckets: 2000, BucketSectors: 128, BlockSectors: 8, Extents: 20000, Dirty: 1, Volumes: 1})
 	judge(t, Spec{Buckets: 5000, BucketSectors: 16, BlockSectors: 1, Extents: 30000, Dirty: 0.3, Stale: 1, Volumes: 7, Bsets: 3, Fill: 30})
+	judge(t, Spec{Buckets: 5000, BucketSectors: 128, BlockSectors: 8, Extents: 30000, Volumes: 1, Free: 1000})
 	judge(t, Spec{Buckets: 600, BucketSectors: 16384, BlockSectors: 8, Extents: 9000, Dirty: 0.5, Stale: 0.01, Volumes: 2, Bsets: 4})
 	judge(t, Spec{Buckets: 600, BucketSectors: 1 << 16, BlockSectors: 8, Extents: 10, Volumes: 10}) // version 5
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -168,6 +169,8 @@ func TestRefuses(t *testing.T) {
 		{"bsets", func(s *Spec) { s.Bsets = 17 }},
 		{"percent", func(s *Spec) { s.Fill = 101 }},
 		{"buckets", func(s *Spec) { s.Buckets = 1 << 63 }},
+		{"free", func(s *Spec) { s.Free = s.Buckets + 1 }},
+		{"shall be free", func(s *Spec) { s.Free = s.Buckets }},
 	} {
 		s := Spec{Buckets: 2000, BucketSectors: 128, BlockSectors: 8, Extents: 10, Volumes: 1}
 		test.change(&s)

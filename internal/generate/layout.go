@@ -19,7 +19,7 @@ type layout struct {
 	order   permutation   // of all slots
 }
 
-// spare is how many buckets are left free beside what the kernel reserves.
+// spare is how many buckets are left free at least beside what the kernel reserves.
 const spare = 8
 
 // fewestSlots is how many a bucket has at least, where it has as many blocks: so that buckets hold several extents.
@@ -27,9 +27,9 @@ const fewestSlots = 4
 
 // arrange divides the left buckets. Errors wrap ErrSpec.
 func arrange(s *Spec, g *superblock.Geometry, stale int64, left ondisk.Bucket) (l layout, err error) {
-	other := ondisk.Bucket(mostNodes(s, g, uint64(s.Extents+stale)) + uint64(g.LargestReserve()) + spare)
+	other := ondisk.Bucket(mostNodes(s, g, uint64(s.Extents+stale)) + uint64(g.LargestReserve()) + spare + s.Free)
 	if other > left || other == left && s.Extents > 0 {
-		return l, fmt.Errorf("%w: %d buckets are left, the btree and the reserves need %d", ErrSpec, left, other)
+		return l, fmt.Errorf("%w: %d buckets are left, the btree, the reserves and what shall be free need %d", ErrSpec, left, other)
 	}
 	l.buckets = left - other
 	l.first = g.NBuckets - l.buckets

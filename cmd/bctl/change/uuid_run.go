@@ -51,7 +51,9 @@ func (o *uuidOptions) purge(ctx context.Context, tell *app.IO) error {
 			return fmt.Errorf("%s: no invalid slot without dirty data", o.cache)
 		}
 	}
-	p, err := slots.Purge(c, o.inodes, o.discard)
+	spool := change.NewSpool(o.write.SpoolDir())
+	defer spool.Close() // it was read
+	p, err := slots.Purge(c, o.inodes, o.discard, spool)
 	if errors.Is(err, slots.ErrDirty) {
 		err = app.WithHint(fmt.Errorf("%w: %s", err, piecesText(p.Lost)), "write them back first, or --discard-dirty gives them up")
 	}
@@ -113,8 +115,10 @@ func (o *uuidOptions) relink(ctx context.Context, tell *app.IO) error {
 	if err != nil {
 		return err
 	}
+	spool := change.NewSpool(o.write.SpoolDir())
+	defer spool.Close() // it was read
 	l, err := slots.Link(c, slots.Relink{
-		Inode: inode, Super: s, End: ondisk.Sector(back.Size() / ondisk.SectorBytes), Merge: o.merge, Prefer: o.prefer, Now: uint32(time.Now().Unix()),
+		Inode: inode, Super: s, End: ondisk.Sector(back.Size() / ondisk.SectorBytes), Merge: o.merge, Prefer: o.prefer, Now: uint32(time.Now().Unix()), Spool: spool,
 	})
 	if err != nil && !errors.Is(err, slots.ErrConflict) {
 		return linkHint(fmt.Errorf("%s: %w", o.backing, err))

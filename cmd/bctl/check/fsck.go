@@ -122,7 +122,9 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 			return err
 		}
 	}
-	rep, err := checkAll(ctx, o, run, io)
+	seen := look(ctx, &o, run, io)
+	defer seen.close()
+	rep, err := seen.rep, seen.err
 	if err == nil && io.Format == render.Table { // before anybody is asked
 		if err := writeReport(io.Out, io.Format, rep, o.shown(io)); err != nil {
 			return err
@@ -150,21 +152,7 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 		}
 		return verdict(rep)
 	}
-	return runRepair(ctx, o, rep, run, io)
-}
-
-// checkAll checks the devices, opened for reading.
-func checkAll(ctx context.Context, o fsckOptions, run fsck.Options, io *app.IO) (*fsck.Report, error) {
-	devs, closeAll, err := openAll(io, o.devices, o.repair.scan)
-	defer closeAll()
-	if err != nil {
-		return nil, err
-	}
-	rep, err := fsck.Run(ctx, devs[0], devs[1:], run)
-	if rep != nil {
-		rep.TakeCache() // a repair reads it anew, claimed
-	}
-	return rep, err
+	return runRepair(ctx, o, seen, run, io)
 }
 
 func verdict(rep *fsck.Report) error {
@@ -191,13 +179,14 @@ func compared(v *fsck.Verified) error {
 // shown is how the report is to look.
 func (o *fsckOptions) shown(io *app.IO) shown { return shown{all: o.all, colours: io.Colours()} }
 
-// runRepair repairs what rep, nil where not even a superblock was found, says is damaged.
-func runRepair(ctx context.Context, o fsckOptions, rep *fsck.Report, run fsck.Options, io *app.IO) error {
+// runRepair repairs what the report, nil where not even a superblock was found, says is damaged.
+func runRepair(ctx context.Context, o fsckOptions, seen *seen, run fsck.Options, io *app.IO) error {
+	rep := seen.rep
 	if io.Format == render.Table && rep != nil {
 		fmt.Fprintln(io.Out)
 	}
 	run.Verify = run.Verify && slices.Contains(o.repair.policy.Only, finding.EXStaleData) // else it is about data, which no repair changes
-	done, err := o.repair.mend(ctx, o.devices, run, io)
+	done, err := o.repair.mend(ctx, seen, o.devices, run, io)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -19,7 +18,6 @@ import (
 	"bctl/fsck"
 	"bctl/fsck/repair"
 	"bctl/internal/change"
-	"bctl/internal/disk/blockdev"
 	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
 	"bctl/internal/ui/render"
@@ -169,22 +167,15 @@ func codeNames(codes []finding.Code) string {
 }
 
 // mend repairs the devices, claimed alone.
-func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Options, io *app.IO) (out repaired, err error) {
-	devs, open, err := claimAll(names, o.write, o.scan)
-	defer func() {
-		for _, d := range open {
-			d.Close()
-		}
-	}()
+func (o *repairOptions) mend(ctx context.Context, seen *seen, names []string, run fsck.Options, io *app.IO) (out repaired, err error) {
+	devs, open, err := seen.claimed(ctx, o, names, run)
 	if err != nil {
 		return out, err
 	}
 	for _, d := range devs {
 		out.devices = append(out.devices, d.Name)
 	}
-	spool := change.NewSpool(o.write.SpoolDir())
-	defer spool.Close() // it has no name, and nobody reads it any more
-	if err = o.plan(ctx, devs, run, spool, &out); err != nil || out.why != "" {
+	if err = o.plan(ctx, seen, run, &out); err != nil || out.why != "" {
 		return out, err
 	}
 	if io.Format == render.Table {
@@ -211,6 +202,7 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 	if len(stages) == 0 {
 		return out, nil
 	}
+	seen.work = nil // it holds what was read
 	o.write.Sure = func() error { return asPlanned(ctx, devs, run, out.result) }
 	out.undo, err = change.Run(ctx, o.write, stages...)
 	out.written = err == nil
@@ -219,9 +211,8 @@ func (o *repairOptions) mend(ctx context.Context, names []string, run fsck.Optio
 
 // plan plans a repair, and says in out why it must not be carried out. Where preening all would give something up, and a
 // part may be left, what may is left out.
-func (o *repairOptions) plan(ctx context.Context, devs []fsck.Device, run fsck.Options, spool *change.Spool, out *repaired) (err error) {
-	plan := repair.Options{Options: run, Rewind: o.rewind, Spool: spool, Hints: o.scan.hints, Only: o.policy.Only, Skip: o.policy.Skip}
-	if out.result, err = repair.Plan(ctx, devs[0], devs[1:], plan); err != nil {
+func (o *repairOptions) plan(ctx context.Context, seen *seen, run fsck.Options, out *repaired) (err error) {
+	if out.result, err = seen.work.Plan(); err != nil {
 		return err
 	}
 	out.why = o.refuses(out.result)
@@ -234,39 +225,11 @@ func (o *repairOptions) plan(ctx context.Context, devs []fsck.Device, run fsck.O
 			part.policy.Skip = append(part.policy.Skip, code)
 		}
 	}
-	plan.Skip = part.policy.Skip
-	less, err := repair.Plan(ctx, devs[0], devs[1:], plan)
+	less, err := seen.begin(ctx, &part, run).Plan()
 	if err == nil && part.refuses(less) == "" {
 		out.result, out.why = less, ""
 	}
 	return err
-}
-
-// asPlanned checks the devices once more, now that they are written, and is an error where they are not as the plan said.
-func asPlanned(ctx context.Context, devs []fsck.Device, run fsck.Options, planned *repair.Result) error {
-	run.Progress = nil
-	debug.FreeOSMemory() // of the check before
-	rep, err := fsck.Run(ctx, devs[0], devs[1:], run)
-	if err != nil {
-		return err
-	}
-	is, want := 0, repair.Damage(planned.After)
-	for code, n := range repair.Damage(rep) {
-		is += max(0, n-want[code])
-	}
-	if is > 0 {
-		return fmt.Errorf("%s: the repair did not end as it was planned: %s of damage, first %s", devs[0].Name, app.Plural(is, "finding"), firstDamage(rep))
-	}
-	return nil
-}
-
-func firstDamage(rep *fsck.Report) string {
-	for _, f := range rep.Findings {
-		if f.Severity == finding.Damage {
-			return fmt.Sprintf("%s %s", f.Code, f.Message)
-		}
-	}
-	return ""
 }
 
 // refuses says why a plan must not be carried out, or nothing.
@@ -326,26 +289,4 @@ func (o *repairOptions) declined(r *repair.Result) string {
 		return ""
 	}
 	return "as you said"
-}
-
-// claimAll claims all devices, the cache first whatever their order. Those that are open are returned with an error too.
-func claimAll(names []string, o change.Options, at scan) (devs []fsck.Device, open []*blockdev.Device, err error) {
-	by := map[string]*blockdev.Device{}
-	for i, name := range names {
-		d, err := change.Open(name, o, open...)
-		if err != nil {
-			return nil, open, err
-		}
-		open = append(open, d)
-		by[name] = d
-		r, size := at.inside(i == 0, d, d.Size())
-		devs = append(devs, fsck.Device{Name: name, R: r, Size: size, LogicalBlock: d.LogicalBlock()})
-	}
-	if err := app.SortDevices(devs); err != nil {
-		return nil, open, err
-	}
-	for i, d := range devs {
-		open[i] = by[d.Name]
-	}
-	return devs, open, nil
 }

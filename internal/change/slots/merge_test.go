@@ -108,7 +108,7 @@ func scattered(t *testing.T, seed uint64) *powercut.Device {
 				}
 			}
 		}
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,13 +228,13 @@ func TestUnknown(t *testing.T) {
 	dev := scattered(t, 3)
 	c := open(t, dev)
 	c.Chain.Intact = false
-	if _, err := Purge(c, []uint32{0}, true); !errors.Is(err, ErrUnknown) {
+	if _, err := Purge(c, []uint32{0}, true, nil); !errors.Is(err, ErrUnknown) {
 		t.Error(err)
 	}
 	if _, err := Link(c, Relink{Super: new(ondisk.Super)}); !errors.Is(err, ErrUnknown) {
 		t.Error(err)
 	}
-	if _, err := Purge(open(t, dev), []uint32{0}, false); !errors.Is(err, ErrDirty) {
+	if _, err := Purge(open(t, dev), []uint32{0}, false, nil); !errors.Is(err, ErrDirty) {
 		t.Error(err)
 	}
 	if _, err := change.Begin(c); err != nil {

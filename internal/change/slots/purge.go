@@ -8,6 +8,7 @@ import (
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
+	"bctl/internal/change"
 	"bctl/internal/disk/plan"
 )
 
@@ -32,8 +33,8 @@ func Leftover(c *inspect.Cache) (list []uint32) {
 
 // Purge plans slots empty, and their keys gone: the next volume can have the slot. discard gives up dirty data, and
 // flash-only volumes that live; without it they are refused (ErrDirty), with what would be lost in the result. An inode
-// without a slot has its keys dropped. Errors: ErrUnknown, ErrUnused, change's, the context's.
-func Purge(c *inspect.Cache, inodes []uint32, discard bool) (*Purged, error) {
+// without a slot has its keys dropped. spool keeps what is planned, nil for memory. Errors: ErrUnknown, ErrUnused, change's, the context's.
+func Purge(c *inspect.Cache, inodes []uint32, discard bool, spool *change.Spool) (*Purged, error) {
 	if err := known(c); err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func Purge(c *inspect.Cache, inodes []uint32, discard bool) (*Purged, error) {
 		stays = nil
 	}
 	var err error
-	p.Plan, err = commit(c, table, stays)
+	p.Plan, err = commit(c, table, stays, spool)
 	return p, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
+	"bctl/internal/change"
 	"bctl/internal/disk/plan"
 	"bctl/superblock"
 )
@@ -20,7 +21,8 @@ type Relink struct {
 	End    ondisk.Sector // of the backing device
 	Merge  bool          // the keys go to the inode that the device has now, where it has one
 	Prefer Prefer
-	Now    uint32 // seconds since 1970
+	Now    uint32        // seconds since 1970
+	Spool  *change.Spool // for what is planned; nil: memory
 }
 
 // Linked is what linking does.
@@ -69,7 +71,7 @@ func Link(c *inspect.Cache, o Relink) (*Linked, error) {
 		*u = ondisk.UUIDEntry{UUID: o.Super.UUID, Label: o.Super.Label, FirstReg: max(u.FirstReg, 1), LastReg: max(u.LastReg, o.Now, 1)}
 	}
 	var err error
-	if l.Plan, err = commit(c, table, keys); err != nil {
+	if l.Plan, err = commit(c, table, keys, o.Spool); err != nil {
 		return l, err
 	}
 	if len(l.Conflicts) > 0 && o.Prefer == PreferNeither {

@@ -56,12 +56,13 @@ func known(c *inspect.Cache) error {
 	return nil
 }
 
-// commit plans the slots, the prio chain and the entry; keys is nil where the tree stays.
-func commit(c *inspect.Cache, table uuids.Table, keys keyStream) (*plan.Plan, error) {
+// commit plans the slots, the prio chain and the entry; keys is nil where the tree stays. spool keeps what is planned, nil for memory.
+func commit(c *inspect.Cache, table uuids.Table, keys keyStream, spool *change.Spool) (*plan.Plan, error) {
 	t, err := change.Begin(c)
 	if err != nil {
 		return nil, err
 	}
+	t.Spool(spool)
 	if keys != nil {
 		if err := t.Rekey(keys); err != nil {
 			return nil, err
@@ -127,5 +128,5 @@ func Label(c *inspect.Cache, inode uint32, label [32]byte) (*plan.Plan, error) {
 	}
 	table := slices.Clone(c.UUIDs)
 	table[inode].Label = label
-	return commit(c, table, nil)
+	return commit(c, table, nil, nil)
 }

@@ -14,6 +14,7 @@ import (
 	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
+	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/planter"
 	"bctl/internal/lab/scenes"
 )
@@ -80,15 +81,27 @@ func settle(devs []fsck.Device) (last *repair.Result, bad verdict) {
 	return last, bad
 }
 
-// Two and three damages at once: no panic, no end that the next run does not agree with.
+// Two and three damages at once, of the catalogue or random: no panic, no end that the next run does not agree with.
 func TestDoubles(t *testing.T) {
 	count, first := envInt(t, envDoubles, 24), envInt(t, envDoublesSeed, 0)
 	bases, by := byBase()
+	images := imgtest.AllNames(t)
 	whole, left := 0, map[finding.Code]int{}
 	for i := first; i < first+count; i++ {
 		rnd := rand.New(rand.NewPCG(uint64(i), 23))
-		base := bases[rnd.IntN(len(bases))]
-		s, names := plantSome(t, rnd, base, by[base])
+		base, names := bases[rnd.IntN(len(bases))], []string(nil)
+		var s *damages.Scene
+		if i%2 == 0 {
+			s, names = plantSome(t, rnd, base, by[base])
+		} else {
+			base = images[rnd.IntN(len(images))]
+			s = scenes.Open(t, base)
+			all := spots(s)
+			for range 2 + rnd.IntN(2) {
+				names = append(names, strike(rnd, s, all, kindsOf(all)))
+			}
+			s.Give = len(s.Back)
+		}
 		r, bad := settle(devices(s))
 		if len(bad) > 0 {
 			t.Errorf("%d: %s: %s: %v", i, base, strings.Join(names, " + "), bad)

@@ -83,7 +83,7 @@ func settle(devs []fsck.Device) (last *repair.Result, bad verdict) {
 
 // Two and three damages at once, of the catalogue or random: no panic, no end that the next run does not agree with.
 func TestDoubles(t *testing.T) {
-	count, first := envInt(t, envDoubles, 24), envInt(t, envDoublesSeed, 0)
+	count, first := envInt(t, envDoubles, 16), envInt(t, envDoublesSeed, 0)
 	bases, by := byBase()
 	images := imgtest.AllNames(t)
 	whole, left := 0, map[finding.Code]int{}

@@ -27,7 +27,7 @@ const envPreen = "BCTL_REPAIR_PREEN"
 // it writes leaves every dirty sector that the undamaged set had, with the same bytes.
 func TestRapidPreen(t *testing.T) {
 	for name, value := range map[string]string{
-		"rapid.checks": strconv.Itoa(envInt(t, envPreen, 24)), "rapid.shrinktime": "5s", "rapid.nofailfile": "true",
+		"rapid.checks": strconv.Itoa(envInt(t, envPreen, 16)), "rapid.shrinktime": "5s", "rapid.nofailfile": "true",
 	} {
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)

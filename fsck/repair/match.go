@@ -32,7 +32,8 @@ func (w *Work) slotOf(h *harvest, t uuids.Table, data map[uint32]*held, s *ondis
 		}
 	}
 	may = slices.DeleteFunc(may, func(i uint32) bool {
-		return len(data[i].some) > 0 || s.State() == ondisk.StateDirty && data[i].dirty == 0 || w.writtenBack(h, i)
+		differs := w.equalData(data[i], d.R) < len(data[i].some)
+		return differs || s.State() == ondisk.StateDirty && data[i].dirty == 0 || w.writtenBack(h, i)
 	})
 	if len(may) != 1 || len(w.backing) != 1 {
 		return -1, ""

@@ -190,8 +190,13 @@ func (s *scraper) damaged(at, next int, seq uint64, last bool) int {
 			gaps = append(gaps, inspect.Range{From: lower, To: ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}})
 		}
 		lower, behind = k.Pos(), keys[i].to
+		clean := k.Ptrs() > 0 && !k.Dirty() && s.h.sound(k)
+		if clean { // a bit of it may be wrong, and the backing device has the same
+			s.h.w.lose(k, finding.BTChecksum)
+			k.SetPtrs(0)
+		}
 		mine := s.h.pieceOf(k)
-		if ps = append(ps, mine...); !s.h.sound(k) {
+		if ps = append(ps, mine...); !clean && !s.h.sound(k) {
 			blank = append(blank, rangesOf(mine)...)
 		}
 	}

@@ -134,6 +134,10 @@ func (s *stream) flush(to ondisk.Pos) error {
 		if k.Ptrs() == 0 || s.h.stale(&k) {
 			continue
 		}
+		if code, damaged := s.h.w.bad.of(&k); damaged { // as it was laid over others the last time
+			s.h.w.lose(&k, code)
+			continue
+		}
 		if err := s.emit(&k); err != nil {
 			return err
 		}

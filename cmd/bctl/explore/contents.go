@@ -3,6 +3,7 @@
 package explore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -116,7 +117,7 @@ const mostExtents = 1 << 17
 // extents are the live pieces that end in a part.
 func (c *contents) extents(ctx context.Context, r inspect.Range) (list []extent, err error) {
 	for e, err := range c.cache.Extents(r) {
-		if err = cmpErr(err, ctx.Err()); err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return list, err
 		}
 		if p := e.Pos(); e.Live && p.Compare(r.From) > 0 && p.Compare(r.To) <= 0 && len(list) < mostExtents {
@@ -132,26 +133,19 @@ func (c *contents) inBucket(ctx context.Context, b ondisk.Bucket) (list []extent
 	left := ondisk.Sector(c.cache.Buckets.Sectors(b))
 	for _, inode := range row.Inodes {
 		for e, err := range c.cache.Extents(inspect.OfVolume(inode)) {
-			if err = cmpErr(err, ctx.Err()); err != nil {
+			if err = cmp.Or(err, ctx.Err()); err != nil {
 				return list, err
 			}
-			if x := e; x.Live && c.cache.Geo.BucketOf(x.Ptr[0].Offset()) == b && len(list) < mostExtents {
-				list = append(list, c.extentOf(x))
-				left -= min(left, x.Size())
+			if e.Live && c.cache.Geo.BucketOf(e.Ptr[0].Offset()) == b && len(list) < mostExtents {
+				list = append(list, c.extentOf(e))
+				left -= min(left, e.Size())
 			}
-			if left == 0 {
-				break
+			if left == 0 { // that was all
+				return list, nil
 			}
 		}
 	}
 	return list, nil
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // A nodeInfo is what is known of a node that was read.

@@ -115,7 +115,7 @@ func (t *Trace) prioSet(r io.ReaderAt, b []byte, pos int64) {
 			return
 		}
 		if _, err := ondisk.DecodePrioSet(raw, t.SetMagic); err == nil {
-			t.BucketSectors, t.PrioProven = n, true
+			t.BucketSectors, t.PrioProven, t.Proof = n, true, ondisk.Sector(pos/ondisk.SectorBytes)
 			return
 		}
 	}

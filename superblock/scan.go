@@ -29,6 +29,7 @@ type Trace struct {
 	LastEntry     ondisk.Sector
 	BlockSectors  ondisk.Sector // the largest that all entries stand on
 	BucketSectors ondisk.Sector
+	Proof         ondisk.Sector // of the prio set that proves it, where no journal leads to it
 	PrioProven    bool          // a prio set's checksum proves BucketSectors
 	FirstBucket   ondisk.Bucket // 0: where make-bcache lets them begin
 	NBuckets      ondisk.Bucket // 0: as many as fit on the device

@@ -74,3 +74,38 @@ func TestFindTraceNone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where superblock and journal are gone, btree nodes and prio sets tell the set, the block and the bucket.
+func TestFindMarks(t *testing.T) {
+	for _, name := range []string{"writeback-dirty", "fifo-full", "version5"} {
+		img := imgtest.Open(t, name)
+		f, err := os.OpenFile(img.Cache, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		was, err := superblock.Read(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := superblock.NewGeometry(was)
+		if err != nil {
+			t.Fatal(err)
+		}
+		behind := g.Start(g.FirstBucket + ondisk.Bucket(g.NJournal)).Bytes()
+		if _, err := f.WriteAt(make([]byte, behind), 0); err != nil {
+			t.Fatal(err)
+		}
+		tr, err := superblock.FindMarks(context.Background(), f, g.Size(), nil)
+		if err != nil || tr.SetMagic != was.SetMagic() || tr.BucketSectors != g.BucketSectors || tr.BlockSectors != g.BlockSectors || tr.Proof < ondisk.Sector(behind/ondisk.SectorBytes) {
+			t.Errorf("%s: %+v, %v; want bucket %d, block %d", name, tr, err, g.BucketSectors, g.BlockSectors)
+		}
+	}
+	if tr, err := superblock.FindMarks(context.Background(), zeros{}, 1<<20, nil); !errors.Is(err, superblock.ErrNoTrace) {
+		t.Errorf("zeros: %+v, %v", tr, err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) ReadAt(b []byte, _ int64) (int, error) { clear(b); return len(b), nil }

@@ -160,7 +160,7 @@ func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) er
 // if all of it parses as slots that somebody may have filled; the one with the latest registration is taken.
 func (w *Work) oldSlots(h *harvest) (best uuids.Table) {
 	g := &h.c.Geo
-	latest := uint32(0)
+	latest, at := uint32(0), ondisk.Bucket(0)
 	for b := g.FirstBucket + ondisk.Bucket(g.NJournal); b < g.NBuckets && w.ctx.Err() == nil; b++ {
 		if h.c.Buckets.Mark(b) != inspect.Free {
 			continue
@@ -171,9 +171,12 @@ func (w *Work) oldSlots(h *harvest) (best uuids.Table) {
 		}
 		t, err := uuids.Read(w.dev.R, g, g.Start(b), 1)
 		if last, ok := plausible(t); err == nil && ok && last > latest {
-			best, latest = t, last
-			w.saw("uuids: an older copy in bucket %d", b)
+			best, latest, at = t, last, b
 		}
+	}
+	if best != nil {
+		w.saw("uuids: an older copy in bucket %d", at)
+		h.tx.Avoid(at) // a run that is cut short must find it again
 	}
 	return best
 }

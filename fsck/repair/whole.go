@@ -78,12 +78,10 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 		return nil, err
 	}
 	c := w.c
-	tx, err := change.Begin(c)
+	tx, err := w.begin(c)
 	if err != nil {
 		return nil, err
 	}
-	tx.Mends()
-	tx.Spool(w.o.Spool)
 	h, err := w.gather(c, tx, b)
 	switch {
 	case err != nil:
@@ -130,6 +128,21 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 		w.saw("made anew in free buckets: %s; one new journal entry leads there", made)
 	}
 	return p, err
+}
+
+// begin begins a transaction that mends. What the superblock was told by stays: a run that is cut short must find it
+// again.
+func (w *Work) begin(c *inspect.Cache) (*change.Tx, error) {
+	tx, err := change.Begin(c)
+	if err != nil {
+		return nil, err
+	}
+	tx.Mends()
+	tx.Spool(w.o.Spool)
+	if w.told != nil && w.told.Proof > 0 {
+		tx.Avoid(c.Geo.BucketOf(w.told.Proof))
+	}
+	return tx, nil
 }
 
 // start chooses what to start from and reads the cache by it, into w.c.

@@ -15,6 +15,7 @@ import (
 
 	passes "bctl/fsck"
 	"bctl/fsck/repair"
+	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
 	"bctl/superblock"
@@ -26,6 +27,7 @@ const (
 	notRepaired = "not repaired"
 	gaveUp      = "; dirty data given up"
 	gaveUnknown = "; keys were gone"
+	gaveEnd     = "; the volume is shorter"
 	gaveNamed   = "; dirty data are a volume of their own" // for nothing tells whose they are
 )
 
@@ -101,6 +103,9 @@ func repairScene(t *testing.T, s *damages.Scene) (price, why string) {
 	}
 	if r.After.Summary != nil && slices.ContainsFunc(r.After.Summary.Volumes, func(v passes.VolumeCounts) bool { return strings.HasPrefix(v.Label, "lost+found ") }) {
 		price = gaveNamed
+	}
+	if r.Before != nil && slices.ContainsFunc(r.Before.Findings, func(f finding.Finding) bool { return f.Code == finding.EXPastBacking }) {
+		price = gaveEnd
 	}
 	for _, l := range r.Lost {
 		if l.Dirty {

@@ -81,6 +81,9 @@ func TestImagePrivate(t *testing.T) {
 		img := imgtest.Open(t, name)
 		hidden, invalid := private(t, img)
 		for _, sanitize := range []bool{true, false} {
+			if !sanitize && name != "two-backing-flash" && name != "version5" {
+				continue
+			}
 			file := filepath.Join(t.TempDir(), "c.bimg")
 			args := []string{"image", img.Cache, "-o", file}
 			for _, b := range img.Backing {

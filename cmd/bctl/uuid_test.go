@@ -134,6 +134,32 @@ func TestUUIDRelink(t *testing.T) {
 	}
 }
 
+// Where old and new data of a sector differ, somebody must say which stay: the runs are listed until then.
+func TestUUIDConflicts(t *testing.T) {
+	img := imgtest.Open(t, "detached-reattached")
+	before := img.Sum()
+	args := []string{"uuid", "relink", "--merge", "--inode", "1", "--yes", "--json", img.Cache, img.Backing[0]}
+	var told struct {
+		Conflicts []struct{ Sectors, Differing int }
+	}
+	r := bctl(args...)
+	if err := json.Unmarshal([]byte(r.Stdout), &told); err != nil || r.Code != 8 || len(told.Conflicts) != 2 || img.Sum() != before {
+		t.Errorf("%v, %+v: %+v", err, told, r)
+	}
+	for _, prefer := range []string{"old", "new"} {
+		undo := t.TempDir() + "/u"
+		if r := bctl(append(args, "--prefer", prefer, "--undo", undo)...); r.Code != 0 {
+			t.Errorf("%+v", r)
+		}
+		if r := bctl("fsck", img.Cache, img.Backing[0]); r.Code != 0 {
+			t.Errorf("%s: %s", prefer, r.Stdout)
+		}
+		if r := bctl("undo", undo, img.Cache); r.Code != 0 || img.Sum() != before {
+			t.Errorf("undone, it is not as before: %+v", r)
+		}
+	}
+}
+
 // A cut between the backing device and the cache leaves what the same command completes.
 func TestUUIDRelinkCutBetween(t *testing.T) {
 	img := orphan(t)

@@ -102,7 +102,15 @@ func (c Config) Overhead() int {
 	geo := c.geometry()
 	size := func(n int) int { return int(newFifo(n).size) }
 	return c.FirstBucket + superblock.JournalCount(uint64(c.NBuckets)) + 3*geo.PrioBuckets() + 2 +
-		size(c.btreeReserve()) + 2*size(c.unit()) + size(c.unit()<<2) + 1
+		size(c.btreeReserve()) + 2*size(c.unit()) + c.meanFreeInc(size(c.unit()<<2)) + 1
+}
+
+// meanFreeInc is how many buckets wait on free_inc on average: it is filled at once, and empties.
+func (c Config) meanFreeInc(size int) int {
+	if c.Policy == LRU {
+		return size * 3 / 4
+	}
+	return size / 2
 }
 
 // sampleWritesPrios says whether a sample writes its prios for a refill: a set of them is as large a share of the
@@ -120,7 +128,7 @@ func (c *Cache) sampleWritesPrios() bool {
 }
 
 // LeastSample is the fewest buckets a sample may have: the lists at their smallest, and some data.
-func (c Config) LeastSample() int { return c.FirstBucket + 24 }
+func (c Config) LeastSample() int { return c.FirstBucket + 22 }
 
 // geometry is the device's sizes as its superblock gives them.
 func (c Config) geometry() superblock.Geometry {

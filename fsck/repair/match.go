@@ -21,8 +21,8 @@ const flippedBits = 8
 // slotOf finds the slot of a backing device that none names, and what speaks for it; -1 where nothing does.
 func (w *Work) slotOf(h *harvest, t uuids.Table, data map[uint32]*held, s *ondisk.Super, d fsck.Device) (slot int, why string) {
 	for i := range t {
-		if !t[i].UUID.IsZero() && t[i].UUID.Distance(s.UUID) <= flippedBits {
-			return i, "its uuid but for a few bits"
+		if u := t[i].UUID; !u.IsZero() && (u.Distance(s.UUID) <= flippedBits || alike(u, s.UUID) >= len(u)/2) {
+			return i, "its uuid but for a few bits or bytes"
 		}
 	}
 	may := w.fitting(t, data, s, d)
@@ -39,6 +39,32 @@ func (w *Work) slotOf(h *harvest, t uuids.Table, data map[uint32]*held, s *ondis
 		return -1, ""
 	}
 	return int(may[0]), "the only one with data that can be its,"
+}
+
+// alike is how many bytes of two uuids are the same: of two random ones hardly any.
+func alike(a, b ondisk.UUID) (n int) {
+	for i := range a {
+		if a[i] == b[i] {
+			n++
+		}
+	}
+	return n
+}
+
+// strangers reports whether dirty data are there of a device that is not given: a slot whose uuid is damaged looks so.
+func (w *Work) strangers(t uuids.Table, data map[uint32]*held) bool {
+	given := map[ondisk.UUID]bool{}
+	for _, d := range w.backing {
+		if s, err := superblock.Read(d.R); err == nil {
+			given[s.UUID] = true
+		}
+	}
+	for i, v := range data {
+		if int(i) < len(t) && v.dirty > 0 && t.State(i) == uuids.Valid && !t[i].FlashOnly() && !given[t[i].UUID] {
+			return true
+		}
+	}
+	return false
 }
 
 // holdsAlone reports whether a device has the clean data that were sampled of an inode, and no other of the given that

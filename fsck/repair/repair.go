@@ -66,7 +66,7 @@ type Result struct {
 	Clean         ondisk.Sector // clean data that are given up: at least those of Lost
 	Unread        bool          // the medium gave an error where something was to be read
 	Unknown       bool          // keys may be gone of which nothing is known any more: those of unreadable nodes and entries
-	Renamed       bool          // dirty data are kept as a volume of their own, for nothing tells whose they are
+	Renamed       bool          // nothing tells whose some dirty data are: they are kept as a volume of their own
 	Evidence      []string      // what was taken for what, in the order it was done
 
 	wants func(finding.Code) bool // what was asked for; nil: all damage

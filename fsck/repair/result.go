@@ -41,7 +41,7 @@ func (r *Result) cleanLost() ondisk.Sector {
 // Loses says what a repair may cost of what the user wrote, or nothing: then it may be made unasked.
 func (r *Result) Loses() string {
 	if r.Renamed {
-		return "dirty data would become a volume of their own, for nothing tells whose they are: name all backing devices, or -y does it"
+		return "nothing tells whose some dirty data are: name all backing devices, or -y makes a volume of them"
 	}
 	for _, l := range r.Lost {
 		if l.Dirty && l.Known {

@@ -114,6 +114,7 @@ func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
 			if free < 0 || free == len(t) {
 				continue
 			}
+			w.renamed = w.renamed || s.State() == ondisk.StateDirty && w.strangers(t, data)
 			w.astray = w.astray || slices.ContainsFunc(w.fitting(t, data, s, d), func(i uint32) bool { return data[i].dirty > 0 })
 			i, why = free, "the first free one; it has nothing in the cache, and" // a clean one would get it at registration
 		}

@@ -127,7 +127,7 @@ func askRepaired(t *testing.T, list []damages.Damage) map[string]string {
 	done, cells := repairAll(t, list)
 	answers := map[string]map[string]string{} // by damage and series
 	var mu sync.Mutex
-	t.Run("repaired", func(t *testing.T) {
+	t.Run("kernels", func(t *testing.T) {
 		eachOf(t, judges(), func(t *testing.T, k Kernel) {
 			for name, verdict := range judgeRepaired(t, k, done) {
 				mu.Lock()

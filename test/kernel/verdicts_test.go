@@ -35,8 +35,12 @@ func TestVerdicts(t *testing.T) {
 			}
 		}
 	}
-	answers := askKernels(t, ask, page)
-	mended := askRepaired(t, repaired)
+	var answers map[string][]string
+	var mended map[string]string
+	t.Run("asked", func(t *testing.T) { // both beside each other: a kernel's boots come in turn
+		t.Run("damaged", func(t *testing.T) { t.Parallel(); answers = askKernels(t, ask, page) })
+		t.Run("repaired", func(t *testing.T) { t.Parallel(); mended = askRepaired(t, repaired) })
+	})
 	now := verdictPage(func(d damages.Damage) (kernels []string, after string) {
 		kernels, after = pageCells(page, d.Name)
 		if answer, ok := answers[d.Name]; ok {

@@ -72,7 +72,7 @@ func (h *harvest) mapped(rd *btree.Reader, o *orphan) (first, all []mapped) {
 	}
 	var ps []btree.Piece
 	at := int(n.Sets[0].Sector.Bytes()) + ondisk.BsetBytes
-	keys, _ := ondisk.DecodeKeys(n.Keys[at : at+int(n.Sets[0].Bytes())-ondisk.BsetBytes]) //nolint:errcheck // as far as they parse
+	keys, _ := ondisk.DecodeKeys(n.Keys[at : at+int(n.Sets[0].Bytes())-ondisk.BsetBytes]) // as far as they parse
 	for i := range keys {
 		k := &keys[i]
 		if k.Size() > 0 && k.Size() <= k.Offset() {

@@ -267,7 +267,7 @@ func (o *repairOptions) leftOut(r *repair.Result) string {
 	}
 	all := repair.Options{Only: o.policy.Only, Skip: o.policy.Skip}
 	for _, l := range r.Lost {
-		if l.Dirty && !all.Wants(l.Code) && len(o.policy.Only)+len(o.policy.Skip) > 0 {
+		if l.Dirty && l.Known && !all.Wants(l.Code) && len(o.policy.Only)+len(o.policy.Skip) > 0 {
 			return fmt.Sprintf("dirty data would have to be given up for %s too, which was left out", l.Code)
 		}
 	}

@@ -32,7 +32,7 @@ func (s *seen) close() {
 	for _, d := range s.open {
 		d.Close()
 	}
-	s.spool.Close() // it has no name, and nobody reads it any more
+	_ = s.spool.Close() // it has no name, and nobody reads it any more
 }
 
 // look checks the devices.

@@ -161,8 +161,11 @@ func reportLooks(t *testing.T, ctx context.Context) {
 		width               int64
 		dark                bool
 	}{
-		{"light", "light", "screen", 1200, false}, {"dark", "dark", "screen", 1200, true}, {"phone", "light", "screen", 360, false},
-		{"phone-dark", "dark", "screen", 360, true}, {"paper", "dark", "print", 794, false}, // A4; paper is white, whatever the screen is
+		{"light", "light", "screen", 1200, false},
+		{"dark", "dark", "screen", 1200, true},
+		{"phone", "light", "screen", 360, false},
+		{"phone-dark", "dark", "screen", 360, true},
+		{"paper", "dark", "print", 794, false}, // A4; paper is white, whatever the screen is
 	} {
 		var ink, back [3]int
 		var width int64

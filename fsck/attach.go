@@ -70,7 +70,7 @@ type pair struct {
 
 // blocking are the codes over which the kernel does not attach a backing device.
 var blocking = []finding.Code{
-	finding.BDSuper, finding.BDBlock, finding.BDDuplicate, finding.BDNoSlot, finding.BDNoRoom, finding.BDStripes,
+	finding.BDSuper, finding.BDBlock, finding.BDDuplicate, finding.BDNoSlot, finding.BDCutShort, finding.BDNoRoom, finding.BDStripes,
 	finding.BDOtherSet, finding.BDState,
 }
 

@@ -59,7 +59,7 @@ func (c *checker) judgeBacking() {
 		}
 		seen[b.super.UUID] = b.Name
 		if b.super.BlockSize < c.super.BlockSize {
-			emit(finding.BDBlock, "blocks of %d sectors, the cache's have %d", b.super.BlockSize, c.super.BlockSize)
+			emit(finding.BDBlock, "blocks of %d bytes, the cache's have %d", int64(b.super.BlockSize)*ondisk.SectorBytes, int64(c.super.BlockSize)*ondisk.SectorBytes)
 		}
 		if c.c != nil && (c.c.UUIDs != nil || c.c.Journal == nil) { // a cache that was never registered has no slots
 			c.judgeAttached(b, emit)

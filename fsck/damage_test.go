@@ -12,6 +12,7 @@ import (
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
+	"bctl/internal/lab/planter"
 	"bctl/internal/lab/scenes"
 )
 
@@ -136,6 +137,48 @@ func TestEmptySlotIsCompared(t *testing.T) {
 		found := codes(check(t, s))
 		if !slices.Contains(found, want) || slices.Contains(found, not) {
 			t.Errorf("lacks %v: %v", lacks, found)
+		}
+	}
+}
+
+// A dirty device that no slot names is a crash inside attach only where the slots written for it are there, go on from
+// today's, and the cache has no key of the inode; else its slot is lost, which is damage.
+func TestCutShort(t *testing.T) {
+	slotAt := func(s *damages.Scene, b ondisk.Bucket, i int) int64 {
+		return s.Geo.Start(b).Bytes() + int64(i)*ondisk.UUIDEntryBytes
+	}
+	for what, test := range map[string]struct {
+		base string
+		more func(s *damages.Scene, b ondisk.Bucket)
+		want finding.Code
+	}{
+		"the first device": {"empty-registered", func(*damages.Scene, ondisk.Bucket) {}, finding.BDCutShort},
+		"no trace":         {"empty-registered", func(s *damages.Scene, b ondisk.Bucket) { s.Wipe(b) }, finding.BDNoSlot},
+		"another's slot":   {"empty-registered", func(s *damages.Scene, b ondisk.Bucket) { s.Main.Flip(slotAt(s, b, 0), 3) }, finding.BDNoSlot},
+		"never registered": {"empty-registered", func(s *damages.Scene, b ondisk.Bucket) {
+			s.EditSlot(5, func(u *ondisk.UUIDEntry) { u.UUID, u.LastReg = ondisk.UUID{5}, damages.Now })
+		}, finding.BDNoSlot},
+		"keys of the inode": {"empty-registered", func(s *damages.Scene, b ondisk.Bucket) {
+			s.AddSet(s.Root(), s.Key(0, 504, 8, s.Geo.Start(s.Free(2)[1]), 0))
+		}, finding.BDNoSlot},
+		"garbage beside it":  {"empty-registered", func(s *damages.Scene, b ondisk.Bucket) { s.Main.Put(slotAt(s, b, 9), []byte(strings.Repeat("x", 128))) }, finding.BDNoSlot},
+		"other slots differ": {"two-backing-flash", func(s *damages.Scene, b ondisk.Bucket) { s.Main.Flip(slotAt(s, b, 1), 3) }, finding.BDNoSlot},
+		"a fourth volume":    {"two-backing-flash", func(*damages.Scene, ondisk.Bucket) {}, finding.BDCutShort},
+	} {
+		s := scenes.Open(t, test.base)
+		planter.EditSuper(s.Back[0], func(sb *ondisk.Super) { sb.UUID = ondisk.UUID{1, 2, 3} })
+		b := s.Free(1)[0]
+		damages.CutShort(s)
+		test.more(s, b)
+		r := check(t, s)
+		found := []finding.Code{}
+		for _, c := range codes(r) {
+			if c == finding.BDNoSlot || c == finding.BDCutShort {
+				found = append(found, c)
+			}
+		}
+		if !slices.Equal(found, []finding.Code{test.want}) || (r.Result == fsck.Damaged) != (test.want == finding.BDNoSlot) && what != "keys of the inode" {
+			t.Errorf("%s: %v of %v", what, found, codes(r))
 		}
 	}
 }

@@ -25,7 +25,8 @@ import (
 //	detach  all dirty data are on the backing device  backing: no set, none   slot: invalidated
 //
 // A crash may lie between any two. So clean without a slot is a device that was being attached, and dirty keys of one
-// without a set are of one that was being detached: then it has their data, which can be compared.
+// without a set are of one that was being detached: then it has their data, which can be compared. Dirty without a slot
+// is a device that was written to before its slot's journal entry, which leaves a trace, or one whose slot is lost.
 
 // judgeAttached compares what the backing device says of itself with what the cache knows of it.
 func (c *checker) judgeAttached(b *backing, emit func(finding.Code, string, ...any)) {
@@ -35,7 +36,7 @@ func (c *checker) judgeAttached(b *backing, emit func(finding.Code, string, ...a
 	v := c.volumeOf(b.super.UUID)
 	switch {
 	case state == ondisk.StateDirty && ours && v == nil:
-		emit(finding.BDNoSlot, "state dirty, but uuid %v is in no slot of the cache: it does not come up", b.super.UUID)
+		c.judgeUnknown(b, emit)
 	case v != nil && v.DirtySectors > 0 && !(attached && ours):
 		c.judgeLeft(b, v, emit)
 	case attached && !ours:
@@ -55,6 +56,20 @@ func (c *checker) judgeAttached(b *backing, emit func(finding.Code, string, ...a
 	}
 	if label := superblock.Label(b.super.Label); label != v.Label() {
 		emit(finding.BDLabel, "label %q, its slot has %q", label, v.Label())
+	}
+}
+
+// judgeUnknown judges a dirty device of the set that no slot names.
+func (c *checker) judgeUnknown(b *backing, emit func(finding.Code, string, ...any)) {
+	at, cut := c.attachCutShort(b.super.UUID)
+	switch {
+	case cut:
+		emit(finding.BDCutShort, "state dirty, but a crash cut its attach short: the slot that was written for it, in bucket %d, never came to count, "+
+			"and nothing of it is in the cache; it does not come up", at)
+	case c.c.Journal == nil:
+		emit(finding.BDNoSlot, "state dirty, but the cache was never registered: it was made anew, or is another one; the device does not come up")
+	default:
+		emit(finding.BDNoSlot, "state dirty, but uuid %v is in no slot of the cache: it does not come up", b.super.UUID)
 	}
 }
 
@@ -151,7 +166,7 @@ func (c *checker) pairings() []Pairing {
 	}
 	for i := range c.slots() {
 		u := &c.slots()[i]
-		if uuids.StateOf(u) == uuids.Valid && !u.FlashOnly() && !given[u.UUID] {
+		if uuids.StateOf(u) == uuids.Valid && !uuids.Garbage(u) && !u.FlashOnly() && !given[u.UUID] {
 			inode := uint32(i)
 			list = append(list, Pairing{UUID: u.UUID.String(), Label: superblock.Label(u.Label), Inode: &inode})
 		}

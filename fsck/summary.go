@@ -199,7 +199,7 @@ func (s *Summary) MarshalJSON() ([]byte, error) {
 	rows := []volumeView{}
 	for _, o := range s.Volumes {
 		rows = append(rows, volumeView{
-			Inode: o.Inode, UUID: o.UUID, Label: inspect.If(k.Names, o.Label), FlashOnly: inspect.If(k.Names, o.FlashOnly),
+			Inode: o.Inode, UUID: o.UUID, Label: inspect.If(k.Names || o.UUID != nil, o.Label), FlashOnly: inspect.If(k.Names || o.UUID != nil, o.FlashOnly),
 			LiveSectors: num(c, uint64(o.LiveSectors)), DirtySectors: num(c, uint64(o.DirtySectors)),
 			SeenLive: o.LiveSectors, SeenDirty: o.DirtySectors, Lost: o.LostSectors - o.SavedSectors, Saved: o.SavedSectors,
 		})

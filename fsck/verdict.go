@@ -22,6 +22,7 @@ func (r *Report) Verdict() string {
 	if k := r.kernel(); k != "" {
 		parts = append(parts, k)
 	}
+	parts = append(parts, r.pairs()...)
 	if v := r.Verified; v != nil && v.DifferExtents > 0 {
 		parts = append(parts, fmt.Sprintf("%s of clean data differ from the backing device", render.Size(v.DifferSectors)))
 	}
@@ -101,6 +102,27 @@ func (r *Report) kernel() string {
 		}
 	}
 	return ""
+}
+
+// pairs says what the kernel will make of the given backing devices, of each the worst.
+func (r *Report) pairs() (texts []string) {
+	told := map[string]bool{}
+	for _, k := range []struct {
+		is   finding.Kernel
+		text string
+	}{
+		{finding.Loses, "the kernel would bring %s up without its dirty data (%s)"},
+		{finding.Refuses, "the kernel will not bring %s up with it (%s)"},
+	} {
+		for _, f := range r.Findings {
+			row := finding.Lookup(f.Code)
+			if row.Severity == finding.Damage && row.Kernel == k.is && f.Code.Family() == "BD" && !told[f.Device] {
+				told[f.Device] = true
+				texts = append(texts, fmt.Sprintf(k.text, f.Device, f.Code))
+			}
+		}
+	}
+	return texts
 }
 
 // KeepAway reports whether the kernel had better not see the cache: it would do harm, now or once it no longer refuses

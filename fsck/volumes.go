@@ -18,6 +18,9 @@ func (c *checker) uuids() {
 	first := map[ondisk.UUID]int{}
 	for i := range c.c.UUIDs {
 		u := &c.c.UUIDs[i]
+		if uuids.Garbage(u) {
+			continue // one cause is one finding: UUGarbage
+		}
 		if j, ok := first[u.UUID]; ok && uuids.StateOf(u) == uuids.Valid {
 			c.slot(i, finding.UUDuplicate, "uuid %v stands also in slot %d", u.UUID, j)
 		} else if !ok {
@@ -25,7 +28,7 @@ func (c *checker) uuids() {
 		}
 		c.judgeSlot(i, u)
 	}
-	if n, free := len(c.c.UUIDs), c.c.UUIDs.Count(uuids.Empty); 10*free < n {
+	if n, free := len(c.c.UUIDs), c.c.UUIDs.Count(uuids.Empty); c.c.UUIDs.Garbage() == 0 && 10*free < n {
 		c.found.Add(finding.New(finding.UUFewSlots, "uuid bucket: %d of %d slots are free", free, n))
 	}
 	for _, v := range c.c.Volumes {
@@ -69,7 +72,8 @@ func (c *checker) judgeSlot(i int, u *ondisk.UUIDEntry) {
 // judgeVolume checks that a slot leads to the volume's data.
 func (c *checker) judgeVolume(v *inspect.Volume) {
 	state := c.c.UUIDs.State(v.Inode)
-	if v.Extents+v.Stale == 0 || state == uuids.Valid {
+	garbage := int(v.Inode) < len(c.c.UUIDs) && uuids.Garbage(&c.c.UUIDs[v.Inode])
+	if v.Extents+v.Stale == 0 || state == uuids.Valid || garbage {
 		return
 	}
 	emit := func(code finding.Code, format string, args ...any) {

@@ -68,6 +68,7 @@ type Cache struct {
 	keys overlay
 
 	journalLost, syncLost atomic.Bool // see known.go
+	namesLost             bool        // the same: a slot that was in use cannot be read
 }
 
 // Open reads the cache whose superblock is s. Errors: the context's, ErrTooLarge, and those of
@@ -219,6 +220,9 @@ func (c *Cache) readUUIDs() {
 	var err error
 	if c.UUIDs, err = uuids.Read(c.r, &c.Geo, p.Offset(), c.Journal.Newest.Version); err != nil {
 		c.o.Sink(finding.About(uuidBucket(b), finding.UUUnread, "%v", err))
+	}
+	if n := c.UUIDs.Garbage(); n > 0 {
+		c.o.Sink(finding.About(uuidBucket(b), finding.UUGarbage, "%d of %d slots hold garbage: which volumes they were is unknown", n, len(c.UUIDs)))
 	}
 }
 

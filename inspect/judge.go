@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
 )
 
@@ -55,6 +56,9 @@ func newJudge(c *Cache, sink finding.Sink) *judge {
 	}
 	for i := range c.UUIDs {
 		u := &c.UUIDs[i]
+		if uuids.Garbage(u) {
+			continue
+		}
 		if s, ok := c.o.Ends[u.UUID]; ok {
 			j.ends[uint32(i)] = end{s, finding.EXPastBacking}
 		} else if u.FlashOnly() {

@@ -70,7 +70,7 @@ func (c *Cache) Known() Known {
 		Journal: !c.journalLost.Load(),
 		Tree:    c.Tree.Intact && len(c.Tree.holes) == 0,
 		Gens:    c.Chain.Intact,
-		Names:   c.UUIDs != nil,
+		Names:   c.UUIDs != nil && !c.namesLost,
 	}
 }
 

@@ -40,12 +40,13 @@ func (c *Cache) SlotRows(all bool) (rows []SlotRow) {
 		if v == nil && state == uuids.Empty && !(all && int(i) < len(c.UUIDs)) {
 			continue
 		}
-		row := SlotRow{Inode: i, State: If(c.UUIDs != nil, state.String())}
+		garbage := int(i) < len(c.UUIDs) && uuids.Garbage(&c.UUIDs[i])
+		row := SlotRow{Inode: i, State: If(c.UUIDs != nil && !garbage, state.String())}
 		if v != nil {
 			row.SeenLive, row.SeenDirty = v.LiveSectors, v.DirtySectors
 		}
 		row.Live, row.Dirty = If(k.Counts(), row.SeenLive), If(k.Counts(), row.SeenDirty)
-		if state != uuids.Empty {
+		if state != uuids.Empty && !garbage {
 			row.slot(&c.UUIDs[i])
 		}
 		rows = append(rows, row)

@@ -16,7 +16,7 @@ func (c *Cache) volumes(tallies []tally) {
 		v, ok := all[inode]
 		if !ok {
 			v = &Volume{Inode: inode}
-			if int(inode) < len(c.UUIDs) && c.UUIDs.State(inode) != uuids.Empty {
+			if int(inode) < len(c.UUIDs) && c.UUIDs.State(inode) != uuids.Empty && !uuids.Garbage(&c.UUIDs[inode]) {
 				v.Slot = &c.UUIDs[inode]
 			}
 			all[inode] = v
@@ -24,7 +24,10 @@ func (c *Cache) volumes(tallies []tally) {
 		return v
 	}
 	for i := range c.UUIDs {
-		if c.UUIDs.State(uint32(i)) == uuids.Valid {
+		switch {
+		case uuids.Garbage(&c.UUIDs[i]):
+			c.namesLost = true
+		case c.UUIDs.State(uint32(i)) == uuids.Valid:
 			get(uint32(i))
 		}
 	}
@@ -42,6 +45,8 @@ func (c *Cache) volumes(tallies []tally) {
 	}
 	c.Volumes = make([]*Volume, 0, len(all))
 	for _, v := range all {
+		// The kernel never empties a slot, so one that should name these data is lost.
+		c.namesLost = c.namesLost || v.Extents > 0 && int(v.Inode) < len(c.UUIDs) && c.UUIDs.State(v.Inode) == uuids.Empty
 		c.Volumes = append(c.Volumes, v)
 	}
 	slices.SortFunc(c.Volumes, func(a, b *Volume) int { return int(a.Inode) - int(b.Inode) })

@@ -22,6 +22,7 @@ import (
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/full"
 	"bctl/internal/disk/signature"
+	"bctl/internal/hint"
 )
 
 // ErrNotBcache says that a device holds no bcache superblock at all.
@@ -67,5 +68,9 @@ func ReadDevice(r io.ReaderAt, size int64) (*ondisk.Super, error) {
 	if perr != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("%w: it %s", ErrNotBcache, what)
+	err = fmt.Errorf("%w: it %s", ErrNotBcache, what)
+	if what == signature.Nothing {
+		return nil, hint.Add(err, "if a cache was here: bctl fsck --scan looks for one that lost its superblock, bctl super find for more of them")
+	}
+	return nil, err
 }

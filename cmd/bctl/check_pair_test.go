@@ -68,7 +68,7 @@ func TestCheckPairReasons(t *testing.T) {
 		code   finding.Code // "" for a reason without one
 		says   string
 	}{
-		"K28 block size": {back(func(sb *ondisk.Super) { sb.BlockSize = 1 }), fsck.Refused, finding.BDBlock, "blocks of 1"},
+		"K28 block size": {back(func(sb *ondisk.Super) { sb.BlockSize = 1 }), fsck.Refused, finding.BDBlock, "blocks of 512 bytes"},
 		"K30 no slot":    {back(func(sb *ondisk.Super) { sb.UUID[5] ^= 1 }), fsck.Refused, finding.BDNoSlot, "no slot"},
 		"K31 no room": {func(s *damages.Scene) {
 			full(s)
@@ -119,7 +119,7 @@ func TestCheckPairOdd(t *testing.T) {
 	apptest.WantLine(t, "no cache", bctl("check-pair", img.Backing[0]), 8, img.Backing[0])
 	for format, want := range map[string]string{"csv": "device,uuid,attach,inode,reasons\n", "table": "does not attach\n"} {
 		got := bctl("check-pair", img.Cache, imgtest.Open(t, "detached-reattached").Backing[0], "--format", format)
-		if !strings.Contains(got.Stdout, want) || !strings.Contains(got.Stdout, "blocks of 1 sectors") || got.Code != 4 {
+		if !strings.Contains(got.Stdout, want) || !strings.Contains(got.Stdout, "blocks of 512 bytes") || got.Code != 4 {
 			t.Errorf("%s: exit %d\n%s", format, got.Code, got.Stdout)
 		}
 	}

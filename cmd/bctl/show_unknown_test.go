@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -46,6 +47,32 @@ func TestShowUnknown(t *testing.T) {
 	}
 	if v := object("show-buckets", "--summary", "--json", names)["volumes"].([]any)[0].(map[string]any); v["dirty_sectors"] != float64(58160) || v["label"] != nil || v["uuid"] != nil {
 		t.Errorf("%v", v)
+	}
+	for what, plant := range map[string]func(s *damages.Scene){
+		"sizes": func(s *damages.Scene) {
+			s.Main.Put(ondisk.SuperOffset+0xb8, []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
+		},
+		"journal": func(s *damages.Scene) {
+			s.Main.Put(s.Geo.Start(s.Geo.FirstBucket).Bytes(), make([]byte, 16*s.Geo.BucketSectors.Bytes()))
+		},
+		"names": func(s *damages.Scene) {
+			s.Main.Put(s.Geo.Start(s.UUIDBucket()).Bytes(), bytes.Repeat([]byte{0xa5}, 4096))
+		},
+	} {
+		path := planted(t, "two-backing-flash", plant)[0]
+		m := object("show-buckets", "--summary", "--json", path)
+		if m["complete"] != false || (m["volumes"] == nil) != (what != "names") || (m["dirty_pct"] == nil) != (what != "names") {
+			t.Errorf("%s: %v", what, m)
+		}
+		if r := bctl("show-buckets", "--summary", path); r.Code != 4 || !strings.Contains(r.Stdout, "unknown") || strings.Contains(r.Stdout, "a5a5") {
+			t.Errorf("%s: exit %d, %s%s", what, r.Code, r.Stdout, r.Stderr)
+		}
+		if r := bctl("fsck", path); r.Code != 4 || !strings.Contains(r.Stdout, "unknown") || strings.Contains(r.Stdout, "a5a5") || strings.Count(r.Stdout, "\n") > 40 {
+			t.Errorf("%s: exit %d, %s", what, r.Code, r.Stdout)
+		}
+		if m := object("fsck", "--json", path); m["complete"] != false || m["result"] != "damaged" {
+			t.Errorf("%s: %v", what, m)
+		}
 	}
 	row := func(path, n string) map[string]any {
 		return object("show-buckets", "--json", "--bucket", n, path)["buckets"].([]any)[0].(map[string]any)

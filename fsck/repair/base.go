@@ -26,6 +26,7 @@ type base struct {
 	since uint64       // all of the keys before this entry stand in it
 	uuids bool         // a uuid bucket was found
 	last  journal.Entry
+	older bool              // the prio chain is not the newest entry's: gens may have moved on
 	plain bool              // all of it is the newest entry's, as the kernel finds it in a ring that nothing is wrong with
 	rung  []finding.Finding // what is wrong with the ring
 
@@ -82,6 +83,7 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 		}
 	}
 	b.note(w, from, top.Seq)
+	b.older = from[2] != top.Seq
 	b.plain = b.plain && header.Level == newest.Level
 	b.log = log.From(top, header)
 	if b.root && from[0]+1 < top.Seq { // with the one before, the newest alone may be wrong

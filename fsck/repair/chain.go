@@ -41,7 +41,7 @@ func mendPrios(w *Work, rep *fsck.Report) (bool, error) {
 	} else {
 		w.saw("prio chain: made anew, with the gens that it had")
 	}
-	w.whole, w.under = made.Plan, w.patches
+	w.whole, w.under, w.dubious = made.Plan, w.patches, made.Gens.dubious
 	w.show()
 	return true, nil
 }

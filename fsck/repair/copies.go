@@ -31,7 +31,7 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 	}
 	wanting := !b.uuids
 	for i := range t {
-		wanting = wanting || isGarbage(&t[i]) || t[i].UUID.IsZero() && data[uint32(i)] != nil
+		wanting = wanting || uuids.Garbage(&t[i]) || t[i].UUID.IsZero() && data[uint32(i)] != nil
 	}
 	if !wanting {
 		return t, old
@@ -40,7 +40,7 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 		copies = append(copies, other)
 	}
 	for i := range t {
-		if !isGarbage(&t[i]) && t[i] != (ondisk.UUIDEntry{}) {
+		if !uuids.Garbage(&t[i]) && t[i] != (ondisk.UUIDEntry{}) {
 			continue
 		}
 		if t[i] != (ondisk.UUIDEntry{}) {
@@ -48,7 +48,7 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 			t[i] = ondisk.UUIDEntry{}
 		}
 		for _, c := range copies {
-			if i < len(c) && uuids.StateOf(&c[i]) == uuids.Valid && !isGarbage(&c[i]) && !has(t, c[i].UUID) {
+			if i < len(c) && uuids.StateOf(&c[i]) == uuids.Valid && !uuids.Garbage(&c[i]) && !has(t, c[i].UUID) {
 				t[i], old[i] = c[i], true
 				w.saw("uuid slot %d: %v, from an older copy", i, t[i].UUID)
 				break
@@ -93,16 +93,4 @@ func (w *Work) unnamed(t uuids.Table, data map[uint32]*held) (out []uint32) {
 
 func has(t uuids.Table, u ondisk.UUID) bool {
 	return slices.ContainsFunc(t, func(e ondisk.UUIDEntry) bool { return e.UUID == u })
-}
-
-// isGarbage reports whether a slot holds what nobody wrote as one: more than a flipped bit or two in the bytes that are
-// always zero, and no text for a label.
-func isGarbage(u *ondisk.UUIDEntry) bool {
-	odd := 0
-	for _, b := range u.Pad {
-		if b != 0 {
-			odd++
-		}
-	}
-	return odd > 2 || u.Flags&^1 != 0 && !superblock.PrintableLabel(u.Label)
 }

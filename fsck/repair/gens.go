@@ -39,6 +39,8 @@ type Gens struct {
 	Rebuilt []Rebuilt // those; as the two lists below, nil where they are not wanted
 	Unsure  []Unsure  // kept dirty, though nothing confirms that they are not old
 	Held    []Unsure  // left stale: the backing device holds the same
+
+	dubious *dubious // the buckets of Unsure, and its sums
 }
 
 // RebuildGens makes gens for the buckets of damaged prio sets:
@@ -58,8 +60,10 @@ func RebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt) (*Gens, er
 
 // rebuildGens is RebuildGens that may leave the lists out, which at millions of buckets are large.
 func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool) (*Gens, error) {
-	c, out := tx.Cache(), new(Gens)
-	doubtful, held, err := doubts(tx, below, lists)
+	c := tx.Cache()
+	out := &Gens{dubious: newDubious(c.Geo.NBuckets)}
+	sure := confirmed(c, c.Journal, c.Journal.Newest)
+	doubtful, held, err := doubts(tx, sure, below, lists)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +96,9 @@ func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool
 		tx.SetGen(b, gen)
 		tx.SetPrio(b, prio)
 		out.Count++
+		if mark == inspect.Dirty && !held[b] && !sure[b] && gen == c.Buckets.Gen(b) {
+			out.dubious.mark(b)
+		}
 		if !lists {
 			continue
 		}
@@ -103,18 +110,18 @@ func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool
 			out.Unsure = append(out.Unsure, doubtful[b]...)
 		}
 	}
-	return out, nil
+	return out, out.dubious.count(c)
 }
 
 // doubts finds the dirty data in buckets whose gens nothing confirms, which it lists if that is wanted, and which of
 // these buckets hold nothing that the backing devices do not hold too.
-func doubts(tx *change.Tx, below func(uint32) io.ReaderAt, lists bool) (doubtful map[ondisk.Bucket][]Unsure, held []bool, err error) {
+func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.ReaderAt, lists bool) (doubtful map[ondisk.Bucket][]Unsure, held []bool, err error) {
 	c := tx.Cache()
 	held = make([]bool, c.Geo.NBuckets)
 	if below == nil && !lists {
 		return nil, held, nil
 	}
-	sure, differs := confirmed(tx), make([]bool, c.Geo.NBuckets)
+	differs := make([]bool, c.Geo.NBuckets)
 	sums := map[Unsure]ondisk.Sector{}
 	var mu sync.Mutex
 	var failed error
@@ -129,7 +136,7 @@ func doubts(tx *change.Tx, below func(uint32) io.ReaderAt, lists bool) (doubtful
 			sums[Unsure{Bucket: b, Inode: e.Inode()}] += e.Size()
 		}
 		if !differs[b] {
-			equal, err := sameBelow(c, e, below)
+			equal, err := sameBelow(c, &e.Bkey, below)
 			failed = cmp.Or(failed, err)
 			held[b], differs[b] = equal, !equal
 		}
@@ -149,54 +156,22 @@ func doubts(tx *change.Tx, below func(uint32) io.ReaderAt, lists bool) (doubtful
 }
 
 // sameBelow compares an extent with the backing device. What cannot be read there is not the same.
-func sameBelow(c *inspect.Cache, e *inspect.Extent, below func(uint32) io.ReaderAt) (bool, error) {
+func sameBelow(c *inspect.Cache, k *ondisk.Bkey, below func(uint32) io.ReaderAt) (bool, error) {
 	if below == nil {
 		return false, nil
 	}
-	dev := below(e.Inode())
+	dev := below(k.Inode())
 	if dev == nil {
 		return false, nil
 	}
-	ours, theirs := make([]byte, e.Size().Bytes()), make([]byte, e.Size().Bytes())
-	if err := full.ReadAt(c.Reader(), ours, e.Ptr[0].Offset().Bytes()); err != nil {
+	ours, theirs := make([]byte, k.Size().Bytes()), make([]byte, k.Size().Bytes())
+	if err := full.ReadAt(c.Reader(), ours, k.Ptr[0].Offset().Bytes()); err != nil {
 		return false, err
 	}
-	if full.ReadAt(dev, theirs, e.Start().Bytes()) != nil {
+	if full.ReadAt(dev, theirs, k.Start().Bytes()) != nil {
 		return false, nil
 	}
 	return bytes.Equal(ours, theirs), nil
-}
-
-// confirmed are the buckets that a key in a journal entry points to with their highest gen, where the entry is newer than
-// the first that led to the chain as it is: what was written since has the gens of that chain or later ones.
-func confirmed(tx *change.Tx) map[ondisk.Bucket]bool {
-	c := tx.Cache()
-	head := c.Journal.Newest.PrioBucket[c.Geo.ThisDev]
-	first := c.Journal.Newest.Seq
-	for _, e := range slices.Backward(c.Journal.BySeq()) {
-		j, _ := c.Journal.Read(e) // its header is enough
-		if e.Seq >= first {
-			continue
-		}
-		if j == nil || e.Seq != first-1 || j.PrioBucket[c.Geo.ThisDev] != head {
-			break
-		}
-		first = e.Seq
-	}
-	sure := map[ondisk.Bucket]bool{}
-	for j := range c.Entries() { //nolint:errcheck // what could be read of an entry is enough
-		if j == nil || j.Seq <= first {
-			continue
-		}
-		for i := range j.Keys {
-			for _, p := range j.Keys[i].Ptr[:j.Keys[i].Ptrs()] {
-				if b := c.Geo.BucketOf(p.Offset()); p.Available() && b < c.Geo.NBuckets && p.Gen() == c.Buckets.Gen(b) {
-					sure[b] = true
-				}
-			}
-		}
-	}
-	return sure
 }
 
 // olderChain reads the newest whole chain that an older journal entry, or the tail of the current chain, leads to,

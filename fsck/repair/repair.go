@@ -67,6 +67,8 @@ type Result struct {
 	Unread        bool          // the medium gave an error where something was to be read
 	Unknown       bool          // keys may be gone of which nothing is known any more: those of unreadable nodes and entries
 	Renamed       bool          // nothing tells whose some dirty data are: they are kept as a volume of their own
+	Unconfirmed   []Unconfirmed // dirty data that stay, and of which it is not sure that they are current
+	InDoubt       []Run         // the buckets that hold them
 	Evidence      []string      // what was taken for what, in the order it was done
 
 	wants func(finding.Code) bool // what was asked for; nil: all damage
@@ -92,6 +94,8 @@ type Work struct {
 	ends    map[uint32]ondisk.Sector // of volumes, by inode
 	told    *superblock.Trace        // what the metadata tell of the superblock; nil: not looked for
 	unknown bool                     // keys may be gone of which nothing is known any more
+
+	dubious *dubious // of what whole keeps; nil: nothing
 
 	replaced []Lost // what backing devices have in the place of dirty data that count again
 
@@ -248,12 +252,15 @@ func (w *Work) finish() {
 	}
 	w.result.Renamed = w.whole != nil && w.renamed
 	w.result.Unknown = w.whole != nil && w.unknown
+	if w.whole != nil && w.dubious != nil {
+		w.result.Unconfirmed, w.result.InDoubt = w.dubious.volumes(), w.dubious.runs()
+	}
+	for i := range w.result.Unconfirmed {
+		u := &w.result.Unconfirmed[i]
+		u.Device, u.Label = w.result.nameOf(u.Inode)
+	}
 	for l := range w.lost {
-		for _, v := range w.result.volumes() {
-			if v.Inode == l.Inode && v.UUID != nil {
-				l.Device, l.Label = *v.UUID, v.Label
-			}
-		}
+		l.Device, l.Label = w.result.nameOf(l.Inode)
 		w.result.Lost = append(w.result.Lost, l)
 	}
 	w.result.Lost = append(w.result.Lost, w.replaced...)
@@ -277,6 +284,16 @@ func (r *Result) volumes() []fsck.VolumeCounts {
 		}
 	}
 	return nil
+}
+
+// nameOf is the uuid and label of a volume, as far as they are known.
+func (r *Result) nameOf(inode uint32) (uuid, label string) {
+	for _, v := range r.volumes() {
+		if v.Inode == inode && v.UUID != nil {
+			return *v.UUID, v.Label
+		}
+	}
+	return "", ""
 }
 
 // check looks at the devices as they would be, and keeps the cache as it was read.

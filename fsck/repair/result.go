@@ -9,6 +9,7 @@ import (
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
+	"bctl/internal/ui/render"
 )
 
 // plural is a count and what is counted.
@@ -51,10 +52,21 @@ func (r *Result) Loses() string {
 	switch {
 	case r.Old > 0:
 		return "dirty data that were done with would come back: -y says how many, and does it"
+	case len(r.Unconfirmed) > 0:
+		return fmt.Sprintf("%s of dirty data may be old: their gens are lost, and nothing else confirms that they were not written back. "+
+			"-y says of which volumes, and does it; what a backing device that is given holds already is left out", render.Size(r.Doubtful()))
 	case r.Unknown || len(r.Lost) > 0 && slices.ContainsFunc(r.Lost, Lost.Perhaps):
 		return "keys are gone, so dirty data may be: -y repairs what is left"
 	}
 	return ""
+}
+
+// Doubtful is how many dirty sectors are unconfirmed.
+func (r *Result) Doubtful() (n ondisk.Sector) {
+	for _, u := range r.Unconfirmed {
+		n += u.Sectors
+	}
+	return n
 }
 
 // Findings are those of before the repair.
@@ -95,13 +107,6 @@ func (r *Result) Repaired() map[finding.Code]int {
 func (l Lost) Perhaps() bool { return !l.Known && !l.Below }
 
 func (l Lost) String() string {
-	name := l.Device
-	if name == "" {
-		name = "no name"
-	}
-	if l.Label != "" {
-		name += fmt.Sprintf(" %q", l.Label)
-	}
 	kind := "clean"
 	switch {
 	case l.Dirty:
@@ -113,9 +118,9 @@ func (l Lost) String() string {
 		kind = "whatever of them was dirty"
 	}
 	if l.Offset+l.Count >= ondisk.MaxKeyOffset {
-		return fmt.Sprintf("volume %d, %s: from sector %d on, %s (%s)", l.Inode, name, l.Offset, kind, l.Code)
+		return fmt.Sprintf("volume %d, %s: from sector %d on, %s (%s)", l.Inode, named(l.Device, l.Label), l.Offset, kind, l.Code)
 	}
-	return fmt.Sprintf("volume %d, %s: sector %d, %d sectors, %s (%s)", l.Inode, name, l.Offset, l.Count, kind, l.Code)
+	return fmt.Sprintf("volume %d, %s: sector %d, %d sectors, %s (%s)", l.Inode, named(l.Device, l.Label), l.Offset, l.Count, kind, l.Code)
 }
 
 // unread reports whether the medium gave an error. That nothing can be read behind its end is none: there is nothing to

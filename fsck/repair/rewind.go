@@ -157,7 +157,7 @@ func (w *Work) rewindBase(g *superblock.Geometry) (*base, error) {
 
 // rewound says what the harvest of an older entry does not have of the best state, and keeps what that state needs
 // until the switch. A key whose bucket was handed out since points at foreign data: the newer gens tell.
-func (w *Work) rewound(h *harvest, s *ondisk.Super) error {
+func (w *Work) rewound(h *harvest, s *ondisk.Super, from *base) error {
 	if w.o.Rewind == 0 {
 		return nil
 	}
@@ -167,6 +167,7 @@ func (w *Work) rewound(h *harvest, s *ondisk.Super) error {
 	if err != nil {
 		return err
 	}
+	from.older = !gensKnown(best)
 	for b := range h.c.Geo.NBuckets {
 		if newer := best.Buckets.Gen(b); ondisk.GenAfter(newer, h.tx.Gen(b)) > 0 {
 			h.tx.SetGen(b, newer)

@@ -29,7 +29,7 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 		return false, err
 	}
 	g, err := superblock.NewGeometry(s)
-	if err != nil || !w.wantsWhole(rep) {
+	if err != nil || g.NJournal == 0 || !w.wantsWhole(rep) { // without a journal it was never registered: nothing can be led to
 		return false, nil
 	}
 	known := len(w.bad.codes)
@@ -96,7 +96,11 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 		at, erase := w.place(g, b)
 		tx.Alone(b.top+1, at, erase)
 	}
-	if err := w.rewound(h, s); err != nil {
+	if err := w.rewound(h, s, b); err != nil {
+		return nil, err
+	}
+	unsure, err := w.isDubious(h, b)
+	if err != nil {
 		return nil, err
 	}
 	slots, err := w.newSlots(h, b)
@@ -126,6 +130,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	p, err := tx.Commit()
 	if err == nil {
 		w.saw("made anew in free buckets: %s; one new journal entry leads there", made)
+		w.dubious = unsure
 	}
 	return p, err
 }

@@ -14,10 +14,11 @@ var backingRows = []Row{
 	},
 	{
 		Code: BDBlock, Severity: Damage, Fix: None, Kernel: Refuses, Invariants: "K28 U15",
-		Title:  "backing device's blocks are smaller than the cache's",
-		Help:   "The kernel does not attach it ('block size less than set's block size').",
-		Cost:   "the block size stands in every structure, and cannot be changed under the data",
-		Advice: "Use a cache that was made with blocks as small.",
+		Title: "backing device's blocks are smaller than the cache's",
+		Help:  "The kernel does not attach it ('block size less than set's block size').",
+		Cost:  "the block size stands in every structure, and cannot be changed under the data",
+		Advice: "Both are sound, but do not fit: make the one that holds no data anew, with the block size of the other (format -w), or use a cache " +
+			"that was made with blocks as small.",
 	},
 	{
 		Code: BDDuplicate, Severity: Damage, Fix: None, Kernel: Refuses, Invariants: "K29 U15",
@@ -28,9 +29,11 @@ var backingRows = []Row{
 		Command: "lsblk -o NAME,UUID,SERIAL",
 	},
 	{
-		Code: BDNoSlot, Severity: Damage, Fix: Lossy, Mend: BackingSuper, Kernel: Refuses, Invariants: "K30 U14 U45",
-		Title:   "backing device's uuid is in no slot",
-		Help:    "Its state is dirty, but the cache does not know it: the kernel does not bring it up ('Couldn't find uuid').",
+		Code: BDNoSlot, Severity: Damage, Fix: Lossy, Mend: BackingSuper, Kernel: Refuses, Invariants: "K30 U45",
+		Title: "backing device's uuid is in no slot",
+		Help: "Its state is dirty, but the cache does not know it: the kernel does not bring it up ('Couldn't find uuid'). The cache " +
+			"was made anew, or is another one; or the slot is damaged; or, if the power failed within a tenth of a second of the first " +
+			"attach, it was never written, and nothing is lost.",
 		Depends: "UU",
 		Cost:    "the dirty data that the cache holds for it under no name",
 		Advice:  "Look for another cache device of the set, or for an inode without a slot.",
@@ -121,5 +124,14 @@ var backingRows = []Row{
 		Help:   "A crash while it was being detached leaves this: everything was written back, and the cache does not say so yet.",
 		Cost:   "nothing is wrong",
 		Advice: "Nothing needs to be done; attached again, it gets a new slot.",
+	},
+	{
+		Code: BDCutShort, Severity: Warning, Fix: None, Kernel: Refuses, Invariants: "U14",
+		Title: "a crash cut an attach short",
+		Help: "The device was written to within a tenth of a second after it was attached, before the journal led to its slot. The cache " +
+			"holds nothing of it, and the device all that was promised to be durable; but the kernel does not bring it up ('Couldn't find uuid').",
+		Cost:    "nothing is lost: bctl tune sets the state, when you say so",
+		Advice:  "Set its state to clean: the kernel then attaches it by itself.",
+		Command: "bctl tune --state clean BACKING DEVICE",
 	},
 }

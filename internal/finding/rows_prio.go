@@ -8,7 +8,7 @@ var prioRows = []Row{
 		Title:   "prio bucket: bad checksum",
 		Help:    "The kernel refuses the device. The gens it held are unknown, so its buckets' pointers are taken at their word.",
 		Depends: "SB JR",
-		Cost:    "clean data in buckets whose gens only this set told; dirty data stay",
+		Cost:    "clean data in buckets whose gens only this set told; dirty data stay, and -p does not do it where they may be old",
 		Advice:  "A few flipped bits are corrected; else the gens are made anew from the pointers.",
 	},
 	{
@@ -16,7 +16,7 @@ var prioRows = []Row{
 		Title:   "prio bucket: bad magic",
 		Help:    "The kernel refuses the device. Something else stands where the chain should go on.",
 		Depends: "SB JR",
-		Cost:    "clean data in buckets whose gens only this set told; dirty data stay",
+		Cost:    "clean data in buckets whose gens only this set told; dirty data stay, and -p does not do it where they may be old",
 		Advice:  "A few flipped bits are corrected; else the gens are made anew from the pointers.",
 	},
 	{
@@ -24,7 +24,7 @@ var prioRows = []Row{
 		Title:   "prio chain comes back to a bucket",
 		Help:    "With a good checksum the kernel accepts it, and gives buckets the gens of others.",
 		Depends: "SB JR",
-		Cost:    "clean data in buckets whose gens nothing tells; dirty data stay",
+		Cost:    "clean data in buckets whose gens nothing tells; dirty data stay, and -p does not do it where they may be old",
 		Advice:  "Keep the kernel away: it gives buckets the gens of others, and drops data over it.",
 	},
 	{
@@ -32,7 +32,7 @@ var prioRows = []Row{
 		Title:   "prio chain leads out of the device",
 		Help:    "The kernel reads what stands there, and refuses the device.",
 		Depends: "SB JR",
-		Cost:    "clean data in buckets whose gens nothing tells; dirty data stay",
+		Cost:    "clean data in buckets whose gens nothing tells; dirty data stay, and -p does not do it where they may be old",
 		Advice:  "A few flipped bits are corrected; else the gens are made anew from the pointers.",
 	},
 	{
@@ -40,7 +40,7 @@ var prioRows = []Row{
 		Title:   "prio bucket is used for something else too",
 		Help:    "One of the two overwrites the other.",
 		Depends: "SB JR",
-		Cost:    "clean data in buckets whose gens nothing tells; dirty data stay",
+		Cost:    "clean data in buckets whose gens nothing tells; dirty data stay, and -p does not do it where they may be old",
 		Advice:  "Keep the kernel away: it writes into the bucket for both of its uses.",
 	},
 	{
@@ -48,7 +48,7 @@ var prioRows = []Row{
 		Title:   "prio sets of different writes",
 		Help:    "A torn rewrite: some gens are older than the others.",
 		Depends: "SB JR",
-		Cost:    "clean data in buckets whose gens are of another write; dirty data stay",
+		Cost:    "clean data in buckets whose gens are of another write; dirty data stay, and -p does not do it where they may be old",
 		Advice:  "Keep the kernel away: with an older gen it may serve older data.",
 	},
 	{
@@ -65,7 +65,7 @@ var prioRows = []Row{
 		Title:   "prio bucket cannot be read",
 		Help:    "The medium fails, or the device ends before it.",
 		Depends: "SB JR",
-		Cost:    "clean data in buckets whose gens only this set told; dirty data stay",
+		Cost:    "clean data in buckets whose gens only this set told; dirty data stay, and -p does not do it where they may be old",
 		Advice:  "The medium fails: copy the device, and make the gens anew on the copy.",
 	},
 	{

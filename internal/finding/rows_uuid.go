@@ -126,4 +126,14 @@ var uuidRows = []Row{
 		Cost:   "nothing is lost: the backing device holds the same data",
 		Advice: "Nothing needs to be done.",
 	},
+	{
+		Code: UUGarbage, Severity: Damage, Fix: Lossy, Mend: UUIDTable, Kernel: Loses, Invariants: "U46",
+		Title: "uuid bucket holds garbage",
+		Help: "It has neither magic nor checksum: the kernel takes whatever stands there. It finds no backing device in it, and may " +
+			"start volumes that never were.",
+		Depends: "SB JR PR",
+		Cost:    "the names of volumes that neither an older copy nor a backing device tells; their dirty data become volumes lost+found",
+		Advice:  "Name the backing devices too: they hold the volumes' uuids.",
+		Command: "bctl fsck DEVICE BACKING",
+	},
 }

@@ -31,6 +31,7 @@ const (
 	UULostClean, UUInode, UUNoSlotDirty, UUFlash   Code = "UU05", "UU06", "UU07", "UU08"
 	UURegTimes, UUFewSlots, UUSuspect, UUDestroyed Code = "UU09", "UU10", "UU11", "UU12"
 	UUFlashEnd, UUUnread, UUWrittenBack            Code = "UU13", "UU14", "UU15"
+	UUGarbage                                      Code = "UU16"
 	BTHeader, BTVersion, BTMagic, BTChecksum       Code = "BT01", "BT02", "BT03", "BT04"
 	BTEmpty, BTCorrupted, BTShort, BTLevel         Code = "BT05", "BT06", "BT07", "BT08"
 	BTNoChild, BTOverrun, BTChild, BTDuplicate     Code = "BT09", "BT10", "BT11", "BT12"
@@ -46,5 +47,5 @@ const (
 	BDSuper, BDBlock, BDDuplicate, BDNoSlot        Code = "BD01", "BD02", "BD03", "BD04"
 	BDNoRoom, BDStripes, BDOtherSet, BDState       Code = "BD05", "BD06", "BD07", "BD08"
 	BDStateDirty, BDLabel, BDSignature, BDFields   Code = "BD09", "BD10", "BD11", "BD12"
-	BDStranger, BDDropped, BDLeft                  Code = "BD13", "BD14", "BD15"
+	BDStranger, BDDropped, BDLeft, BDCutShort      Code = "BD13", "BD14", "BD15", "BD16"
 )

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"bctl/inspect"
@@ -41,7 +42,7 @@ func ShowCache(ctx context.Context, name string, io *IO, show func(cache *inspec
 		return err
 	}
 	if n := found.Count(finding.Damage); n > 0 {
-		return WithHint(Damaged("%s is damaged (%d findings), so this may be incomplete", name, n), "see bctl fsck %s", Quote(name))
+		return WithHint(Damaged("%s is damaged (%s), so this may be incomplete", name, Plural(n, "finding")), "see bctl fsck %s", Quote(name))
 	}
 	return nil
 }
@@ -56,8 +57,20 @@ func OpenCache(ctx context.Context, name string, dev disk.Device, io *IO, found 
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	cache, err := inspect.Open(ctx, dev, s, inspect.Options{Size: dev.Size(), Sink: found.Add, Progress: io.Progress})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	switch {
+	case err == nil:
+		return cache, nil
+	case ctx.Err() == nil:
+		err = noSizes{err}
 	}
-	return cache, nil
+	return nil, fmt.Errorf("%s: %w", name, err)
 }
+
+// ErrNoSizes says that a cache's superblock does not tell where anything is.
+var ErrNoSizes = errors.New("the superblock tells no sizes")
+
+// noSizes is ErrNoSizes in the words of what is wrong.
+type noSizes struct{ error }
+
+func (e noSizes) Unwrap() error        { return e.error }
+func (e noSizes) Is(target error) bool { return target == ErrNoSizes }

@@ -36,7 +36,7 @@ func benchCommit(ctx context.Context, o *benchOptions, io *app.IO) error {
 	}
 	switch n := found.Count(finding.Damage); {
 	case n > 0:
-		return app.WithHint(fmt.Errorf("%s: damaged (%d findings), so nothing was written", name, n), "see bctl fsck %s", app.Quote(name))
+		return app.WithHint(fmt.Errorf("%s: damaged (%s), so nothing was written", name, app.Plural(n, "finding")), "see bctl fsck %s", app.Quote(name))
 	case cache.Journal == nil || cache.Journal.Newest == nil:
 		return fmt.Errorf("%s: never registered: it has no journal to write to", name)
 	}

@@ -25,7 +25,7 @@ func (o *benchOptions) startFrom(ctx context.Context, io *app.IO) error {
 		return err
 	}
 	if n := found.Count(finding.Damage); n > 0 {
-		return app.WithHint(fmt.Errorf("%s: damaged (%d findings), so its gens and marks mean nothing", o.name, n), "see bctl fsck %s", app.Quote(o.name))
+		return app.WithHint(fmt.Errorf("%s: damaged (%s), so its gens and marks mean nothing", o.name, app.Plural(n, "finding")), "see bctl fsck %s", app.Quote(o.name))
 	}
 	o.takeCache(cache)
 	return nil

@@ -30,7 +30,7 @@ type repaired struct {
 	why     string // nothing was written
 }
 
-// tellLost lists what a repair gives up that is nowhere else, before it is written.
+// tellLost lists what a repair gives up that is nowhere else, and what stays though it may be old, before it is written.
 func tellLost(w io.Writer, r *repair.Result) {
 	for _, l := range r.Lost {
 		switch {
@@ -39,6 +39,9 @@ func tellLost(w io.Writer, r *repair.Result) {
 		case l.Dirty || l.Below:
 			fmt.Fprintf(w, "given up: %s\n", app.OneLine(l.String()))
 		}
+	}
+	for _, u := range r.Unconfirmed {
+		fmt.Fprintf(w, "perhaps old: %s, whose gens are lost; nothing else confirms that they were not written back\n", app.OneLine(u.String()))
 	}
 }
 
@@ -81,6 +84,8 @@ func (r repaired) view() []render.Field {
 		{Key: "lost", Value: append([]repair.Lost{}, r.result.Lost...)},
 		{Key: "lost_clean_sectors", Value: r.result.Clean},
 		{Key: "old_dirty_sectors", Value: r.result.Old},
+		{Key: "unconfirmed", Value: append([]repair.Unconfirmed{}, r.result.Unconfirmed...)},
+		{Key: "unconfirmed_buckets", Value: append([]repair.Run{}, r.result.InDoubt...)},
 		{Key: "unknown_lost", Value: r.result.Unknown},
 		{Key: "evidence", Value: append([]string{}, r.result.Evidence...)},
 		{Key: "undo_files", Value: append([]string{}, r.undo...)},
@@ -118,6 +123,9 @@ func (r repaired) text() string {
 	}
 	if r.result.Old > 0 {
 		fmt.Fprintf(&b, "; %s that were done with are dirty again", app.Human(uint64(r.result.Old)))
+	}
+	if n := r.result.Doubtful(); n > 0 {
+		fmt.Fprintf(&b, "; %s of the dirty data may be old", app.Human(uint64(n)))
 	}
 	if r.result.Unknown {
 		fmt.Fprintf(&b, "; keys were gone of which nothing is known")

@@ -170,9 +170,10 @@ func writeSteps(b *strings.Builder, rep *fsck.Report, steps []fsck.Step) {
 	}
 	if slices.ContainsFunc(steps, func(s fsck.Step) bool {
 		row := finding.Lookup(s.Code)
-		return row.Severity == finding.Damage && row.Fix == finding.Lossy
+		old := row.Mend == finding.PrioChain && rep.Summary != nil && rep.Summary.Dirty() > 0
+		return row.Severity == finding.Damage && (row.Fix == finding.Lossy || old)
 	}) {
-		fmt.Fprintf(b, "\nWhat -p leaves, because data must be given up for it, -y mends, and lists them first:\n    bctl fsck -y --lost lost.json %s\n", rep.All())
+		fmt.Fprintf(b, "\nWhat -p leaves, because data must be given up for it or may be old, -y mends, and lists them first:\n    bctl fsck -y --lost lost.json %s\n", rep.All())
 	}
 	if rep.CopyFirst() {
 		fmt.Fprintf(b, "\nBefore anything is written to it, copy the device:\n    ddrescue %s%s copy.img copy.map\n", direct(rep.Device), fsck.Quote(rep.Device))

@@ -117,7 +117,7 @@ func atLeast(s *fsck.Summary) string {
 func writeVolume(b *strings.Builder, s *fsck.Summary, v *fsck.VolumeCounts) {
 	name := "no slot"
 	switch {
-	case !s.Known.Names:
+	case v.UUID == nil && !s.Known.Names:
 		name = "name unknown"
 	case v.UUID == nil:
 	case *v.UUID == ondisk.InvalidUUID.String():
@@ -133,8 +133,11 @@ func writeVolume(b *strings.Builder, s *fsck.Summary, v *fsck.VolumeCounts) {
 	}
 	size := func(n ondisk.Sector) string {
 		at := atLeast(s)
-		if n == 0 && at != "" {
+		switch {
+		case n == 0 && at != "":
 			return "unknown how much is"
+		case !s.Known.Gens && at == "":
+			at = "at most " // what is stale looks live
 		}
 		return at + app.Human(uint64(n))
 	}

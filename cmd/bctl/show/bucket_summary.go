@@ -26,13 +26,20 @@ type volumeRow struct {
 
 // writeBucketSummary shows priority_stats in the kernel's own layout, and the volumes below it. What follows from what
 // could not be read is unknown.
+// cache is nil where not even its sizes are known.
 func writeBucketSummary(w io.Writer, format render.Format, name string, cache *inspect.Cache) error {
-	k := cache.Known()
-	fields := summaryFields(name, k, cache.PriorityStats())
+	var k inspect.Known
+	var volumes []*inspect.Volume
+	var stats inspect.PriorityStats
+	if cache != nil {
+		k, volumes, stats = cache.Known(), cache.Volumes, cache.PriorityStats()
+	}
+	unknown := len(volumes) == 0 && !(k.Names && k.Tree && k.Journal) // there may be some all the same
+	fields := append(summaryFields(name, k, stats), render.Field{Name: app.OptionalName("Volumes", unknown), Text: "unknown"})
 	rows := func(yield func(volumeRow, error) bool) {
-		for _, v := range cache.Volumes {
+		for _, v := range volumes {
 			row := volumeRow{
-				v.Inode, v.UUID(), inspect.If(k.Names, v.Label()),
+				v.Inode, v.UUID(), inspect.If(k.Names || v.Slot != nil, v.Label()),
 				inspect.If(k.Counts(), v.LiveSectors), inspect.If(k.Counts(), v.DirtySectors), v.LiveSectors, v.DirtySectors,
 			}
 			if !yield(row, nil) {
@@ -44,17 +51,17 @@ func writeBucketSummary(w io.Writer, format render.Format, name string, cache *i
 		return func(v volumeRow) string { return k.Words(uint64(n(v))) }
 	}
 	return render.Write(w, format, render.View[volumeRow]{
-		Head: fields, Key: "volumes", Rows: rows, Limit: -1,
+		Head: fields, Key: "volumes", Rows: rows, Unknown: unknown, Limit: -1,
 		Columns: []render.Column[volumeRow]{
 			{Name: "inode", Num: true, Cell: func(v volumeRow) string { return fmt.Sprint(v.Inode) }},
 			{Name: "uuid", Cell: func(v volumeRow) string {
 				switch {
+				case v.UUID != nil:
+					return *v.UUID
 				case !k.Names:
 					return "unknown"
-				case v.UUID == nil:
-					return "-"
 				}
-				return *v.UUID
+				return "-"
 			}},
 			{Name: "label", Cell: func(v volumeRow) string { return v.Label.String() }, Raw: func(v volumeRow) string { return rawOf(v.Label) }},
 			{

@@ -109,7 +109,7 @@ func readFilter(args *app.Args) (inspect.Filter, error) {
 }
 
 func showBuckets(ctx context.Context, o bucketsOptions, io *app.IO) error {
-	return app.ShowCache(ctx, o.device, io, func(cache *inspect.Cache) error {
+	err := app.ShowCache(ctx, o.device, io, func(cache *inspect.Cache) error {
 		switch {
 		case o.summary:
 			return writeBucketSummary(io.Out, io.Format, o.device, cache)
@@ -119,6 +119,13 @@ func showBuckets(ctx context.Context, o bucketsOptions, io *app.IO) error {
 			return render.WriteRefs(io.Out, io.Format, bucketView(o, cache, io))
 		}
 	})
+	if o.summary && errors.Is(err, app.ErrNoSizes) { // nothing is known of it, which is said too
+		if err := writeBucketSummary(io.Out, io.Format, o.device, nil); err != nil {
+			return err
+		}
+		return app.WithHint(app.Damaged("%v", err), "see bctl fsck %s", o.device)
+	}
+	return err
 }
 
 func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[*inspect.BucketRow] {

@@ -44,6 +44,18 @@ func StateOf(u *ondisk.UUIDEntry) State {
 	return Valid
 }
 
+// Garbage reports whether a slot holds what nobody wrote as one: more than a flipped bit or two in the bytes that are
+// always zero, or unknown flags and no text for a label. The bucket has no checksum that would say so.
+func Garbage(u *ondisk.UUIDEntry) bool {
+	odd := 0
+	for _, b := range u.Pad {
+		if b != 0 {
+			odd++
+		}
+	}
+	return odd > 2 || u.Flags&^1 != 0 && !superblock.PrintableLabel(u.Label)
+}
+
 // Table is all slots of a cache, by inode.
 type Table []ondisk.UUIDEntry
 
@@ -97,6 +109,16 @@ func (t Table) append(b []byte) []byte {
 		b = t[i].Append(b)
 	}
 	return b
+}
+
+// Garbage counts the slots that are none.
+func (t Table) Garbage() (n int) {
+	for i := range t {
+		if Garbage(&t[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 // State is that of slot i, which may be beyond the table: empty.

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// Nothing is what Describe says of a device on which nothing is known.
+const Nothing = "holds nothing that is known"
+
 // Describe says what is on a device, in words that end a sentence which begins with "it": "holds ext4 `home` uuid
 // 0fc6...", "is a GPT disk: partition 2 holds bcache", "holds nothing that is known". Errors are r's.
 func Describe(r io.ReaderAt, size int64) (string, error) {
@@ -29,7 +32,7 @@ func Describe(r io.ReaderAt, size int64) (string, error) {
 	if len(found) > 0 {
 		return "holds what is left of " + found[0].Name, nil
 	}
-	return "holds nothing that is known", nil
+	return Nothing, nil
 }
 
 // foreign reports whether something besides partitions is on a disk: ISO images for USB sticks are both.

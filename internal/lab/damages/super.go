@@ -118,9 +118,7 @@ var deviceProofs = []Proof{
 	{"U13", note, finding.BDFields, "empty-registered", alone(func(sb *ondisk.Super) { sb.Label[0] = 7 }), nil, ""},
 	{"U14", damaged, finding.BDState, "empty-registered", alone(func(sb *ondisk.Super) { sb.SetCacheMode(9) }), nil, ""},
 	{"U14", damaged, finding.BDState, "writeback-dirty", alone(func(sb *ondisk.Super) { sb.SetUUID = ondisk.UUID{} }), nil, ""},
-	{"U14", damaged, finding.BDNoSlot, "empty-registered", func(s *Scene) {
-		backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateDirty); sb.SetUUID = s.Super().SetUUID })(s)
-	}, nil, ""},
+	{"U14", warning, finding.BDCutShort, "empty-registered", CutShort, nil, ""},
 	{"U14", damaged, finding.BDOtherSet, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.SetUUID[0]++ }), nil, ""},
 	{"U14", warning, finding.BDStranger, "fifo-full", backing(func(sb *ondisk.Super) { sb.SetUUID[0]++ }), nil, ""},
 	{"U15", damaged, finding.BDBlock, "writeback-dirty", backing(func(sb *ondisk.Super) { sb.BlockSize = 1 }), nil, ""},
@@ -142,6 +140,23 @@ var deviceProofs = []Proof{
 		backing(func(sb *ondisk.Super) { sb.SetUUID = ondisk.UUID{}; sb.SetState(ondisk.StateNone) })(s)
 		writeBack(s)
 	}, nil, ""},
+}
+
+// CutShort is what a crash leaves between the write of a device's slot and the journal entry that leads to it, if the
+// device was written to in between.
+func CutShort(s *Scene) {
+	backing(func(sb *ondisk.Super) { sb.SetState(ondisk.StateDirty); sb.SetUUID = s.Super().SetUUID })(s)
+	b := s.Free(1)[0]
+	s.CopyBucket(b, s.UUIDBucket())
+	u := planter.ReadSuper(s.Back[0]).UUID
+	slot := ondisk.UUIDEntry{UUID: u, FirstReg: Now - 100, LastReg: Now - 100}
+	for i := range s.Geo.NrUUIDs() {
+		at := s.Geo.Start(b).Bytes() + int64(i)*ondisk.UUIDEntryBytes
+		if have := s.Main.Bytes(at, 16); *(*ondisk.UUID)(have) == (ondisk.UUID{}) {
+			s.Main.Put(at, slot.Append(nil))
+			return
+		}
+	}
 }
 
 // fillSlots gives every free slot a volume of its own.

@@ -73,7 +73,7 @@ var treeProofs = []Proof{
 		child(func(_ *Scene, k *ondisk.Bkey) { k.Ptr = root.Ptr })(s)
 	}, nil, ""},
 	{"U46", damaged, finding.BTReserved, "made-tree", leafAt(func(s *Scene) ondisk.Bucket { return s.Geo.FirstBucket + 5 }), nil, ""},
-	{"U46", damaged, finding.BTReserved, "made-tree", leafAt(func(s *Scene) ondisk.Bucket { return s.UUIDBucket() }), []finding.Code{finding.UURegTimes, finding.UUSuspect, finding.UUInvalid, finding.UUFlash}, ""},
+	{"U46", damaged, finding.UUGarbage, "made-tree", leafAt(func(s *Scene) ondisk.Bucket { return s.UUIDBucket() }), []finding.Code{finding.BTReserved}, ""},
 	{"U59", damaged, finding.BTReserved, "made-tree", leafAt(func(s *Scene) ondisk.Bucket { return s.Chain()[0] }), []finding.Code{finding.PRChecksum, finding.PRShared}, ""},
 	{"U49", damaged, finding.BTChildShape, "made-tree", child(func(_ *Scene, k *ondisk.Bkey) { k.SetSize(k.Size() - 4) }), nil, ""},
 	{"U49", damaged, finding.BTChildShape, "made-tree", child(func(_ *Scene, k *ondisk.Bkey) { k.SetPtrs(2); k.Ptr[1] = k.Ptr[0] }), nil, ""},

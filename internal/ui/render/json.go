@@ -29,6 +29,10 @@ func (v View[T]) json(w io.Writer) error {
 // writeRows writes the rows' member, a row a line.
 func writeRows[T any](o *object, v View[T]) error {
 	o.key(v.Key)
+	if v.Unknown {
+		o.print("null")
+		return o.err
+	}
 	o.print("[")
 	sep := "\n    "
 	for row, err := range v.Rows {

@@ -26,7 +26,7 @@ func (v View[T]) table(w io.Writer) (left int, err error) {
 		gap()
 		writeFields(w, v.Head)
 	}
-	if v.Rows != nil {
+	if v.Rows != nil && !v.Unknown {
 		gap()
 		if left, err = v.rows(w); err != nil {
 			return left, err

@@ -37,6 +37,7 @@ type View[T any] struct {
 	Key     string              // the rows' JSON key
 	Rows    iter.Seq2[T, error] // nil: there are only fields
 	Columns []Column[T]
+	Unknown bool           // nobody knows the rows, for what held them cannot be read: null in JSON, left out of a table
 	Tail    func() []Field // asked after the last row; may be nil
 
 	Limit int       // rows that a table shows; 0: DefaultLimit, below 0: all
@@ -55,7 +56,7 @@ func Write[T any](w io.Writer, f Format, v View[T]) error { return write(w, f, b
 // byReference is the view of references to its rows. All of them are one type to the compiler, which would otherwise
 // make the whole package anew for each type of rows.
 func byReference[T any](v View[T]) View[*T] {
-	r := View[*T]{Head: v.Head, Key: v.Key, Tail: v.Tail, Limit: v.Limit, Notes: v.Notes}
+	r := View[*T]{Head: v.Head, Key: v.Key, Unknown: v.Unknown, Tail: v.Tail, Limit: v.Limit, Notes: v.Notes}
 	if v.Rows != nil {
 		r.Rows = Refs(v.Rows)
 	}

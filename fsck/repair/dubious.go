@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+
+	"bctl/inspect"
+	"bctl/internal/bcache/journal"
+	"bctl/internal/bcache/ondisk"
+)
+
+// Dirty data in a bucket whose gen is lost may be old: written back once, and their bucket handed out since, which the
+// lost gen alone told. A bucket is not handed out while it is dirty, so this is rare; but to count them dirty again would
+// have the kernel write old data over new ones. They are kept, and told of.
+
+// An Unconfirmed is how much dirty data of a volume count though nothing but their own pointers tells their gens.
+type Unconfirmed struct {
+	Device  string        `json:"volume"` // its uuid; "" where no slot names one
+	Label   string        `json:"label"`
+	Inode   uint32        `json:"inode"`
+	Sectors ondisk.Sector `json:"dirty_sectors"`
+}
+
+func (u Unconfirmed) String() string {
+	return fmt.Sprintf("volume %d, %s: %d dirty sectors", u.Inode, named(u.Device, u.Label), u.Sectors)
+}
+
+// A Run is buckets one behind the other.
+type Run struct {
+	First ondisk.Bucket `json:"first"`
+	Last  ondisk.Bucket `json:"last"`
+}
+
+// A dubious gathers such data: a bit for each bucket, and a sum for each volume.
+type dubious struct {
+	buckets []uint64
+	sums    map[uint32]ondisk.Sector
+}
+
+func newDubious(n ondisk.Bucket) *dubious {
+	return &dubious{make([]uint64, n/64+1), map[uint32]ondisk.Sector{}}
+}
+
+func (d *dubious) mark(b ondisk.Bucket)     { d.buckets[b/64] |= 1 << (b % 64) }
+func (d *dubious) has(b ondisk.Bucket) bool { return d.buckets[b/64]>>(b%64)&1 != 0 }
+
+func (d *dubious) any() bool {
+	return slices.ContainsFunc(d.buckets, func(w uint64) bool { return w != 0 })
+}
+
+// add counts an extent in its bucket.
+func (d *dubious) add(b ondisk.Bucket, k *ondisk.Bkey) {
+	d.mark(b)
+	d.sums[k.Inode()] += k.Size()
+}
+
+// runs are the buckets in order.
+func (d *dubious) runs() (out []Run) {
+	for b := range ondisk.Bucket(len(d.buckets) * 64) {
+		switch n := len(out); {
+		case !d.has(b):
+		case n > 0 && out[n-1].Last+1 == b:
+			out[n-1].Last = b
+		default:
+			out = append(out, Run{b, b})
+		}
+	}
+	return out
+}
+
+// volumes are the sums by inode.
+func (d *dubious) volumes() (out []Unconfirmed) {
+	for inode, n := range d.sums {
+		out = append(out, Unconfirmed{Inode: inode, Sectors: n})
+	}
+	slices.SortFunc(out, func(a, b Unconfirmed) int { return cmp.Compare(a.Inode, b.Inode) })
+	return out
+}
+
+// isDubious gathers what a harvest keeps in doubt: where the gens are not those of the newest chain. What the backing
+// device holds too may count or not, it is the same.
+func (w *Work) isDubious(h *harvest, b *base) (*dubious, error) {
+	c := h.c
+	d := newDubious(c.Geo.NBuckets)
+	if !b.older && gensKnown(c) {
+		return d, nil
+	}
+	sure := map[ondisk.Bucket]bool{}
+	if j, _ := b.log.Read(b.last); j != nil && w.o.Rewind == 0 {
+		sure = confirmed(c, b.log, j)
+	}
+	under := below(c, w.backing)
+	return d, h.each(inspect.Everything, func(k *ondisk.Bkey) error {
+		at := c.Geo.BucketOf(k.Ptr[0].Offset())
+		if !k.Dirty() || sure[at] || !b.older && c.Buckets.GenKnown(at) {
+			return nil
+		}
+		same, err := sameBelow(c, k, under)
+		if !same {
+			d.add(at, k)
+		}
+		return err
+	})
+}
+
+// confirmed are the buckets that a key in a journal entry points to with their highest gen, where the entry is newer than
+// the first that led to the chain as newest has it: what was written since has the gens of that chain or later ones.
+func confirmed(c *inspect.Cache, log *journal.Log, newest *ondisk.Jset) map[ondisk.Bucket]bool {
+	head := newest.PrioBucket[c.Geo.ThisDev]
+	first := newest.Seq
+	for _, e := range slices.Backward(log.BySeq()) {
+		j, _ := log.Read(e) // its header is enough
+		if e.Seq >= first {
+			continue
+		}
+		if j == nil || e.Seq != first-1 || j.PrioBucket[c.Geo.ThisDev] != head {
+			break
+		}
+		first = e.Seq
+	}
+	sure := map[ondisk.Bucket]bool{}
+	for j := range c.Entries() { //nolint:errcheck // what could be read of an entry is enough
+		if j == nil || j.Seq <= first {
+			continue
+		}
+		for i := range j.Keys {
+			for _, p := range j.Keys[i].Ptr[:j.Keys[i].Ptrs()] {
+				if b := c.Geo.BucketOf(p.Offset()); p.Available() && b < c.Geo.NBuckets && p.Gen() == c.Buckets.Gen(b) {
+					sure[b] = true
+				}
+			}
+		}
+	}
+	return sure
+}
+
+// count adds all live dirty data in the buckets that are marked.
+func (d *dubious) count(c *inspect.Cache) error {
+	if !d.any() {
+		return nil
+	}
+	var mu sync.Mutex
+	return c.Walk(func(_ int, e *inspect.Extent) {
+		if !e.Live || !e.Dirty() || !d.has(c.Geo.BucketOf(e.Ptr[0].Offset())) {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		d.sums[e.Inode()] += e.Size()
+	})
+}
+
+// named is a volume's uuid and label, as people read them.
+func named(uuid, label string) string {
+	name := cmp.Or(uuid, "no name")
+	if label != "" {
+		name += fmt.Sprintf(" %q", label)
+	}
+	return name
+}

@@ -278,11 +278,15 @@ func (o *repairOptions) leftOut(r *repair.Result) string {
 // say where he does not want that.
 func (o *repairOptions) declined(r *repair.Result) string {
 	dirty, below := given(r)
-	if o.answer == nil || dirty+below == 0 && !r.Unknown {
+	if o.answer == nil || dirty+below == 0 && !r.Unknown && len(r.Unconfirmed) == 0 {
 		return ""
 	}
 	question := "What is listed is given up. Go on?"
-	if dirty+below == 0 {
+	switch {
+	case dirty+below > 0:
+	case len(r.Unconfirmed) > 0:
+		question = "What is listed may be old, and would be written over newer data. Go on?"
+	default:
 		question = "Keys are gone of which nothing is known, so dirty data may be. Go on?"
 	}
 	if o.answer(question) {

@@ -168,12 +168,8 @@ func writeSteps(b *strings.Builder, rep *fsck.Report, steps []fsck.Step) {
 			fmt.Fprintf(b, "    %s\n", s.Command)
 		}
 	}
-	if slices.ContainsFunc(steps, func(s fsck.Step) bool {
-		row := finding.Lookup(s.Code)
-		old := row.Mend == finding.PrioChain && rep.Summary != nil && rep.Summary.Dirty() > 0
-		return row.Severity == finding.Damage && (row.Fix == finding.Lossy || old)
-	}) {
-		fmt.Fprintf(b, "\nWhat -p leaves, because data must be given up for it or may be old, -y mends, and lists them first:\n    bctl fsck -y --lost lost.json %s\n", rep.All())
+	if left := leftByPreen(rep, steps); left != "" {
+		fmt.Fprintf(b, "\nWhat -p leaves, because %s, -y mends, and lists them first:\n    bctl fsck -y --lost lost.json %s\n", left, rep.All())
 	}
 	if rep.CopyFirst() {
 		fmt.Fprintf(b, "\nBefore anything is written to it, copy the device:\n    ddrescue %s%s copy.img copy.map\n", direct(rep.Device), fsck.Quote(rep.Device))
@@ -182,6 +178,20 @@ func writeSteps(b *strings.Builder, rep *fsck.Report, steps []fsck.Step) {
 		fmt.Fprint(b, "\nKeep the kernel away from it until then: udev registers it at boot, or when it is plugged in:\n"+
 			"    mkdir -p /run/udev/rules.d && ln -sf /dev/null /run/udev/rules.d/69-bcache.rules && udevadm control --reload\n")
 	}
+}
+
+// leftByPreen says why -p may leave something that -y mends, or nothing.
+func leftByPreen(rep *fsck.Report, steps []fsck.Step) (why string) {
+	for _, s := range steps {
+		switch row := finding.Lookup(s.Code); {
+		case row.Severity != finding.Damage:
+		case row.Fix == finding.Lossy:
+			return "data must be given up for it"
+		case row.Mend == finding.PrioChain && rep.Summary != nil && rep.Summary.Dirty() > 0:
+			why = "dirty data may be old after it"
+		}
+	}
+	return why
 }
 
 // direct is ddrescue's flag for reading past the page cache, which devices know and most files do not need.

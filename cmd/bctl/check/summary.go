@@ -136,7 +136,7 @@ func writeVolume(b *strings.Builder, s *fsck.Summary, v *fsck.VolumeCounts) {
 		switch {
 		case n == 0 && at != "":
 			return "unknown how much is"
-		case !s.Known.Gens && at == "":
+		case !s.Known.Gens && at == "" && n > 0:
 			at = "at most " // what is stale looks live
 		}
 		return at + app.Human(uint64(n))

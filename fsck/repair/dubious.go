@@ -81,20 +81,21 @@ func (d *dubious) volumes() (out []Unconfirmed) {
 	return out
 }
 
-// isDubious gathers what a harvest keeps in doubt: where the gens are not those of the newest chain. What the backing
+// findDubious gathers what a harvest keeps in doubt: where the gens are not those of the newest chain. What the backing
 // device holds too may count or not, it is the same.
-func (w *Work) isDubious(h *harvest, b *base) (*dubious, error) {
+func (w *Work) findDubious(h *harvest, b *base) error {
 	c := h.c
 	d := newDubious(c.Geo.NBuckets)
+	w.dubious = d
 	if !b.older && gensKnown(c) {
-		return d, nil
+		return nil
 	}
 	sure := map[ondisk.Bucket]bool{}
 	if j, _ := b.log.Read(b.last); j != nil && w.o.Rewind == 0 {
 		sure = confirmed(c, b.log, j)
 	}
 	under := below(c, w.backing)
-	return d, h.each(inspect.Everything, func(k *ondisk.Bkey) error {
+	return h.each(inspect.Everything, func(k *ondisk.Bkey) error {
 		at := c.Geo.BucketOf(k.Ptr[0].Offset())
 		if !k.Dirty() || sure[at] || !b.older && c.Buckets.GenKnown(at) {
 			return nil

@@ -3,6 +3,7 @@
 package repair
 
 import (
+	"cmp"
 	"errors"
 	"hash/fnv"
 	"math/rand/v2"
@@ -40,7 +41,7 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 		}
 		w.heavy = true
 	}
-	lost, node, evidence, unknown := w.lost, w.node, w.result.Evidence, w.unknown
+	lost, node, evidence, unknown, unsure := w.lost, w.node, w.result.Evidence, w.unknown, w.dubious
 	p, err := w.rebuild(s, &g, rep)
 	if errors.Is(err, change.ErrJournalFull) {
 		w.alone = true
@@ -49,7 +50,7 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 	switch {
 	case errors.Is(err, change.ErrNoSpace):
 		if w.whole != nil {
-			w.lost, w.node, w.result.Evidence, w.unknown = lost, node, evidence, unknown
+			w.lost, w.node, w.result.Evidence, w.unknown, w.dubious = lost, node, evidence, unknown, unsure
 			w.show()
 		}
 		w.drop()
@@ -96,11 +97,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 		at, erase := w.place(g, b)
 		tx.Alone(b.top+1, at, erase)
 	}
-	if err := w.rewound(h, s, b); err != nil {
-		return nil, err
-	}
-	unsure, err := w.isDubious(h, b)
-	if err != nil {
+	if err := cmp.Or(w.rewound(h, s, b), w.findDubious(h, b)); err != nil {
 		return nil, err
 	}
 	slots, err := w.newSlots(h, b)
@@ -130,7 +127,6 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	p, err := tx.Commit()
 	if err == nil {
 		w.saw("made anew in free buckets: %s; one new journal entry leads there", made)
-		w.dubious = unsure
 	}
 	return p, err
 }

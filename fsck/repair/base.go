@@ -83,7 +83,6 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 		}
 	}
 	b.note(w, from, top.Seq)
-	b.older = from[2] != top.Seq
 	b.plain = b.plain && header.Level == newest.Level
 	b.log = log.From(top, header)
 	if b.root && from[0]+1 < top.Seq { // with the one before, the newest alone may be wrong
@@ -99,6 +98,7 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 
 // note says what was not taken from the newest entry.
 func (b *base) note(w *Work, from [3]uint64, top uint64) {
+	b.older = from[2] != top
 	for i, what := range []string{"btree root", "uuid bucket", "prio chain"} {
 		if from[i] != top {
 			b.plain = false

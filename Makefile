@@ -37,7 +37,7 @@ test:
 KERNEL_TESTS ?= .
 kernel-test:
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 busybox-static xz-utils >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 busybox-static xz-utils dmsetup >/dev/null
 	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 40m -parallel $$(($$(nproc) + 1)) -run "$(KERNEL_TESTS)" ./test/kernel/
 
 # A machine whose root is a bcache volume boots with a damaged cache: Debian's initramfs with bctl in it, under QEMU. As

@@ -172,3 +172,27 @@ func TestImageUsage(t *testing.T) {
 		}
 	}
 }
+
+// Restored over the devices that it was made of, an image touches no data: the volumes read as the kernel read them.
+func TestImageRestoreKeepsData(t *testing.T) {
+	for _, f := range imgtest.All {
+		if f.Name != "detached-reattached" && f.Name != "discard-random" && f.Name != "read-misses" && f.Name != "version5" {
+			continue
+		}
+		img := imgtest.Open(t, f.Name)
+		file := filepath.Join(t.TempDir(), "c.bimg")
+		if r := bctl("image", img.Cache, "-o", file, "--with", img.Backing[0]); r.Code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		for from, to := range map[string]string{file: img.Cache, file + "#1": img.Backing[0]} {
+			if r := bctl("image", "--restore", "--no-undo", from, to); r.Code != 0 {
+				t.Fatalf("%+v", r)
+			}
+		}
+		without := []uint32(nil)
+		if f.Name == "detached-reattached" {
+			without = []uint32{0, 1} // of no slot
+		}
+		wantVolumes(t, f.Name, img, without...)
+	}
+}

@@ -227,17 +227,24 @@ func (c *collector) olderStates(r *reading) error {
 	return nil
 }
 
+// holdsData reports whether the tree leads to data in a bucket: what stood there before is gone, however much what is
+// there looks like it.
+func (r *reading) holdsData(b ondisk.Bucket) bool {
+	t := r.c.Buckets
+	return r.c.Journal != nil && b < t.Len() && (t.Mark(b) == inspect.Dirty || t.Mark(b) == inspect.Clean)
+}
+
 // olderTable takes a uuid bucket, unless it cannot be one: then it may be a user's data.
 func (c *collector) olderTable(r *reading, at ondisk.Sector, version uint32) {
 	b := make([]byte, r.g.MetaSectors.Bytes())
-	if full.ReadAt(c.dev.R, b, at.Bytes()) == nil && (isTable(b, version) || !c.o.Sanitize) {
+	if !r.holdsData(r.g.BucketOf(at)) && full.ReadAt(c.dev.R, b, at.Bytes()) == nil && (isTable(b, version) || !c.o.Sanitize) {
 		c.add(piece{at.Bytes(), r.g.MetaSectors.Bytes(), uuidPiece, r})
 	}
 }
 
 func (c *collector) olderChain(r *reading, b ondisk.Bucket) {
 	for range r.g.PrioBuckets() {
-		if !r.g.Contains(b) {
+		if !r.g.Contains(b) || r.holdsData(b) {
 			return
 		}
 		set, err := prio.Read(c.dev.R, &r.g, b)
@@ -252,7 +259,7 @@ func (c *collector) olderChain(r *reading, b ondisk.Bucket) {
 // olderNode takes a node that its pointer's checksum proves, and those below it.
 func (c *collector) olderNode(r *reading, rd *btree.Reader, key ondisk.Bkey, level int) {
 	p := key.Ptr[0]
-	if key.Ptrs() != 1 || level < 0 || level > 10 || !r.g.Contains(r.g.BucketOf(p.Offset())) || r.g.Remainder(p.Offset()) != 0 {
+	if key.Ptrs() != 1 || level < 0 || level > 10 || !r.g.Contains(r.g.BucketOf(p.Offset())) || r.g.Remainder(p.Offset()) != 0 || r.holdsData(r.g.BucketOf(p.Offset())) {
 		return
 	}
 	key.SetSize(r.g.NodeSectors)

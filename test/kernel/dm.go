@@ -62,6 +62,6 @@ const loadDM = `for m in /dm-*.ko; do insmod "$m"; done
 dm() {
 	dmsetup create --noudevrules --noudevsync "$@" || say "dmsetup failed"
 	for n in "$@"; do :; done
-	ln -s "$(readlink -f "/dev/mapper/$n")" "/disk/$n"
+	ln -s "/dev/dm-$(dmsetup info -c --noheadings -o minor "$n")" "/disk/$n"
 }
 `

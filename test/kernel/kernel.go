@@ -160,6 +160,12 @@ func (k Kernel) needModules(t testing.TB, names []string) {
 	if pkg == "" {
 		pkg, err = findPackage(filepath.Dir(filepath.Dir(k.Modules)), k.Series)
 	}
+	if pkg == "" && err == nil && k.Series == unstable {
+		needUnstable(t, k, filepath.Join(filepath.Dir(k.Modules), "release")) // which unpacks them too
+		if isThere(filepath.Join(k.Modules, names[0]+".ko")) {
+			return
+		}
+	}
 	if err != nil || pkg == "" {
 		missing(t, "kernel %s: its modules %q are not unpacked: %v", k.Series, names, err)
 	}

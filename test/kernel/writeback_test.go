@@ -37,11 +37,15 @@ func dataOf(t *testing.T, path string) string {
 }
 
 // writtenBack are images with dirty data of attached devices: stopped, crashed, with a second volume, of every version.
-var writtenBack = []string{"writeback-dirty", "writeback-crash", "two-backing-flash", "version5", "detached-reattached", "read-misses", "discard-random"}
+var writtenBack = []string{
+	"writeback-dirty", "writeback-crash", "two-backing-flash", "version5", "detached-reattached", "read-misses", "discard-random",
+	"writeback-crash-mid",
+}
 
 // TestWriteback lets bctl write the dirty data back and clear them. Each backing device alone is then what the kernel
 // showed when the image was made, and the kernel registers both, says that they are clean, and shows the same. A device
-// that was detached afterwards comes up alone.
+// that was detached afterwards comes up alone. In the same boot the kernel is given what export --dm prints, and restored
+// metadata images.
 func TestWriteback(t *testing.T) {
 	t.Parallel()
 	var disks []Disk
@@ -78,8 +82,14 @@ func TestWriteback(t *testing.T) {
 	write(t, "writeback", "--yes", "--clear", "--no-undo", alone.Cache, alone.Backing[0])
 	write(t, "detach", "--no-undo", alone.Cache, alone.Backing[0])
 	disks = append(disks, Disk{Name: "ca", Path: alone.Cache, Snapshot: true}, Disk{Name: "ba", Path: alone.Backing[0], Snapshot: true})
-	each(t, func(t *testing.T, k Kernel) {
-		r := Boot{Kernel: k, Disks: disks, Script: script.String() + `stop_all
+	trips := []trip{tables(t), restored(t)}
+	script.WriteString("stop_all\n")
+	for _, x := range trips {
+		disks = append(disks, x.disks...)
+		script.WriteString(x.script)
+	}
+	eachOf(t, judges(), func(t *testing.T, k Kernel) {
+		r := Boot{Kernel: k, Disks: disks, More: deviceMapper(t, k), Script: script.String() + `stop_all
 case_ detached
 register ca ba
 usleep 500000
@@ -105,6 +115,9 @@ stop_all
 					}
 				}
 			})
+		}
+		for _, x := range trips {
+			x.judge(t, r)
 		}
 		c := r.Case("detached")
 		for _, line := range c.Complaints() {

@@ -189,8 +189,12 @@ func (b *back) carry(ctx context.Context, lost *lostFile) error {
 	return b.clear(ctx, len(undo))
 }
 
+// clearGarbage is the percentage of the memory in use that may be waste while a new tree is made.
+const clearGarbage = 20
+
 // clear makes what was copied clean. kept is how many undo files there are.
 func (b *back) clear(ctx context.Context, kept int) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(clearGarbage)) // what is read is large: garbage may not take as much again
 	spool := change.NewSpool("")
 	defer spool.Close() // it was read
 	cleared, err := b.job.Clear(b.found.Findings(), spool)

@@ -151,8 +151,8 @@ type Step struct {
 }
 
 // Steps are what to do, a step for each code, in the order in which repairs build on one another; those of damage
-// first. mends says which codes bctl fsck mends; nil: none. What tells more of the data comes before any repair.
-func (r *Report) Steps(mends func(finding.Code) bool) (steps []Step) {
+// first. What tells more of the data comes before any repair.
+func (r *Report) Steps() (steps []Step) {
 	for _, severity := range []finding.Severity{finding.Damage, finding.Warning} {
 		seen := map[finding.Code]bool{}
 		for _, f := range r.Findings { // in the order of the table, which is that of repairs
@@ -163,7 +163,7 @@ func (r *Report) Steps(mends func(finding.Code) bool) (steps []Step) {
 			seen[f.Code] = true
 			s := Step{Code: f.Code, Advice: row.Advice, Command: r.command(row.Command, f)}
 			evidence := strings.HasPrefix(s.Command, "bctl fsck") || strings.HasPrefix(s.Command, "bctl rewrite-prios")
-			if severity == finding.Damage && mends != nil && mends(f.Code) && !evidence {
+			if severity == finding.Damage && row.Fix != finding.None && !evidence {
 				s.Command = "bctl fsck -p " + r.All() // whatever the class: what loses nothing here is mended by it
 			}
 			steps = append(steps, s)

@@ -152,7 +152,7 @@ func TestExplore(t *testing.T) {
 	y.press("\t", "[3 nodes]")
 	y.press("\r", "node in bucket 762", "0:16 len 16")
 	y.press("5", "PR01", "bad checksum")
-	y.press("\r", "bctl rewrite-prios")
+	y.press("\r", "bctl fsck -p")
 	from := len(y.all())
 	y.resize(120, 40)
 	y.await(from, "bctl explore")

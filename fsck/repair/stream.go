@@ -104,8 +104,13 @@ func (s *stream) add(journal, keep bool, k *ondisk.Bkey) error {
 // clear reports whether nothing that is to be laid over or under anything stands before the end of k.
 func (s *stream) clear(k *ondisk.Bkey) bool {
 	return s.orphans == nil && len(s.tree) == 0 && len(s.jrnl) == 0 &&
-		(len(s.scraped) == 0 || startOf(&s.scraped[0]).Compare(k.Pos()) >= 0) &&
-		(len(s.strays) == 0 || startOf(&s.strays[0]).Compare(k.Pos()) >= 0)
+		behind(s.scraped, k) && behind(s.strays, k) && behind(s.proved, k) &&
+		!meets(s.h.doubt, inspect.Of(k.Inode(), k.Start(), k.Offset()))
+}
+
+// behind reports whether what is left of a list starts behind k.
+func behind(list []btree.Piece, k *ondisk.Bkey) bool {
+	return len(list) == 0 || startOf(&list[0]).Compare(k.Pos()) >= 0
 }
 
 func (s *stream) piece(k *ondisk.Bkey) btree.Piece {

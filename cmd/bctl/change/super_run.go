@@ -218,6 +218,9 @@ func (p *putting) prove(ctx context.Context) func(io.ReaderAt) error {
 			return err
 		}
 		for _, f := range rep.Findings {
+			if f.Code == finding.SBSyncGone {
+				continue // as drops told, and --force accepted
+			}
 			mine := f.Code.Family() == "SB" || f.Code.Family() == "BD" || f.Code == finding.JRNone
 			if f.Severity == finding.Damage && !was[f.Code] && (before || mine) {
 				return fmt.Errorf("%s: with that superblock the device is damaged: %s %s", p.Device, f.Code, f.Message)

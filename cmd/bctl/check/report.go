@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -77,20 +78,17 @@ func writeReport(w io.Writer, format render.Format, rep *fsck.Report, how shown,
 		return append([]render.Field{
 			{Key: "backing", Value: rep.Backing},
 			{Key: "verified", Value: rep.Verified},
-			{Key: "next", Value: append([]fsck.Step{}, rep.Steps(mends)...)},
+			{Key: "next", Value: append([]fsck.Step{}, rep.Steps()...)},
 			{Key: "summary", Value: rep.Summary},
 		}, more...)
 	}
 	return render.Write(w, format, view)
 }
 
-// mends says which codes bctl fsck mends: -p the safe ones, -y the others too.
-func mends(c finding.Code) bool { return finding.Lookup(c).Fix != finding.None }
-
 // writeText is the report for people: what it means, what there is, what was found with the worst last, and what to do.
 func writeText(w io.Writer, rep *fsck.Report, how shown) error {
 	var b strings.Builder
-	steps := rep.Steps(mends)
+	steps := rep.Steps()
 	verdict := fmt.Sprintf("%s: %s: %s.", app.OneLine(rep.Device), rep.Word(), rep.Verdict())
 	if len(steps) > 0 && (rep.Result == fsck.Damaged || rep.KeepAway()) {
 		verdict += " Next: " + cmp.Or(steps[0].Command, strings.TrimSuffix(steps[0].Advice, "."))
@@ -194,9 +192,9 @@ func leftByPreen(rep *fsck.Report, steps []fsck.Step) (why string) {
 	return why
 }
 
-// direct is ddrescue's flag for reading past the page cache, which devices know and most files do not need.
+// direct is ddrescue's flag for reading past the page cache, which block devices know and a file, be it below /dev, may not.
 func direct(name string) string {
-	if strings.HasPrefix(name, "/dev/") {
+	if fi, err := os.Stat(name); err == nil && fi.Mode()&os.ModeDevice != 0 {
 		return "-d "
 	}
 	return ""

@@ -48,7 +48,7 @@ func (m *model) setPage(r *sets.Row) *list {
 		rep := m.all.report
 		lines = append(lines, "")
 		lines = append(lines, wrapped(rep.Word()+": "+rep.Verdict(), m.pageWidth())...)
-		for _, s := range rep.Steps(nil) {
+		for _, s := range rep.Steps() {
 			lines = append(lines, wrapped(s.Advice+" "+s.Command, m.pageWidth())...)
 		}
 	}
@@ -64,8 +64,12 @@ func (m *model) findingPage(f *finding.Finding) *list {
 			lines = append(append(lines, ""), wrapped(text, width)...)
 		}
 	}
-	if row.Command != "" {
-		lines = append(lines, "", "    "+row.Command)
+	if rep := m.all.report; rep != nil {
+		for _, s := range rep.Steps() {
+			if s.Code == f.Code && s.Command != "" {
+				lines = append(lines, "", "    "+s.Command)
+			}
+		}
 	}
 	p := page(fmt.Sprintf("%s, %s", f.Code, f.Severity), lines)
 	if c := m.all.cache; c != nil && f.Bucket != nil && *f.Bucket < uint64(c.Buckets.Len()) {

@@ -75,7 +75,7 @@ const (
 func gather(rep *fsck.Report, c *inspect.Cache, backing []fsck.Device) (*data, error) {
 	d := &data{
 		Device: rep.Device, Word: rep.Word(), Verdict: rep.Verdict(), Damaged: rep.Result == fsck.Damaged, Complete: rep.Complete,
-		Buckets: uint64(c.Buckets.Len()), Sectors: uint64(c.Geo.BucketSectors), Steps: append([]fsck.Step{}, rep.Steps(nil)...),
+		Buckets: uint64(c.Buckets.Len()), Sectors: uint64(c.Geo.BucketSectors), Steps: append([]fsck.Step{}, rep.Steps()...),
 	}
 	d.Facts = facts(rep, c)
 	d.Map = table(c)

@@ -43,6 +43,9 @@ func (r *Reader) choose(begin []byte) error {
 	case OracleGeneral:
 		r.decode, r.size, r.unit = (*Reader).decodeOracle, oracleBytes, "record"
 	default:
+		if len(begin) == 0 {
+			return fmt.Errorf("%w: it is empty", ErrFormat)
+		}
 		return fmt.Errorf("%w: it begins with %q", ErrFormat, begin[:min(len(begin), 60)])
 	}
 	return nil

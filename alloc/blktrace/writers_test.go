@@ -291,3 +291,10 @@ func TestTells(t *testing.T) {
 		}
 	}
 }
+
+// An empty file is said to be empty.
+func TestEmpty(t *testing.T) {
+	if _, err := NewReader(strings.NewReader(""), Detect); !errors.Is(err, ErrFormat) || !strings.HasSuffix(err.Error(), ": it is empty") {
+		t.Error(err)
+	}
+}

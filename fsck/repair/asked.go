@@ -159,11 +159,3 @@ func (w *Work) mendOdd(t uuids.Table, data map[uint32]*held) {
 		}
 	}
 }
-
-// flashEnd is where a flash-only volume ends by its slot; 0 for what is none.
-func flashEnd(t uuids.Table, inode uint32) ondisk.Sector {
-	if int64(inode) >= int64(len(t)) || !t[inode].FlashOnly() {
-		return 0
-	}
-	return ondisk.Sector(t[inode].Sectors)
-}

@@ -135,7 +135,7 @@ func (h *harvest) perhaps(rs []inspect.Range, code finding.Code) {
 			if inode < r.From.Inode || inode > r.To.Inode || h.c.UUIDs[i] == (ondisk.UUIDEntry{}) {
 				continue
 			}
-			from, to := ondisk.Sector(0), h.endOf(inode)
+			from, to := ondisk.Sector(0), h.end(inode, ondisk.MaxKeyOffset)
 			if inode == r.From.Inode {
 				from = r.From.Offset
 			}
@@ -147,17 +147,6 @@ func (h *harvest) perhaps(rs []inspect.Range, code finding.Code) {
 			}
 		}
 	}
-}
-
-// endOf is where a volume ends: the largest offset there can be where nothing tells.
-func (h *harvest) endOf(inode uint32) ondisk.Sector {
-	if end, ok := h.w.ends[inode]; ok {
-		return end
-	}
-	if u := &h.c.UUIDs[inode]; u.FlashOnly() {
-		return ondisk.Sector(u.Sectors)
-	}
-	return ondisk.MaxKeyOffset
 }
 
 // tellUnknown notes all that may be gone without a trace: what damaged leaves lost, what nothing leads to any more, and

@@ -84,8 +84,8 @@ func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 		k.Ptr[0] = ondisk.MakePtr(k.Ptr[0].Gen(), k.Ptr[0].Offset(), uint64(h.c.Geo.ThisDev))
 	case code == finding.EXStaleDirty:
 		return false // somebody named it: the key has led nowhere since its bucket was reused
-	case (code == finding.EXPastBacking || code == finding.UUFlashEnd) && k.Start() < h.end(k.Inode()):
-		end := h.end(k.Inode())
+	case (code == finding.EXPastBacking || code == finding.UUFlashEnd) && k.Start() < h.end(k.Inode(), 0):
+		end := h.end(k.Inode(), 0)
 		gone := *k
 		gone.CutFront(end)
 		h.w.lose(&gone, code)
@@ -108,12 +108,15 @@ func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 	return true
 }
 
-// end is where a volume ends: its backing device, or by its slot.
-func (h *harvest) end(inode uint32) ondisk.Sector {
+// end is where a volume ends: its backing device, or a flash-only one by its slot; unknown where neither tells.
+func (h *harvest) end(inode uint32, unknown ondisk.Sector) ondisk.Sector {
 	if end, ok := h.w.ends[inode]; ok {
 		return end
 	}
-	return flashEnd(h.c.UUIDs, inode)
+	if int64(inode) < int64(len(h.c.UUIDs)) && h.c.UUIDs[inode].FlashOnly() {
+		return ondisk.Sector(h.c.UUIDs[inode].Sectors)
+	}
+	return unknown
 }
 
 // lose notes an extent that is given up.

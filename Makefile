@@ -85,6 +85,7 @@ install: build man
 	install -D -m 644 packaging/bctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/bctl
 	install -D -m 644 packaging/bctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bctl
 	install -D -m 644 packaging/bctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/bctl.fish
+	for name in fsck.bcache mkfs.bcache; do ln -sf bctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name && ln -sf bctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$name.fish || exit; done
 	install -d $(DESTDIR)$(DOCDIR)
 	install -m 644 README.md CHANGELOG.md LICENSE THIRD_PARTY docs/*.md docs/*.svg $(DESTDIR)$(DOCDIR)
 	install -d $(DESTDIR)$(DOCDIR)/schema

@@ -8,12 +8,17 @@ _bctl_devices() {
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
 	local words="list show-super format show-buckets show-prios show-journal fsck explain rewrite-prios undo super uuid tune hold release export writeback detach report explore check-pair show-uuids show-btree show-extents alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values= verbs=
+	case ${COMP_WORDS[0]##*/} in
+	mkfs.bcache) cmd=mkfs.bcache words= devices=1 flags="--cache --bdev --bucket --block --data-offset --data_offset --cset-uuid --uuid --label --writeback --discard --cache-replacement-policy --cache_replacement_policy --large-bucket --wipe-bcache --discard-dirty --force --init --attach --size --dry-run --undo --no-undo --help --version" ;;
+	fsck.bcache) cmd=fsck.bcache words= devices=1 flags="-a --no-action --preen --yes -f -v -C -r -t --json --help --version" ;;
+	esac
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
 		prev=${COMP_WORDS[COMP_CWORD-2]}
 	fi
 	for ((at = 1; at < COMP_CWORD; at++)); do
+		[[ -n $cmd ]] && break
 		word=${COMP_WORDS[at]}
 		case $word in
 		list) cmd=$word words= verbs="" devices=1 flags+=" --quick --json-lines"; break ;;
@@ -56,6 +61,18 @@ _bctl() {
 		[[ -n $verbs ]] && words=$verbs devices=
 	fi
 	case $cmd:$prev in
+	mkfs.bcache:--cache | mkfs.bcache:-C) values="devices" ;;
+	mkfs.bcache:--bdev | mkfs.bcache:-B) values="devices" ;;
+	mkfs.bcache:--bucket | mkfs.bcache:-b) values="files" ;;
+	mkfs.bcache:--block | mkfs.bcache:-w) values="files" ;;
+	mkfs.bcache:--data-offset | mkfs.bcache:--data_offset | mkfs.bcache:-o) values="files" ;;
+	mkfs.bcache:--cset-uuid) values="files" ;;
+	mkfs.bcache:--uuid) values="files" ;;
+	mkfs.bcache:--label | mkfs.bcache:-l) values="files" ;;
+	mkfs.bcache:--cache-replacement-policy | mkfs.bcache:--cache_replacement_policy) values="lru fifo random" ;;
+	mkfs.bcache:--size) values="files" ;;
+	mkfs.bcache:--undo) values="files" ;;
+	fsck.bcache:-C) values="files" ;;
 	*:--format) values="table json csv" ;;
 	*:--color) values="auto always never" ;;
 	format:--cache | format:-C) values="devices" ;;
@@ -189,4 +206,4 @@ _bctl() {
 		esac
 	fi
 }
-complete -o bashdefault -o default -F _bctl bctl
+complete -o bashdefault -o default -F _bctl bctl mkfs.bcache fsck.bcache

@@ -1,4 +1,4 @@
-#compdef bctl
+#compdef bctl mkfs.bcache fsck.bcache
 # zsh completion of bctl, written by bctl completion zsh
 _bctl_devices() {
 	local -a devices
@@ -8,6 +8,71 @@ _bctl_devices() {
 _bctl() {
 	local -a global commands own
 	local at=2 cmd=
+	case $service in
+	mkfs.bcache)
+		own=(
+			'(--cache -C)--cache=[format DEV as a cache device]:DEV:_bctl_devices'
+			'(--cache -C)-C+[format DEV as a cache device]:DEV:_bctl_devices'
+			'(--bdev -B)--bdev=[format DEV... as backing devices]:DEV...:_bctl_devices'
+			'(--bdev -B)-B+[format DEV... as backing devices]:DEV...:_bctl_devices'
+			'(--bucket -b)--bucket=[bucket SIZE, best the erase block'\''s]:SIZE:_files'
+			'(--bucket -b)-b+[bucket SIZE, best the erase block'\''s]:SIZE:_files'
+			'(--block -w)--block=[block SIZE (default: the largest of the devices'\'' logical blocks, 4k for files)]:SIZE:_files'
+			'(--block -w)-w+[block SIZE (default: the largest of the devices'\'' logical blocks, 4k for files)]:SIZE:_files'
+			'(--data-offset --data_offset -o)--data-offset=[first SECTOR of a backing device'\''s data]:SECTOR:_files'
+			'(--data-offset --data_offset -o)--data_offset=[first SECTOR of a backing device'\''s data]:SECTOR:_files'
+			'(--data-offset --data_offset -o)-o+[first SECTOR of a backing device'\''s data]:SECTOR:_files'
+			'(--cset-uuid)--cset-uuid=[UUID of the set (default: a new one)]:UUID:_files'
+			'(--uuid)--uuid=[UUID of the one device (default: a new one)]:UUID:_files'
+			'(--label -l)--label=[LABEL of the devices, up to 32 bytes]:LABEL:_files'
+			'(--label -l)-l+[LABEL of the devices, up to 32 bytes]:LABEL:_files'
+			'(--writeback)--writeback[backing devices: writeback instead of writethrough]'
+			'(--discard)--discard[cache device: discard buckets before they are reused]'
+			'(--cache-replacement-policy --cache_replacement_policy)--cache-replacement-policy=[cache device: POLICY is lru, fifo or random]:POLICY:(lru fifo random)'
+			'(--cache-replacement-policy --cache_replacement_policy)--cache_replacement_policy=[cache device: POLICY is lru, fifo or random]:POLICY:(lru fifo random)'
+			'(--large-bucket)--large-bucket[cache device: version 5 of the superblock, which buckets above 16M always take and Linux reads from 5.11 on]'
+			'(--wipe-bcache)--wipe-bcache[overwrite what is bcache'\''s]'
+			'(--discard-dirty)--discard-dirty[with --wipe-bcache: overwrite dirty data too, which stand nowhere else]'
+			'(--force)--force[overwrite other signatures and partition tables]'
+			'(--init)--init[cache device: write the empty journal, prio chain, uuids and btree too, as the first registration would]'
+			'(--attach)--attach[attach the backing devices to the cache; implies --init]'
+			'(--size)--size=[make the devices: new image files of SIZE]:SIZE:_files'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
+			'(--help -h)--help[show this help]'
+			'(--help -h)-h[show this help]'
+			'(--version -V)--version[show the version]'
+			'(--version -V)-V[show the version]'
+			'*:device:_bctl_devices'
+		)
+		_arguments -S $own
+		return ;;
+	fsck.bcache)
+		own=(
+			'(-a)-a[repair at boot: as -p]'
+			'(--no-action -n)--no-action[check only: the default]'
+			'(--no-action -n)-n[check only: the default]'
+			'(--preen -p)--preen[make every repair that can lose no data the user wrote]'
+			'(--preen -p)-p[make every repair that can lose no data the user wrote]'
+			'(--yes -y)--yes[make every repair]'
+			'(--yes -y)-y[make every repair]'
+			'(-f)-f[check even if it looks clean: always done]'
+			'(-v)-v[say how the check is done on stderr]'
+			'(-C)-C+[progress: a bar if FD is 0, else lines "pass done of device" to that descriptor]:FD:_files'
+			'(-r)-r[report time and memory on stderr]'
+			'(-t)-t[report time on stderr]'
+			'(--json)--json[write JSON]'
+			'(--help -h)--help[show this help]'
+			'(--help -h)-h[show this help]'
+			'(--version -V)--version[show the version]'
+			'(--version -V)-V[show the version]'
+			'*:device:_bctl_devices'
+		)
+		_arguments -S $own
+		return ;;
+	esac
 	global=(
 		'(--format)--format=[write FORMAT: table, json or csv]:FORMAT:(table json csv)'
 		'(--json -J)--json[write JSON, as --format json, and errors too]'

@@ -71,7 +71,7 @@ func ParseFormat(name string) (Format, error) {
 			return Format(f), nil
 		}
 	}
-	return Detect, fmt.Errorf("trace format %q: want one of %v", name, formatNames)
+	return Detect, fmt.Errorf("trace format %q: want one of %s", name, strings.Join(formatNames[:], ", "))
 }
 
 // A Spec is a format, with the columns of a CSV where the user tells them.

@@ -4,6 +4,7 @@ package cachesim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"bctl/alloc"
@@ -24,6 +25,9 @@ var modeNames = [...]string{"writethrough", "writeback", "writearound", "none"}
 
 func (m Mode) String() string { return modeNames[m] }
 
+// ModeNames are the names of all modes, in the order of their numbers.
+func ModeNames() []string { return modeNames[:] }
+
 // ParseMode finds a mode by its name in sysfs.
 func ParseMode(name string) (Mode, error) {
 	for m, n := range modeNames {
@@ -31,7 +35,7 @@ func ParseMode(name string) (Mode, error) {
 			return Mode(m), nil
 		}
 	}
-	return 0, fmt.Errorf("cache mode %q: want writethrough, writeback, writearound or none", name)
+	return 0, fmt.Errorf("cache mode %q: not one of %s", name, strings.Join(modeNames[:], ", "))
 }
 
 // Tasks says who makes the requests, where the trace does not.

@@ -47,9 +47,14 @@ func bctlTool() app.Tool {
 // meant leads those who type what other tools call it to the command.
 func meant() map[string]string {
 	return map[string]string{
-		"check":  "bctl fsck DEVICE checks",
-		"repair": "bctl fsck DEVICE checks, and with --preen or --yes repairs",
-		"ls":     "bctl list shows the bcache devices of this host",
+		"check":   "bctl fsck DEVICE checks",
+		"repair":  "bctl fsck DEVICE checks, and with --preen or --yes repairs",
+		"ls":      "bctl list shows the bcache devices of this host",
+		"verify":  "bctl fsck --verify-data compares the cache with its backing devices",
+		"recover": "bctl fsck DEVICE checks, and says what comes next; docs/recovery.md goes from symptoms to commands",
+		"dump":    "bctl show-super, show-journal, show-buckets and show-btree show what is there",
+		"attach":  "the kernel attaches; bctl fsck CACHE BACKING says whether it would",
+		"mount":   "bctl export --mount shows a volume without the kernel",
 	}
 }
 

@@ -45,6 +45,9 @@ func TestCompletion(t *testing.T) {
 		{"bctl super find u", ""},
 		{"bctl explain PR0", "PR01"},
 		{"bctl format -", "--cache"},
+		{"fsck.bcache --pre", "--preen"},
+		{"/sbin/mkfs.bcache --cache-replacement-policy f", "fifo"},
+		{"mkfs.bcache sh", ""},
 	} {
 		got := bashProposes(t, test.words)
 		if test.want != "" && !slices.Contains(got, test.want) || test.want == "" && len(got) > 0 {
@@ -60,19 +63,61 @@ func TestCompletionDevices(t *testing.T) {
 		t.Skip("no block devices here")
 	}
 	want := "/dev/" + filepath.Base(devices[0])
-	for _, words := range []string{"bctl fsck /dev/", "bctl fsck ''", "bctl format --cache ''", "bctl format -B /dev/", "bctl report /dev/", "bctl export ''", "bctl writeback /dev/", "bctl uuid list /dev/", "bctl super find ''"} {
+	for _, words := range []string{"bctl fsck /dev/", "bctl fsck ''", "bctl format --cache ''", "bctl format -B /dev/", "bctl report /dev/", "bctl export ''", "bctl writeback /dev/", "bctl uuid list /dev/", "bctl super find ''", "fsck.bcache /dev/", "mkfs.bcache -C ''"} {
 		if got := bashProposes(t, words); !slices.Contains(got, want) {
 			t.Errorf("%s<tab>: %q, want %s", words, got, want)
 		}
 	}
 }
 
-// fish itself says what it would propose.
-func TestFishCompletion(t *testing.T) {
+// fishProposes is what fish says that it would propose behind what was typed.
+func fishProposes(t *testing.T, typed string) (words []string) {
+	t.Helper()
 	fish, err := exec.LookPath("fish")
 	if err != nil {
 		t.Skip("no fish here")
 	}
+	script, err := filepath.Abs("../../packaging/bctl.fish")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(fish, "--no-config", "-c", "source "+script+"; complete -C '"+typed+"'")
+	cmd.Env, cmd.Dir = append(os.Environ(), "HOME="+t.TempDir()), t.TempDir()
+	if err := os.WriteFile(filepath.Join(cmd.Dir, "cache.img"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s<tab>: %v, %s", typed, err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		words = append(words, word)
+	}
+	return words
+}
+
+// What stands for a device is a block device or a file; of /dev nothing else is proposed.
+func TestFishDevices(t *testing.T) {
+	devices, err := filepath.Glob("/sys/class/block/*")
+	for _, typed := range []string{"bctl fsck ", "bctl uuid list ", "fsck.bcache ", "mkfs.bcache -C ", "bctl fsck --undo "} {
+		if words := fishProposes(t, typed); !slices.Contains(words, "cache.img") {
+			t.Errorf("%s<tab>: %q, want cache.img", typed, words)
+		}
+	}
+	if err != nil || len(devices) == 0 {
+		t.Skip("no block devices here")
+	}
+	for _, typed := range []string{"bctl fsck /dev/", "fsck.bcache /dev/", "bctl format --cache /dev/", "bctl format -C /dev/"} {
+		words := fishProposes(t, typed)
+		if want := "/dev/" + filepath.Base(devices[0]); !slices.Contains(words, want) || slices.Contains(words, "/dev/null") {
+			t.Errorf("%s<tab>: %q, want %s and not /dev/null", typed, words, want)
+		}
+	}
+}
+
+// fish itself says what it would propose.
+func TestFishCompletion(t *testing.T) {
 	for _, test := range []struct{ typed, want string }{
 		{"bctl sh", "show-super"},
 		{"bctl --js", "--json"},
@@ -82,17 +127,11 @@ func TestFishCompletion(t *testing.T) {
 		{"bctl completion z", "zsh"},
 		{"bctl uuid p", "purge"},
 		{"bctl explain PR0", "PR01"},
+		{"fsck.bcache --pre", "--preen"},
+		{"mkfs.bcache --cache-replacement-policy=f", "--cache-replacement-policy=fifo"},
 	} {
-		cmd := exec.Command(fish, "--no-config", "-c", "source ../../packaging/bctl.fish; complete -C '"+test.typed+"'")
-		cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
-		out, err := cmd.CombinedOutput()
-		found := false
-		for line := range strings.Lines(string(out)) {
-			word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
-			found = found || word == test.want
-		}
-		if err != nil || !found {
-			t.Errorf("%s<tab>: %q (%v), want %s", test.typed, out, err, test.want)
+		if words := fishProposes(t, test.typed); !slices.Contains(words, test.want) {
+			t.Errorf("%s<tab>: %q, want %s", test.typed, words, test.want)
 		}
 	}
 }
@@ -110,11 +149,13 @@ func TestZshCompletion(t *testing.T) {
 		{"bctl completion z", "1:operand:(bash fish zsh)"},
 		{"bctl uuid p", "1:operand:(list relink purge)"},
 		{"bctl uuid list x", "*:device:_bctl_devices"},
+		{"fsck.bcache x", "*:device:_bctl_devices"},
+		{"mkfs.bcache --cache-replacement-policy f", ":POLICY:(lru fifo random)"},
 		{"bctl rewrite-prios --set x", `]:BUCKET[-BUCKET]\:gen=N,prio=N:_files`},
 	} {
 		script := `_arguments() { print -rl -- $words -- $CURRENT "$@" }
 _describe() { print -rl -- ${(P)2} }
-` + "words=(" + test.words + "); CURRENT=$#words; . ../../packaging/bctl.zsh"
+` + "words=(" + test.words + "); CURRENT=$#words; service=$words[1]; . ../../packaging/bctl.zsh"
 		out, err := exec.Command(zsh, "-f", "-c", script).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), test.want) {
 			t.Errorf("%s<tab>: %q (%v), want %s", test.words, out, err, test.want)

@@ -156,7 +156,14 @@ func TestExplore(t *testing.T) {
 	from := len(y.all())
 	y.resize(120, 40)
 	y.await(from, "bctl explore")
+	from = len(y.all())
+	if err := y.cmd.Process.Signal(syscall.SIGUSR1); err != nil { // what it would tell stands on the screen
+		t.Fatal(err)
+	}
 	y.press("?", "shift+tab")
+	if drawn := y.all()[from:]; strings.Contains(drawn, "bctl: ") {
+		t.Errorf("SIGUSR1 wrote over the screen: %q", drawn)
+	}
 	y.press("xq", "is damaged")
 	y.ends(app.ExitDamage)
 	if imgtest.SumFile(t, paths[0]) != before {

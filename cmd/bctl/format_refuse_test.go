@@ -110,7 +110,7 @@ func TestFormatRefusals(t *testing.T) {
 		{"-B ok --uuid a03ef8ed-3ee1-b878-c850-fc5ecb16cd99", 16, "is what detaching writes"},
 		{"-B ok ok2 --uuid 01234567-89ab-cdef-0123-456789abcdef", 16, "--uuid: it is of one device, and 2 are given"},
 		{"-B ok -l 123456789012345678901234567890123", 16, "bad label: 33 bytes, at most 32"},
-		{"-C ok --cache-replacement-policy mru", 16, "--cache-replacement-policy mru: not lru, fifo or random"},
+		{"-C ok --cache-replacement-policy mru", 16, `--cache-replacement-policy "mru": not lru, fifo or random`},
 		{"-B new --size 0", 16, "--size: 0 is not a number of whole sectors"},
 		{"-B new --size 1000", 16, "--size: 1000 is not a number of whole sectors"},
 		{"-B new --size big", 16, `--size: "big" is not a size`},

@@ -98,9 +98,9 @@ func TestUsageErrors(t *testing.T) {
 		{"probe", "no device given\nhint: see bctl probe --help"},
 		{"probe a b", "extra argument b\nhint: see bctl probe --help"},
 		{"probe a --count x", `--count: bad value "x"`},
-		{"probe a --format xml", "--format xml: not table, json or csv"},
+		{"probe a --format xml", `--format "xml": not table, json or csv`},
 		{"probe a --format csv --json", "--json contradicts --format csv"},
-		{"probe a --color blue", "--color blue: not auto, always or never"},
+		{"probe a --color blue", `--color "blue": not auto, always or never`},
 		{"prob a", "unknown command prob\nhint: did you mean probe?"},
 	} {
 		got := probe(one, strings.Fields(test.args)...)

@@ -4,7 +4,6 @@ package app
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,8 +114,6 @@ func (a *Args) Number(flag string, least, most uint64, set func(uint64)) error {
 
 func wholeRange(least, most uint64) string {
 	switch {
-	case least == 0 && most == math.MaxUint64:
-		return ""
 	case least == 0:
 		return " up to " + strconv.FormatUint(most, 10)
 	}

@@ -62,7 +62,13 @@ func (t Tool) WriteCompletion(w io.Writer, shell string) error {
 	out := &output{w: w}
 	for _, s := range Shells {
 		if s.Name == shell {
-			s.write(out, newGrammar(t.app()))
+			g := newGrammar(t.app())
+			for _, n := range t.Names {
+				if n.Command != nil {
+					g.programs = append(g.programs, programWord(n))
+				}
+			}
+			s.write(out, g)
 		}
 	}
 	return out.err
@@ -73,6 +79,16 @@ type grammar struct {
 	name     string
 	global   []word // flags
 	commands []commandWord
+	programs []commandWord // other names of the binary, with flags of their own
+}
+
+// names are all that the binary answers to.
+func (g *grammar) names() []string {
+	list := []string{g.name}
+	for _, p := range g.programs {
+		list = append(list, p.name)
+	}
+	return list
 }
 
 type commandWord struct {
@@ -96,12 +112,19 @@ func newGrammar(app *cli.App) *grammar {
 		if c.Hidden {
 			continue
 		}
-		w := commandWord{name: c.Name, usage: c.Usage, flags: flagWords(c.Flags)}
-		w.devices = slices.ContainsFunc([]string{"DEV", "CACHE", "BACKING"}, func(what string) bool { return strings.Contains(c.ArgsUsage, what) })
-		w.operands = operandsOf(c)
-		g.commands = append(g.commands, w)
+		g.commands = append(g.commands, commandWord{c.Name, c.Usage, flagWords(c.Flags), takesDevices(c), operandsOf(c)})
 	}
 	return g
+}
+
+// programWord is what can be typed behind another name of the binary.
+func programWord(n Name) commandWord {
+	c := n.Command()
+	return commandWord{name: n.Name, usage: n.Usage, flags: flagWords(withHelp(c.Flags)), devices: takesDevices(c)}
+}
+
+func takesDevices(c *cli.Command) bool {
+	return slices.ContainsFunc([]string{"DEV", "CACHE", "BACKING"}, func(what string) bool { return strings.Contains(c.ArgsUsage, what) })
 }
 
 // operandsOf are the words that the first operand is one of: shells, finding codes, or verbs, which a command's usage

@@ -5,6 +5,7 @@ package app
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -24,15 +25,22 @@ _%[1]s_devices() {
 _%[1]s() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
 	local words=%[2]q flags=%[3]q devices= values= verbs=
+	case ${COMP_WORDS[0]##*/} in
+`, g.name, strings.Join(names, " "), strings.Join(spelled(g.global, false), " "))
+	for _, p := range g.programs {
+		fmt.Fprintf(w, "\t%s) cmd=%s words= devices=%s flags=%q ;;\n", p.name, p.name, flagOf(p.devices), strings.Join(spelled(p.flags, false), " "))
+	}
+	fmt.Fprint(w, `	esac
 	if [[ $cur == = ]]; then
 		cur=
 	elif [[ $prev == = ]]; then
 		prev=${COMP_WORDS[COMP_CWORD-2]}
 	fi
 	for ((at = 1; at < COMP_CWORD; at++)); do
+		[[ -n $cmd ]] && break
 		word=${COMP_WORDS[at]}
 		case $word in
-`, g.name, strings.Join(names, " "), strings.Join(spelled(g.global, false), " "))
+`)
 	for _, c := range g.commands {
 		devices := ""
 		if c.devices {
@@ -50,15 +58,22 @@ _%[1]s() {
 	fi
 	case $cmd:$prev in
 `)
-	bashValues(w, "*", g.global)
-	for _, c := range g.commands {
+	for _, c := range slices.Concat(g.programs, []commandWord{{name: "*", flags: g.global}}, g.commands) {
 		bashValues(w, c.name, c.flags)
 	}
-	bashReply(w, g.name)
+	bashReply(w, g)
+}
+
+// flagOf is a bool as the shells have it.
+func flagOf(b bool) string {
+	if b {
+		return "1"
+	}
+	return ""
 }
 
 // bashReply ends the function: what is proposed of all that was found.
-func bashReply(w io.Writer, name string) {
+func bashReply(w io.Writer, g *grammar) {
 	fmt.Fprintf(w, `	esac
 	COMPREPLY=()
 	case $values:$cur in
@@ -74,8 +89,8 @@ func bashReply(w io.Writer, name string) {
 		esac
 	fi
 }
-complete -o bashdefault -o default -F _%[1]s %[1]s
-`, name)
+complete -o bashdefault -o default -F _%[1]s %[2]s
+`, g.name, strings.Join(g.names(), " "))
 }
 
 // bashValues says what stands behind the flags of a command.
@@ -98,61 +113,8 @@ func bashValues(w io.Writer, command string, flags []word) {
 	}
 }
 
-func writeFish(w io.Writer, g *grammar) {
-	fmt.Fprintf(w, `# fish completion of %[1]s, written by %[1]s completion fish
-function __%[1]s_devices
-	for d in /sys/class/block/*
-		echo /dev/(string split -r -m1 / $d)[2]
-	end
-end
-`, g.name)
-	flag := func(condition string, f word) {
-		line := "complete -c " + g.name + condition
-		for _, name := range f.letters {
-			line += " -s " + name
-		}
-		for _, name := range f.longs {
-			line += " -l " + name
-		}
-		switch {
-		case f.arg == "":
-		case f.device:
-			line += " -r -a '(__" + g.name + "_devices)'"
-		case len(f.values) > 0:
-			line += " -x -a " + quoteFish(strings.Join(f.values, " "))
-		default:
-			line += " -r"
-		}
-		fmt.Fprintf(w, "%s -d %s\n", line, quoteFish(f.usage))
-	}
-	for _, f := range g.global {
-		flag("", f)
-	}
-	for _, c := range g.commands {
-		fmt.Fprintf(w, "complete -c %s -n __fish_use_subcommand -f -a %s -d %s\n", g.name, c.name, quoteFish(c.usage))
-		condition := " -n '__fish_seen_subcommand_from " + c.name + "'"
-		if c.devices {
-			only := condition
-			if len(c.operands) > 0 { // behind the verb
-				only = " -n '__fish_seen_subcommand_from " + c.name + "; and __fish_seen_subcommand_from " + strings.Join(c.operands, " ") + "'"
-			}
-			fmt.Fprintf(w, "complete -c %s%s -a '(__%s_devices)'\n", g.name, only, g.name)
-		}
-		if len(c.operands) > 0 {
-			fmt.Fprintf(w, "complete -c %s -n '__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from %s' -f -a %s\n", g.name, c.name, strings.Join(c.operands, " "), quoteFish(strings.Join(c.operands, " ")))
-		}
-		for _, f := range c.flags {
-			flag(condition, f)
-		}
-	}
-}
-
-func quoteFish(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
-}
-
 func writeZsh(w io.Writer, g *grammar) {
-	fmt.Fprintf(w, `#compdef %[1]s
+	fmt.Fprintf(w, `#compdef %[2]s
 # zsh completion of %[1]s, written by %[1]s completion zsh
 _%[1]s_devices() {
 	local -a devices
@@ -162,8 +124,19 @@ _%[1]s_devices() {
 _%[1]s() {
 	local -a global commands own
 	local at=2 cmd=
+	case $service in
+`, g.name, strings.Join(g.names(), " "))
+	for _, p := range g.programs {
+		fmt.Fprintf(w, "\t%s)\n\t\town=(\n", p.name)
+		zshFlags(w, "\t\t\t", g.name, p.flags)
+		if p.devices {
+			fmt.Fprintf(w, "\t\t\t'*:device:_%s_devices'\n", g.name)
+		}
+		fmt.Fprint(w, "\t\t)\n\t\t_arguments -S $own\n\t\treturn ;;\n")
+	}
+	fmt.Fprint(w, `	esac
 	global=(
-`, g.name)
+`)
 	zshFlags(w, "\t\t", g.name, g.global)
 	fmt.Fprint(w, "\t)\n\tcommands=(\n")
 	for _, c := range g.commands {

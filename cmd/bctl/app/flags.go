@@ -48,13 +48,13 @@ var colours = []string{"auto", "always", "never"}
 func checkGlobals(c *cli.Context) error {
 	format := c.String("format")
 	if !slices.Contains(render.Formats, render.Format(format)) {
-		return Usagef("--format %s: not table, json or csv", format)
+		return Usagef("--format %q: not table, json or csv", format)
 	}
 	if c.Bool("json") && c.IsSet("format") && format != string(render.JSON) {
 		return Usagef("--json contradicts --format %s", format)
 	}
 	if color := c.String("color"); !slices.Contains(colours, color) {
-		return Usagef("--color %s: not auto, always or never", color)
+		return Usagef("--color %q: not auto, always or never", color)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package app
 
 import (
 	"flag"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -155,6 +156,11 @@ func (l *line) meant(name string) string {
 	var names []string
 	for _, c := range l.app.VisibleCommands() {
 		names = append(names, c.Name)
+	}
+	other := meantOf(l.app)
+	near := nearest(name, slices.Concat(names, slices.Sorted(maps.Keys(other))))
+	if hint := other[near]; hint != "" {
+		return hint
 	}
 	return didYouMean(name, names)
 }
@@ -330,16 +336,39 @@ func (l *line) argv(name string) []string {
 	return argv
 }
 
-// didYouMean proposes the nearest of names, if any is near.
+// didYouMean proposes the nearest of names, or all that begin so.
 func didYouMean(typed string, names []string) string {
-	best, distance := "", 3
+	if near := nearest(typed, names); near != "" {
+		return "did you mean " + near + "?"
+	}
+	var begin []string
+	for _, name := range names {
+		if letters := strings.TrimLeft(typed, "-"); len(letters) > 2 && strings.HasPrefix(name, typed) {
+			begin = append(begin, name)
+		}
+	}
+	if len(begin) == 0 {
+		return ""
+	}
+	return "did you mean " + strings.Join(begin, ", ") + "?"
+}
+
+// nearest is the name that two slips at most turn into what was typed, or one slip if only the beginning was typed; "" if
+// none is.
+func nearest(typed string, names []string) (best string) {
+	letters := len(strings.TrimLeft(typed, "-"))
+	distance := min(3, (letters+1)/2)
 	for _, name := range names {
 		if d := smetrics.WagnerFischer(typed, name, 1, 1, 1); d < distance && d < len(strings.TrimLeft(name, "-")) {
 			best, distance = name, d
 		}
 	}
-	if best == "" {
-		return ""
+	for _, name := range names {
+		for n := max(len(typed)-1, 4); best == "" && letters > 3 && n <= min(len(typed)+1, len(name)); n++ {
+			if smetrics.WagnerFischer(typed, name[:n], 1, 1, 1) == 1 {
+				best = name
+			}
+		}
 	}
-	return "did you mean " + best + "?"
+	return best
 }

@@ -22,7 +22,7 @@ func ParseSize(s string) (int64, error) {
 	if hi, lo := bits.Mul64(n, 1<<shift); hi == 0 && lo <= math.MaxInt64 {
 		return int64(lo), nil
 	}
-	return 0, Usagef("%q is too large", s)
+	return 0, Usagef("%q is too large: at most %d bytes", s, int64(math.MaxInt64))
 }
 
 // unitOf is the unit at the end of s.

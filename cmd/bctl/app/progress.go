@@ -26,7 +26,7 @@ func (a *Args) ProgressTo(io *IO, device string) (start progress.Starter, done f
 	fd, err := strconv.Atoi(a.String("C"))
 	switch {
 	case err != nil || fd < 0:
-		return nil, done, Usagef("-C %q: not a file descriptor", a.String("C"))
+		return nil, done, Usagef("-C %q: not a file descriptor, 0 or more", a.String("C"))
 	case fd > 0:
 		own, err := syscall.Dup(fd) // the descriptor is the caller's: no collector closes our copy early
 		if err != nil {

@@ -53,10 +53,13 @@ func watchOf(ctx context.Context) *progress.Watch {
 	return w
 }
 
+// TakeScreen says that a command draws on the whole terminal, until what it returns is called: nothing else writes there.
+func TakeScreen(ctx context.Context) (done func()) { return watchOf(ctx).Screen() }
+
 // reportOnSignal writes the progress at each SIGUSR1, until what it returns is called.
 func reportOnSignal(watch *progress.Watch, stderr io.Writer) (stop func()) {
-	prefix := "bctl: "
-	if IsTerminal(stderr) {
+	prefix, terminal := "bctl: ", IsTerminal(stderr)
+	if terminal {
 		prefix = "\r\x1b[K" + prefix // in the place of a bar
 	}
 	asked := make(chan os.Signal, 1)
@@ -64,7 +67,9 @@ func reportOnSignal(watch *progress.Watch, stderr io.Writer) (stop func()) {
 	var crew workers.Group
 	crew.Go(func() {
 		for range asked {
-			watch.Report(stderr, prefix)
+			if !terminal || !watch.Drawn() { // who draws shows the progress too
+				watch.Report(stderr, prefix)
+			}
 		}
 	})
 	return func() {

@@ -63,7 +63,7 @@ func checkColumns(names []string) error {
 	}
 	for _, n := range names {
 		if !slices.Contains(known, n) {
-			return app.Usagef("--columns %q: want of %s", n, strings.Join(known, ", "))
+			return app.Usagef("--columns %q: not one of %s", n, strings.Join(known, ", "))
 		}
 	}
 	return nil

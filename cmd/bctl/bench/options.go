@@ -87,7 +87,7 @@ func (o *benchOptions) readTrace(args *app.Args) error {
 	o.traces, o.ops = args.Strings("trace"), 0
 	var err error
 	if o.traceSpec, err = blktrace.ParseSpec(args.String("trace-format")); err != nil {
-		return app.Usagef("--%v", err)
+		return app.Usagef("--trace-format: %v", err)
 	}
 	if o.plot, err = readPlot(args); err != nil {
 		return err

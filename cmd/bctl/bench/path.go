@@ -4,6 +4,7 @@ package bench
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -37,7 +38,7 @@ func pathFlagList() []cli.Flag {
 func (o *benchOptions) readPath(args *app.Args) error {
 	var err error
 	if o.path.Mode, err = cachesim.ParseMode(args.String("cache-mode")); err != nil {
-		return app.Usagef("--%v", err)
+		return app.Usagef("--cache-mode %q: not one of %s", args.String("cache-mode"), strings.Join(cachesim.ModeNames(), ", "))
 	}
 	if o.path.SequentialCutoff, err = cutoff(args, "sequential-cutoff"); err != nil {
 		return err

@@ -102,7 +102,7 @@ func parseVolumes(s string) (v volumeRange, err error) {
 	low, err1 := strconv.ParseUint(a, 10, 32)
 	high, err2 := strconv.ParseUint(b, 10, 32)
 	if err1 != nil || err2 != nil || high < low {
-		return v, app.Usagef("--volumes %q: want A-B", s)
+		return v, app.Usagef("--volumes %q: want numbers A-B of volumes, or one, up to %d", s, uint32(math.MaxUint32))
 	}
 	return volumeRange{true, uint32(low), uint32(high)}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -138,7 +139,7 @@ func choice[T ~uint8](args *app.Args, flag string, words []string) (*T, error) {
 	}
 	i := slices.Index(words, args.String(flag))
 	if i < 0 {
-		return nil, app.Usagef("--%s %q: not one of %v", flag, args.String(flag), words)
+		return nil, app.Usagef("--%s %q: not one of %s", flag, args.String(flag), strings.Join(words, ", "))
 	}
 	n := T(i)
 	return &n, nil

@@ -151,6 +151,8 @@ func readPrefer(args *app.Args, merge bool) (slots.Prefer, error) {
 	switch {
 	case !known:
 		return which, app.Usagef("--prefer %q: not old or new", args.String("prefer"))
+	case args.Given("prefer") && which == slots.PreferNeither:
+		return which, app.Usagef("--prefer \"\": not old or new")
 	case args.Given("prefer") && !merge:
 		return which, app.Usagef("--prefer is about --merge")
 	}

@@ -103,7 +103,7 @@ func codeList(args *app.Args, name string) (codes []finding.Code, err error) {
 	for _, word := range args.List(name, "") {
 		code := finding.Code(strings.ToUpper(strings.TrimSpace(word)))
 		if _, ok := finding.Find(code); !ok {
-			return nil, app.WithHint(app.Usagef("--%s %s: no such code", name, word), "bctl explain lists them")
+			return nil, app.WithHint(app.Usagef("--%s %q: not one of the codes of findings", name, word), "bctl explain lists them")
 		}
 		codes = append(codes, code)
 	}

@@ -65,7 +65,7 @@ func readScan(args *app.Args) (s scan, err error) {
 	if args.Given("set-uuid") {
 		b, err := hex.DecodeString(strings.ReplaceAll(args.String("set-uuid"), "-", ""))
 		if err != nil || len(b) != len(s.hints.SetUUID) {
-			return s, app.Usagef("--set-uuid %q: not a uuid", args.String("set-uuid"))
+			return s, app.Usagef("--set-uuid %q: not a UUID, 32 hexadecimal digits", args.String("set-uuid"))
 		}
 		copy(s.hints.SetUUID[:], b)
 	}

@@ -89,6 +89,7 @@ func explore(ctx context.Context, names []string, io *app.IO) error {
 	if io.Colours() {
 		profile = colorprofile.ANSI
 	}
+	defer app.TakeScreen(ctx)()
 	// Signals end the context, as those of every command do; our own panics end here.
 	_, err = tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithInput(io.In), tea.WithOutput(screen), tea.WithColorProfile(profile)).Run()
 	stop()

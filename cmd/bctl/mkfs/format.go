@@ -197,7 +197,7 @@ func (o *formatOptions) readSizes(args *app.Args) (err error) {
 	}
 	offset, err := app.ParseNumber(args.String("data-offset"))
 	if err != nil {
-		return app.Usagef("--data-offset: %v of sectors", err)
+		return app.Usagef("--data-offset: %v of sectors, %d or more", err, ondisk.DataStartDefault)
 	}
 	o.super.DataOffset = ondisk.Sector(offset)
 	if args.Given("size") {
@@ -232,7 +232,7 @@ func (o *formatOptions) readNames(args *app.Args) (err error) {
 	policy := args.String("cache-replacement-policy")
 	i := slices.IndexFunc(policies, func(r ondisk.Replacement) bool { return r.String() == policy })
 	if i < 0 {
-		return app.Usagef("--cache-replacement-policy %s: not lru, fifo or random", policy)
+		return app.Usagef("--cache-replacement-policy %q: not lru, fifo or random", policy)
 	}
 	o.super.Replacement = policies[i]
 	return nil
@@ -242,7 +242,7 @@ func (o *formatOptions) readNames(args *app.Args) (err error) {
 func parseUUID(flag, s string) (ondisk.UUID, error) {
 	u, err := uuid.Parse(s)
 	if err != nil || len(s) != 36 {
-		return ondisk.UUID{}, app.Usagef("%s: %q is not a UUID", flag, s)
+		return ondisk.UUID{}, app.Usagef("%s: %q is not a UUID, 8-4-4-4-12 hexadecimal digits", flag, s)
 	}
 	return ondisk.UUID(u), nil
 }

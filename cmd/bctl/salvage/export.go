@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 
@@ -89,10 +90,8 @@ func readExport(args *app.Args) (o exportOptions, err error) {
 	if len(names) == 2 {
 		o.backing = names[1]
 	}
-	if args.Given("root") {
-		if o.root, err = strconv.ParseUint(args.String("root"), 10, 63); err != nil || o.root == 0 {
-			return o, app.Usagef("--root %s: not a bucket", args.String("root"))
-		}
+	if err = args.Number("root", 1, math.MaxInt64, func(n uint64) { o.root = n }); err != nil {
+		return o, err
 	}
 	ways := 0
 	for _, given := range []bool{o.dm, o.output != "", o.mount != ""} {

@@ -97,6 +97,9 @@ func readFilter(args *app.Args) (inspect.Filter, error) {
 			f.Marks = append(f.Marks, inspect.Mark(i))
 		}
 	}
+	if args.Given("sort") && f.Sort == "" {
+		return f, app.Usagef("--sort \"\": not one of %s", strings.Join(inspect.SortKeys, ", "))
+	}
 	if err := inspect.CheckSort(f.Sort); err != nil {
 		return f, app.Usagef("--sort %v", err)
 	}

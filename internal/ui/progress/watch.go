@@ -14,6 +14,28 @@ import (
 type Watch struct {
 	mu      sync.Mutex
 	running []*watched
+	screens int // how many draw on the whole terminal
+}
+
+// Screen says that somebody draws on the whole terminal, until what it returns is called. A nil watch changes nothing.
+func (w *Watch) Screen() (done func()) {
+	if w == nil {
+		return func() {}
+	}
+	count := func(n int) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.screens += n
+	}
+	count(1)
+	return func() { count(-1) }
+}
+
+// Drawn says whether somebody draws on the whole terminal.
+func (w *Watch) Drawn() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.screens > 0
 }
 
 // Over is a Starter that counts as next does, and lets the watch know. A nil watch changes nothing.

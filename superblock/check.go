@@ -247,14 +247,15 @@ func zero(d []uint64) bool {
 }
 
 // PrintableLabel reports whether a label is text. The kernel leaves the newline of whoever set it through sysfs, and
-// in a uuid slot whatever its buffer held behind that; nothing follows an empty label.
+// in a uuid slot whatever its buffer held behind that; a tab passes as it came. Clearing a label by a newline alone
+// makes its first two bytes zero and leaves the rest of the old one; nothing else stands behind an empty label.
 func PrintableLabel(label [32]byte) bool {
 	for _, b := range []byte(Label(label)) {
-		if b < 0x20 || b == 0x7f {
+		if b < 0x20 && b != '\t' || b == 0x7f {
 			return false
 		}
 	}
-	return label[0] != 0 || label == [32]byte{}
+	return label[0] != 0 || label[1] == 0
 }
 
 // Label is the text of a label, up to its first zero byte or newline.

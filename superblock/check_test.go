@@ -133,6 +133,8 @@ func checkCases() []checkCase {
 		{"", nil, false, func(s *ondisk.Super) { copy(s.Label[:], strings.Repeat("x", 32)) }, nil},
 		{"", nil, false, func(s *ondisk.Super) { copy(s.Label[:], "größe") }, nil},
 		{"", nil, false, func(s *ondisk.Super) { copy(s.Label[:], "home\nrest") }, nil},
+		{"", nil, false, func(s *ondisk.Super) { copy(s.Label[:], "a\tb") }, nil},
+		{"", nil, true, func(s *ondisk.Super) { copy(s.Label[:], "\x00\x00me") }, nil}, // echo home > label; echo > label
 		{"", nil, false, func(s *ondisk.Super) { s.Version, s.FeatureIncompat, s.BucketSize = 5, 2, 8 }, nil},
 		{"", nil, true, func(s *ondisk.Super) { s.Version, s.Nbuckets = 4, 16 }, nil},
 		{"", nil, true, func(s *ondisk.Super) { s.Version, s.Nbuckets = 6, 128<<20/512-1 }, nil},

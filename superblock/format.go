@@ -3,6 +3,7 @@
 package superblock
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -140,7 +141,7 @@ func MakeLabel(text string) (label [32]byte, err error) {
 		return label, fmt.Errorf("%w: %d bytes, at most %d", ErrNewLabel, len(text), len(label))
 	}
 	copy(label[:], text)
-	if Label(label) != text || !PrintableLabel(label) {
+	if Label(label) != text || !PrintableLabel(label) || bytes.ContainsRune(label[:], '\t') {
 		return label, fmt.Errorf("%w: %q is not printable text", ErrNewLabel, text)
 	}
 	return label, nil

@@ -34,6 +34,7 @@ const (
 	headBytes  = 17         // up to the index
 	name       = "bctl"
 	frameBytes = 4 << 20  // of the stream in a frame, at most
+	emptyBytes = 16 << 20 // of one that is nearly all zero: what each frame adds would be most of it
 	cacheBytes = 64 << 20 // of frames that a reader keeps
 	tightBelow = 2 << 10  // a frame that is so small can be made a tenth smaller in no time
 )
@@ -208,7 +209,7 @@ func (s *source) last(n int64) ([]byte, error) {
 
 // GetFrameByIndex is seekable's.
 func (s *source) GetFrameByIndex(e seekable.FrameOffsetEntry) ([]byte, error) {
-	if e.DecompressedSize > 4*frameBytes || e.CompressedSize > 8*frameBytes || e.CompressedOffset > uint64(s.size) || int64(e.CompressedSize) > s.size-int64(e.CompressedOffset) {
+	if e.DecompressedSize > emptyBytes || e.CompressedSize > 8*frameBytes || e.CompressedOffset > uint64(s.size) || int64(e.CompressedSize) > s.size-int64(e.CompressedOffset) {
 		return nil, fmt.Errorf("%w: a frame that cannot be", ErrBroken)
 	}
 	b := make([]byte, e.CompressedSize)
@@ -220,6 +221,7 @@ type Writer struct {
 	out    *seekable.Writer
 	enc    *zstd.Encoder
 	buf    bytes.Buffer
+	used   int // bytes in buf that are not zero
 	left   int64
 	failed error
 }
@@ -263,8 +265,17 @@ func (e tight) EncodeAll(src, dst []byte) []byte {
 func (w *Writer) Write(b []byte) (int, error) {
 	w.left -= int64(len(b))
 	w.buf.Write(b)
+	w.used += len(b) - bytes.Count(b, []byte{0})
 	for w.failed == nil && w.buf.Len() >= frameBytes {
-		_, w.failed = w.out.Write(w.buf.Next(frameBytes))
+		n := frameBytes
+		if w.used < tightBelow {
+			n = emptyBytes
+		}
+		if w.buf.Len() < n {
+			break
+		}
+		_, w.failed = w.out.Write(w.buf.Next(n))
+		w.used = w.buf.Len() - bytes.Count(w.buf.Bytes(), []byte{0})
 	}
 	return len(b), w.failed
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"testing"
 
 	"bctl/internal/disk/full"
@@ -25,8 +26,10 @@ func sample(t testing.TB, stream []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Write(stream); err != nil {
-		t.Fatal(err)
+	for part := range slices.Chunk(stream, 1<<20) {
+		if _, err := w.Write(part); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -92,6 +95,33 @@ func TestZstd(t *testing.T) {
 	}
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// What is nearly all zero takes few frames, and what follows it in the stream does not.
+func TestNearlyEmpty(t *testing.T) {
+	want := make([]byte, 50<<20)
+	want[5], want[37<<20] = 1, 2
+	copy(want[45<<20:], stream(1<<20))
+	file := sample(t, want)
+	m, err := Open(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	table, err := m.stream.SeekTable()
+	if err != nil || table.NumFrames() != 8 { // the index, 16, 16, 4, 4, 4, 4, 2 MiB
+		t.Errorf("%d frames, %v", table.NumFrames(), err)
+	}
+	at := int64(0)
+	for i := range m.Devices {
+		for _, a := range m.View(i).Areas {
+			b := make([]byte, a.Len)
+			if _, err := m.View(i).ReadAt(b, a.Off); err != nil || !bytes.Equal(b, want[at:at+a.Len]) {
+				t.Errorf("device %d, area at %d: %v", i, a.Off, err)
+			}
+			at += a.Len
+		}
 	}
 }
 

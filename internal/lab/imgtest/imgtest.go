@@ -49,10 +49,27 @@ func Root(t testing.TB) string {
 	}
 }
 
+// envImages names a folder of images that AllNames gives instead of those of testdata, each in a folder of its own: to
+// try what is not kept here, from another kernel or another load.
+const envImages = "BCTL_IMAGES"
+
+// Elsewhere reports whether the images are not those of testdata, so that nothing is known of them beforehand.
+func Elsewhere() bool { return os.Getenv(envImages) != "" }
+
 // Folder is where the packed image and its console.txt stand.
 func Folder(t testing.TB, name string) string {
 	t.Helper()
+	if dir := os.Getenv(envImages); dir != "" {
+		if other := filepath.Join(dir, name); filepath.Base(other) == "*" || exists(other) {
+			return other
+		}
+	}
 	return filepath.Join(Root(t), "testdata", "images", name)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // usual are the images that hold one ordinary state each, with room in the journal. The others are odd in some way.

@@ -24,6 +24,7 @@ var longExamples = []string{
 	"bctl generate big.img --buckets 2228224 --extents 16000000",
 	"bctl demo", "bctl demo --damage PR01", // TestDemo
 	"bctl export /dev/nvme0n1p3 /dev/sdb --mount /mnt/bcache",         // stays; TestExportMount
+	"bctl export /dev/nvme0n1p3 /dev/sda1 --mount /mnt/bcache &",
 	"bctl explore cache.img", "bctl explore /dev/nvme0n1p3 /dev/sda1", // on a terminal: TestExplore
 	"bctl list", "bctl list --json-lines | jq -r 'select(.missing) | .uuid'", // whatever the machine has
 }
@@ -34,6 +35,9 @@ var cannotExamples = []string{
 	"bctl rewrite-prios --set 100-199:prio=0 --set 7:gen=3,prio=100 cache.img", // 7 is the journal's there
 	"bctl uuid purge --inode 3 --discard-dirty /dev/nvme0n1p3",                 // it has no such inode
 }
+
+// mendingExamples write what they mended: they end with exit code 1.
+var mendingExamples = []string{"bctl fsck -y --rewind 160 cache.img"}
 
 // exampleSets are the images of examples that ask for more than two volumes and a flash-only one, by how the line begins.
 var exampleSets = map[string]string{
@@ -51,13 +55,21 @@ var examplesFirst = map[string]string{
 	"bctl super find":               "rm -f dev/nvme0n1; truncate -s 1M dev/nvme0n1; cat cache.img >> dev/nvme0n1",
 	"bctl fsck -y --scan":           "rm -f disk.img; truncate -s 1M disk.img; cat cache.img >> disk.img",
 	"bctl image --restore":          "rm -f practice.img cache.bimg; bctl image -q cache.img -o cache.bimg",
+	"cp --sparse":                   "rm -f scratch.img",
+	"bctl fsck -y --scan /dev":      "rm -f dev/nvme0n1; truncate -s 1M dev/nvme0n1; cat cache.img >> dev/nvme0n1",
 	"bctl fsck cache.bimg":          "rm -f cache.bimg; bctl image -q cache.img -o cache.bimg",
 }
 
 // helpExamples are the lines of a command's help that are to be typed.
 func helpExamples(name string) (list []string) {
-	within := false
-	for line := range strings.Lines(bctl(name, "--help").Stdout) {
+	within, help := false, bctl("--help")
+	switch {
+	case strings.Contains(name, "."):
+		help = runAs(name, "--help")
+	case name != "bctl":
+		help = bctl(name, "--help")
+	}
+	for line := range strings.Lines(help.Stdout) {
 		line = strings.TrimRight(line, "\n")
 		if command, ok := strings.CutPrefix(line, "    "); ok && within {
 			list = append(list, command)
@@ -71,7 +83,14 @@ func helpExamples(name string) (list []string) {
 // helpStubs stand for other programs that examples name: what they are given is read to its end.
 var helpStubs = map[string]string{
 	"ssh": "shift; exec sh -c \"$1\"", "less": "exec cat", "jq": "exec cat", "dmsetup": "exec cat", "ddrescue": "exit 0", "udevadm": "exit 0",
+	"mount": "exit 0", "qemu-nbd": "exit 0", "nbdkit": "exit 0", "make": "exit 0", "sudo": "exec \"$@\"", "go": "exit 0",
+	"parallel": "exec cat", "sbatch": "exit 0",
 	"journalctl": "echo 'bcache: prio_read() bad csum reading priorities'",
+}
+
+// helpNames are what has a help: bctl, its commands, and the other names with flags of their own.
+func helpNames() []string {
+	return append(allCommandNames(), "bctl", "fsck.bcache", "mkfs.bcache")
 }
 
 // Every example of every help text is a command line that the shell takes and bctl does.
@@ -83,15 +102,23 @@ func TestHelpExamples(t *testing.T) {
 		t.Skip("no bash here")
 	}
 	t.Setenv("COLUMNS", "1000")
-	scripts := t.TempDir()
 	shown := map[string][]string{}
-	var files []string
-	for _, name := range allCommandNames() {
+	for _, name := range helpNames() {
 		shown[name] = helpExamples(name)
 		if len(shown[name]) == 0 {
 			t.Errorf("%s: no examples", name)
 		}
-		files = append(files, writeScript(t, scripts, name, len(shown[name])))
+	}
+	runExamples(t, shown)
+}
+
+// runExamples runs lists of commands, each in a folder of its own.
+func runExamples(t *testing.T, shown map[string][]string) {
+	t.Helper()
+	scripts := t.TempDir()
+	var files []string
+	for name, list := range shown {
+		files = append(files, writeScript(t, scripts, name, len(list)))
 	}
 	root := imgtest.Root(t)
 	testscript.Run(t, testscript.Params{
@@ -177,21 +204,26 @@ func tryExample(t *testing.T, ts *testscript.TestScript, line string) {
 	}
 	for _, folder := range []string{
 		"usr/share/bash-completion/completions", "usr/share/zsh/vendor-completions", "usr/share/fish/vendor_completions.d",
-		"var/lib/bctl", "var/lib/prometheus/node-exporter",
+		"sys/fs/bcache/SET-UUID", "sys/block/bcacheN/bcache", "var/lib/bctl", "var/lib/prometheus/node-exporter",
 	} {
 		ts.Check(os.MkdirAll(filepath.Join(dir, folder), 0o755))
 	}
 	if first := beginningOf(examplesFirst, line); first != "" {
 		_ = ts.Exec("bash", "-c", first) // the example shows whether it was done
 	}
-	typed := strings.NewReplacer("/dev/", "dev/", "/usr/share/", "usr/share/", "/var/lib/", "var/lib/", "--seconds 10", "--seconds 0.1", "--buckets 65536", "--buckets 1024 --ops 20000", "--ops 5000", "--ops 200", "--node 75", "--node $(bctl show-btree --format csv cache.img | sed -n 2p | cut -d, -f2)").Replace(line)
+	typed := strings.NewReplacer("/dev/", "dev/", "/sys/", "sys/", "/usr/share/", "usr/share/", "/var/lib/", "var/lib/", "--seconds 10", "--seconds 0.1", "--buckets 65536", "--buckets 1024 --ops 20000", "--ops 5000", "--ops 200", "--node 75", "--node $(bctl show-btree --format csv cache.img | sed -n 2p | cut -d, -f2)").Replace(line)
 	err := ts.Exec("bash", "-o", "pipefail", "-c", typed)
-	cannot := slices.Contains(cannotExamples, line)
-	var exit *exec.ExitError
+	want, code := 0, 0
 	switch {
-	case err == nil && !cannot:
-	case cannot && errors.As(err, &exit) && exit.ExitCode() == app.ExitCannot:
-	default:
+	case slices.Contains(cannotExamples, line):
+		want = app.ExitCannot
+	case slices.Contains(mendingExamples, line):
+		want = app.ExitRepaired
+	}
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	}
+	if code != want || err != nil && code == 0 {
 		ts.Fatalf("$ %s\n%v\n%s%s", line, err, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 	}
 }

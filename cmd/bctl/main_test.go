@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("BCTL_TEST_MAIN") != "" {
 		asBctl()
 	}
-	testscript.Main(withState{m}, map[string]func(){"bctl": asBctl, "zstd": unpack})
+	testscript.Main(withState{m}, map[string]func(){"bctl": asBctl, "fsck.bcache": asBctl, "mkfs.bcache": asBctl, "zstd": unpack})
 }
 
 // withState keeps the undo files of tests that do not care for them out of the machine's state directory.

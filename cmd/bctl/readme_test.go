@@ -143,29 +143,3 @@ func (e example) compare(got string) string {
 	}
 	return ""
 }
-
-// Every command that README.md and docs/recovery.md show is one of bctl's, with flags that it has.
-func TestReadmeCommands(t *testing.T) {
-	seen, text := 0, ""
-	for _, doc := range []string{"README.md", "docs/recovery.md"} {
-		b, err := os.ReadFile(filepath.Join(imgtest.Root(t), doc))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text += string(b)
-	}
-	for line := range strings.Lines(text) {
-		_, command, ok := strings.Cut(line, "    bctl ")
-		if !ok {
-			continue
-		}
-		seen++
-		args := append(strings.Fields(command), "--help")
-		if got := bctl(args...); got.Code != 0 {
-			t.Errorf("bctl %v: exit %d, %s", args, got.Code, got.Stderr)
-		}
-	}
-	if seen < 3 {
-		t.Errorf("%d commands", seen)
-	}
-}

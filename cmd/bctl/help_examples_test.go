@@ -23,7 +23,7 @@ import (
 var longExamples = []string{
 	"bctl generate big.img --buckets 2228224 --extents 16000000",
 	"bctl demo", "bctl demo --damage PR01", // TestDemo
-	"bctl export /dev/nvme0n1p3 /dev/sdb --mount /mnt/bcache",         // stays; TestExportMount
+	"bctl export /dev/nvme0n1p3 /dev/sdb --mount /mnt/bcache", // stays; TestExportMount
 	"bctl export /dev/nvme0n1p3 /dev/sda1 --mount /mnt/bcache &",
 	"bctl explore cache.img", "bctl explore /dev/nvme0n1p3 /dev/sda1", // on a terminal: TestExplore
 	"bctl list", "bctl list --json-lines | jq -r 'select(.missing) | .uuid'", // whatever the machine has

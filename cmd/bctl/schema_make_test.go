@@ -13,12 +13,15 @@ import (
 	"strings"
 	"testing"
 
+	"bctl/inspect"
+	"bctl/internal/finding"
 	"bctl/internal/lab/imgtest"
 )
 
 // A shape is what was seen of a value: of which types it was, its members, and how often it was an object.
 type shape struct {
 	types   map[string]bool
+	said    map[string]bool // what strings were
 	objects int
 	members map[string]*shape
 	present map[string]int
@@ -28,7 +31,7 @@ type shape struct {
 // see adds a value.
 func (s *shape) see(v any) {
 	if s.types == nil {
-		s.types, s.members, s.present = map[string]bool{}, map[string]*shape{}, map[string]int{}
+		s.types, s.said, s.members, s.present = map[string]bool{}, map[string]bool{}, map[string]*shape{}, map[string]int{}
 	}
 	switch v := v.(type) {
 	case nil:
@@ -37,6 +40,9 @@ func (s *shape) see(v any) {
 		s.types["boolean"] = true
 	case string:
 		s.types["string"] = true
+		if len(s.said) < 1000 {
+			s.said[v] = true
+		}
 	case json.Number:
 		if strings.ContainsAny(v.String(), ".eE") {
 			s.types["number"] = true
@@ -64,30 +70,31 @@ func (s *shape) see(v any) {
 	}
 }
 
-// declared are names of members that the sources say more of than a few outputs: fractions, which may happen to be whole,
-// and those that may be left out.
-type declared struct{ fraction, optional map[string]bool }
+// declared are names of members that the sources say more of than outputs can: fractions, which may happen to be whole,
+// those that may be left out, and those that may be unknown.
+type declared struct{ fraction, optional, maybe map[string]bool }
 
 var (
-	fractionTag = regexp.MustCompile("\\bfloat64\\s+`json:\"([a-z0-9_]+)")
+	fractionTag = regexp.MustCompile("\\bfloat64\\]?\\s+`json:\"([a-z0-9_]+)")
 	optionalTag = regexp.MustCompile("`json:\"([a-z0-9_]+),omit(?:empty|zero)")
+	maybeTag    = regexp.MustCompile("(?:Maybe\\[[^`]*\\]|\\*[A-Za-z0-9_.]+)\\s+`json:\"([a-z0-9_]+)\"")
+	maybeField  = regexp.MustCompile(`Key: "([a-z0-9_]+)", Value: (?:inspect\.If\(|nullIfEmpty|maybe)`)
 	memberName  = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 )
 
 func readDeclared(t *testing.T) *declared {
 	t.Helper()
-	d := &declared{map[string]bool{}, map[string]bool{}}
+	d := &declared{map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	for _, folder := range []string{"cmd", "fsck", "internal", "alloc", "inspect"} {
 		err := filepath.WalkDir(filepath.Join(imgtest.Root(t), folder), func(path string, e os.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
 			text, err := os.ReadFile(path)
-			for _, m := range fractionTag.FindAllSubmatch(text, -1) {
-				d.fraction[string(m[1])] = true
-			}
-			for _, m := range optionalTag.FindAllSubmatch(text, -1) {
-				d.optional[string(m[1])] = true
+			for tag, to := range map[*regexp.Regexp]map[string]bool{fractionTag: d.fraction, optionalTag: d.optional, maybeTag: d.maybe, maybeField: d.maybe} {
+				for _, m := range tag.FindAllSubmatch(text, -1) {
+					to[string(m[1])] = true
+				}
 			}
 			return err
 		})
@@ -98,8 +105,33 @@ func readDeclared(t *testing.T) *declared {
 	return d
 }
 
-// schema is the shape as JSON Schema. What is not known is null wherever it stands, but in the version and in codes.
-func (s *shape) schema(name string, d *declared) map[string]any {
+// words are what members with few values may say, by their names: from the tables that the program runs on.
+func words(t *testing.T, command string) map[string][]string {
+	var codes []string
+	for _, family := range finding.Table() {
+		for _, row := range family {
+			codes = append(codes, string(row.Code))
+		}
+	}
+	slices.Sort(codes)
+	var kinds []string
+	for _, s := range everySubject() {
+		kinds = append(kinds, seenAs(t, s)["kind"].(string))
+	}
+	slices.Sort(kinds)
+	all := map[string][]string{
+		"severity": {string(finding.Damage), string(finding.Warning), string(finding.Note)}, "code": codes, "kind": kinds,
+		"mark": inspect.Marks,
+	}
+	if command == errorSchema {
+		all["code"] = []string{"usage", "damaged", "failed", "interrupted"}
+	}
+	return all
+}
+
+// schema is the shape as JSON Schema, strict: what was never null, and is not declared to be unknown at times, is not; an
+// object has the members that are named and no others.
+func (s *shape) schema(name string, d *declared, enums map[string][]string) map[string]any {
 	out := map[string]any{}
 	types := slices.Sorted(maps.Keys(s.types))
 	if d.fraction[name] && slices.Contains(types, "integer") {
@@ -108,24 +140,51 @@ func (s *shape) schema(name string, d *declared) map[string]any {
 	if slices.Contains(types, "number") {
 		types = slices.DeleteFunc(types, func(x string) bool { return x == "integer" })
 	}
-	if only := len(types) == 1 && types[0] == "null"; only || len(types) == 0 {
+	if len(types) == 0 {
 		return out // nothing is known of it
 	}
-	if !slices.Contains([]string{"", "format_version", "code", "message", "severity", "exit"}, name) {
+	if d.maybe[name] {
 		types = append(types, "null")
 	}
 	slices.Sort(types)
-	if types = slices.Compact(types); len(types) == 1 {
+	types = slices.Compact(types)
+	if words := enums[name]; words != nil && s.saidOnly(words) {
+		list := []any{}
+		for _, w := range words {
+			list = append(list, w)
+		}
+		if slices.Contains(types, "null") {
+			list = append(list, nil)
+		}
+		out["enum"] = list
+	}
+	if len(types) == 1 {
 		out["type"] = types[0]
 	} else {
 		out["type"] = types
 	}
 	if s.items != nil {
-		out["items"] = s.items.schema("", d)
+		out["items"] = s.items.schema(strings.TrimSuffix(name, "s"), d, enums)
 	}
-	if s.objects == 0 {
-		return out
+	if s.objects > 0 {
+		s.schemaObject(out, name == "", d, enums)
 	}
+	return out
+}
+
+// saidOnly says whether it was a string, and none but words.
+func (s *shape) saidOnly(words []string) bool {
+	for said := range s.said {
+		if !slices.Contains(words, said) {
+			return false
+		}
+	}
+	return s.types["string"]
+}
+
+// schemaObject adds what is to be said of an object. The members of the outermost are fields, and not of structs: they are
+// there always if they were.
+func (s *shape) schemaObject(out map[string]any, outermost bool, d *declared, enums map[string][]string) {
 	properties, required := map[string]any{}, []string{}
 	for _, key := range slices.Sorted(maps.Keys(s.members)) {
 		if !memberName.MatchString(key) { // names are data here
@@ -133,27 +192,27 @@ func (s *shape) schema(name string, d *declared) map[string]any {
 			for _, m := range s.members {
 				rest.merge(m)
 			}
-			out["additionalProperties"] = rest.schema("value", d)
-			return out
+			out["additionalProperties"] = rest.schema("value", d, enums)
+			return
 		}
-		properties[key] = s.members[key].schema(key, d)
-		if s.present[key] == s.objects && !d.optional[key] {
+		properties[key] = s.members[key].schema(key, d, enums)
+		if s.present[key] == s.objects && (outermost || !d.optional[key]) {
 			required = append(required, key)
 		}
 	}
-	out["properties"] = properties
+	out["properties"], out["additionalProperties"] = properties, false
 	if len(required) > 0 {
 		out["required"] = required
 	}
-	return out
 }
 
 // merge adds what another shape saw.
 func (s *shape) merge(o *shape) {
 	if s.types == nil {
-		s.types, s.members, s.present = map[string]bool{}, map[string]*shape{}, map[string]int{}
+		s.types, s.said, s.members, s.present = map[string]bool{}, map[string]bool{}, map[string]*shape{}, map[string]int{}
 	}
 	maps.Copy(s.types, o.types)
+	maps.Copy(s.said, o.said)
 	s.objects += o.objects
 	for key, m := range o.members {
 		if s.members[key] == nil {
@@ -182,14 +241,19 @@ func writeSchemas(t *testing.T, outputs map[string][]any) {
 		for _, v := range values {
 			s.see(v)
 		}
-		schema := s.schema("", d)
+		if name == "fsck" {
+			for _, subject := range everySubject() {
+				s.members["findings"].items.members["subject"].see(seenAs(t, subject))
+			}
+		}
+		schema := s.schema("", d, words(t, name))
 		schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 		schema["$id"] = schemaID + name + ".json"
 		schema["title"] = "bctl " + name + " --json"
 		if name == errorSchema {
 			schema["title"] = "an error of bctl with --json, on standard error"
 		}
-		schema["description"] = "What is not known is null. Members may be added; format_version changes where one changes its meaning."
+		schema["description"] = "What is not known is null. A later version of bctl may add members, and its schema has them; format_version changes where one changes its meaning."
 		var text bytes.Buffer
 		e := json.NewEncoder(&text)
 		e.SetEscapeHTML(false)
@@ -201,35 +265,4 @@ func writeSchemas(t *testing.T, outputs map[string][]any) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// unknownMembers are the members of values that a schema does not name.
-func unknownMembers(schema map[string]any, values []any) (missing []string) {
-	var walk func(schema map[string]any, v any)
-	walk = func(schema map[string]any, v any) {
-		switch v := v.(type) {
-		case []any:
-			items, ok := schema["items"].(map[string]any)
-			for _, item := range v {
-				if ok {
-					walk(items, item)
-				}
-			}
-		case map[string]any:
-			properties, ok := schema["properties"].(map[string]any)
-			for key, value := range v {
-				p, named := properties[key].(map[string]any)
-				if ok && !named && !slices.Contains(missing, key) {
-					missing = append(missing, key)
-				}
-				if named {
-					walk(p, value)
-				}
-			}
-		}
-	}
-	for _, v := range values {
-		walk(schema, v)
-	}
-	return missing
 }

@@ -25,6 +25,7 @@ type data struct {
 	Verdict  string       `json:"verdict"`
 	Damaged  bool         `json:"damaged"`
 	Complete bool         `json:"complete"`
+	Counts   string       `json:"counts"` // what stands before counts that not all is known of, or nothing
 	Buckets  uint64       `json:"buckets"`
 	Sectors  uint64       `json:"bucket_sectors"`
 	Map      string       `json:"map"` // see table
@@ -74,7 +75,7 @@ const (
 // gather reads what the page shows. Errors are those of inspect.Extents.
 func gather(rep *fsck.Report, c *inspect.Cache, backing []fsck.Device) (*data, error) {
 	d := &data{
-		Device: rep.Device, Word: rep.Word(), Verdict: rep.Verdict(), Damaged: rep.Result == fsck.Damaged, Complete: rep.Complete,
+		Device: rep.Device, Word: rep.Word(), Verdict: rep.Verdict(), Damaged: rep.Result == fsck.Damaged, Complete: rep.Complete, Counts: counted(rep.Summary.Known),
 		Buckets: uint64(c.Buckets.Len()), Sectors: uint64(c.Geo.BucketSectors), Steps: append([]fsck.Step{}, rep.Steps()...),
 	}
 	d.Facts = facts(rep, c)

@@ -25,11 +25,27 @@ func facts(rep *fsck.Report, c *inspect.Cache) [][2]string {
 	if label := superblock.Label(c.Super.Label); label != "" {
 		list = append(list, [2]string{"label", label})
 	}
-	dirty := app.Human(uint64(s.Dirty()))
-	if !k.Counts() {
-		dirty = "at least " + dirty + " seen"
+	dirty := counted(k) + app.Human(uint64(s.Dirty()))
+	if s.Dirty() == 0 && counted(k) != "" {
+		dirty = "unknown"
+	}
+	nodes := app.Plural(s.Btree.Nodes, "node")
+	if !k.Tree {
+		nodes = "at least " + nodes
 	}
 	return append(list, [2]string{"extents", k.Words(uint64(s.Btree.Extents))}, [2]string{"dirty", dirty},
 		[2]string{"journal", fmt.Sprintf("entry %d, %s live", s.Journal.Seq, fmt.Sprint(s.Journal.Entries))},
-		[2]string{"btree", fmt.Sprintf("%d nodes, depth %d", s.Btree.Nodes, s.Btree.Depth)})
+		[2]string{"btree", fmt.Sprintf("%s, depth %d", nodes, s.Btree.Depth)})
+}
+
+// counted is what stands before a count: where keys may be missing it is the least there is, where gens are unknown, the
+// most, for what is stale looks live.
+func counted(k inspect.Known) string {
+	switch {
+	case k.Counts():
+		return ""
+	case k.Tree && k.Journal:
+		return "at most "
+	}
+	return "at least "
 }

@@ -57,6 +57,9 @@ function layout() {
   map.per = Math.max(1, Math.ceil(n / (map.cols * map.rows)));
   map.side = side;
   while (Math.ceil(Math.ceil(n / map.per) / map.cols) > map.rows) map.per++;
+  map.rows = Math.ceil(Math.ceil(n / map.per) / map.cols); // and the rest of the page moves up
+  c.height = map.rows * side;
+  c.style.height = c.height / ratio + 'px';
 }
 
 function value(b) {
@@ -165,10 +168,12 @@ function by(name) {
   draw();
 }
 
+const counted = n => n || !D.counts ? D.counts + size(n) : 'unknown how much is'; // as fsck says it
+
 function volumes() {
   for (const v of D.volumes) {
     const box = el('div', undefined, 'volume'), w = v.cells.length, part = Math.ceil(v.size / w);
-    box.append(el('p', v.name + ': ' + size(v.live) + ' cached, ' + size(v.dirty) + ' dirty' + (v.known ? ' of ' + size(v.size) : '; its size is not known, shown up to ' + size(v.size))));
+    box.append(el('p', v.name + ': ' + counted(v.live) + ' cached, ' + counted(v.dirty) + ' dirty' + (v.known ? ' of ' + size(v.size) : '; its size is not known, shown up to ' + size(v.size))));
     const s = svg('svg', { viewBox: `0 0 ${w} 34`, preserveAspectRatio: 'none', role: 'img', 'aria-label': 'what is cached, over the volume' });
     s.append(svg('rect', { x: 0, y: 0, width: w, height: 34, fill: 'var(--free)' }));
     v.cells.forEach(([live, dirty], i) => {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -173,6 +174,10 @@ func TestSteps(t *testing.T) {
 	orphan := scenes.Open(t, "writeback-dirty")
 	orphan.EditSlot(0, func(u *ondisk.UUIDEntry) { u.UUID, u.Invalidated = ondisk.InvalidUUID, 1700000000 })
 	if r := check(t, orphan); r.Steps()[0].Command != "bctl fsck dev0 BACKING..." { // the device that was detached may have them
+		t.Errorf("%+v", r.Steps())
+	}
+	orphan.Give = 1 // whoever knows that it is this device's gives them back to it
+	if r := check(t, orphan); !slices.ContainsFunc(r.Steps(), func(s fsck.Step) bool { return s.Command == "bctl uuid relink --inode 0 dev0 dev1" }) {
 		t.Errorf("%+v", r.Steps())
 	}
 	if r := check(t, s); r.Steps()[0].Command != "bctl fsck -p dev0" {

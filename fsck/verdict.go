@@ -162,6 +162,10 @@ func (r *Report) Steps() (steps []Step) {
 			}
 			seen[f.Code] = true
 			s := Step{Code: f.Code, Advice: row.Advice, Command: r.command(row.Command, f)}
+			if f.Code == finding.UULostDirty && len(r.Given) > 0 {
+				steps = append(steps, r.relink(f))
+				continue
+			}
 			evidence := strings.HasPrefix(s.Command, "bctl fsck") || strings.HasPrefix(s.Command, "bctl rewrite-prios")
 			if severity == finding.Damage && row.Fix != finding.None && !evidence {
 				s.Command = "bctl fsck -p " + r.All() // whatever the class: what loses nothing here is mended by it
@@ -170,6 +174,32 @@ func (r *Report) Steps() (steps []Step) {
 		}
 	}
 	return steps
+}
+
+// relink is what gives the dirty data of a detached volume back to a device that was given. Which it is of its label
+// tells at most; the others are left to whoever knows.
+func (r *Report) relink(f finding.Finding) Step {
+	s := Step{Code: f.Code, Advice: "The data are those of a device that was detached; of which, its slot does not tell. Linked to it, they are the kernel's again; bctl fsck -y makes a volume of their own of them."}
+	device, merge, label := "BACKING", "", ""
+	for _, v := range r.Summary.Volumes {
+		if f.Inode != nil && uint64(v.Inode) == *f.Inode {
+			label = v.Label
+		}
+	}
+	for i := range r.Devices {
+		p := &r.Devices[i]
+		if p.Device != nil && (len(r.Given) == 1 || label != "" && p.Label == label) {
+			device = Quote(*p.Device)
+			if p.Inode != nil {
+				merge = " --merge"
+			}
+			break
+		}
+	}
+	if f.Inode != nil {
+		s.Command = fmt.Sprintf("bctl uuid relink%s --inode %d %s %s", merge, *f.Inode, Quote(r.Device), device)
+	}
+	return s
 }
 
 // command puts the names of the devices into a row's command. What was just done is no advice.

@@ -111,7 +111,7 @@ _bctl() {
 	super:--file) values="files" ;;
 	super:--undo) values="files" ;;
 	uuid:--inode) values="files" ;;
-	uuid:--prefer) values="old new" ;;
+	uuid:--prefer) values="old new dirty" ;;
 	uuid:--undo) values="files" ;;
 	tune:--label | tune:-l) values="files" ;;
 	tune:--cache-mode) values="writethrough writeback writearound none" ;;

@@ -116,7 +116,7 @@ complete -c bctl -n '__fish_seen_subcommand_from uuid; and not __fish_seen_subco
 complete -c bctl -n '__fish_seen_subcommand_from uuid' -l inode -r -F -d 'the slot with the number N; purge takes several'
 complete -c bctl -n '__fish_seen_subcommand_from uuid' -l all -d 'list empty slots too'
 complete -c bctl -n '__fish_seen_subcommand_from uuid' -l merge -d 'relink: move the dirty keys to the inode that the device has now'
-complete -c bctl -n '__fish_seen_subcommand_from uuid' -l prefer -x -a 'old new' -d 'relink --merge: where data differ, WHICH stay: old or new'
+complete -c bctl -n '__fish_seen_subcommand_from uuid' -l prefer -x -a 'old new dirty' -d 'relink --merge: where data differ, WHICH stay: old, new or dirty'
 complete -c bctl -n '__fish_seen_subcommand_from uuid' -l leftover -d 'purge: every invalid slot without dirty data'
 complete -c bctl -n '__fish_seen_subcommand_from uuid' -l discard-dirty -d 'purge: give up dirty data'
 complete -c bctl -n '__fish_seen_subcommand_from uuid' -s y -l yes -d 'write it; otherwise it is only planned, proved and shown'

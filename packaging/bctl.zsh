@@ -259,7 +259,7 @@ _bctl() {
 			'(--inode)--inode=[the slot with the number N; purge takes several]:N:_files'
 			'(--all)--all[list empty slots too]'
 			'(--merge)--merge[relink: move the dirty keys to the inode that the device has now]'
-			'(--prefer)--prefer=[relink --merge: where data differ, WHICH stay: old or new]:WHICH:(old new)'
+			'(--prefer)--prefer=[relink --merge: where data differ, WHICH stay: old, new or dirty]:WHICH:(old new dirty)'
 			'(--leftover)--leftover[purge: every invalid slot without dirty data]'
 			'(--discard-dirty)--discard-dirty[purge: give up dirty data]'
 			'(--yes -y)--yes[write it; otherwise it is only planned, proved and shown]'

@@ -27,7 +27,8 @@ detached although its data were in the cache alone.
 of this set, and the kernel reaches the data again. --inode says which slot, if there is more than one with such data.
 Where the device was attached again since, it has a new inode: --merge moves the dirty keys there. Where the cache holds
 newer data of the same sectors that differ, they are listed and nothing is done, unless --prefer says which stay: old,
-those of the detached volume, or new. What was written to the backing device itself while it ran without the cache cannot
+those of the detached volume; new; or dirty, the new ones where they are dirty and the old ones where the new are clean,
+for those may only have been read from the backing device since, which lacks the old. What was written to the backing device itself while it ran without the cache cannot
 be told from what was there before: the old dirty data then lie over it. Clean data of the old inode are dropped.
 
 "purge" empties slots and drops the keys of their inodes, so that the next volume can have them: those of --inode, or
@@ -58,7 +59,7 @@ func UUIDCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "inode", Usage: "the slot with the number `N`; purge takes several"},
 			&cli.BoolFlag{Name: "all", Usage: "list empty slots too"},
 			&cli.BoolFlag{Name: "merge", Usage: "relink: move the dirty keys to the inode that the device has now"},
-			app.Choice(&cli.StringFlag{Name: "prefer", Usage: "relink --merge: where data differ, `WHICH` stay: old or new"}, "old", "new"),
+			app.Choice(&cli.StringFlag{Name: "prefer", Usage: "relink --merge: where data differ, `WHICH` stay: old, new or dirty"}, "old", "new", "dirty"),
 			&cli.BoolFlag{Name: "leftover", Usage: "purge: every invalid slot without dirty data"},
 			&cli.BoolFlag{Name: "discard-dirty", Usage: "purge: give up dirty data"},
 		}, yesFlags()...),
@@ -147,12 +148,12 @@ func readUUID(args *app.Args, io *app.IO) (o uuidOptions, err error) {
 }
 
 func readPrefer(args *app.Args, merge bool) (slots.Prefer, error) {
-	which, known := map[string]slots.Prefer{"": slots.PreferNeither, "old": slots.PreferOld, "new": slots.PreferNew}[args.String("prefer")]
+	which, known := map[string]slots.Prefer{"": slots.PreferNeither, "old": slots.PreferOld, "new": slots.PreferNew, "dirty": slots.PreferDirty}[args.String("prefer")]
 	switch {
 	case !known:
-		return which, app.Usagef("--prefer %q: not old or new", args.String("prefer"))
+		return which, app.Usagef("--prefer %q: not old, new or dirty", args.String("prefer"))
 	case args.Given("prefer") && which == slots.PreferNeither:
-		return which, app.Usagef("--prefer \"\": not old or new")
+		return which, app.Usagef("--prefer \"\": not old, new or dirty")
 	case args.Given("prefer") && !merge:
 		return which, app.Usagef("--prefer is about --merge")
 	}

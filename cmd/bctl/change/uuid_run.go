@@ -141,7 +141,7 @@ func (o *uuidOptions) relink(ctx context.Context, tell *app.IO) error {
 		return err
 	}
 	if refused != nil {
-		return app.WithHint(fmt.Errorf("%s: %w: %s", o.backing, refused, app.Plural(len(l.Conflicts), "conflict")), "--prefer old or --prefer new says which data stay")
+		return app.WithHint(fmt.Errorf("%s: %w: %s", o.backing, refused, app.Plural(len(l.Conflicts), "conflict")), "--prefer says which data stay: old, new, or dirty where what is new and clean may have been read since")
 	}
 	names := []string{o.cache}
 	if len(stages) == 2 {

@@ -57,6 +57,7 @@ func (o *uuidOptions) tellLinked(tell *app.IO, l *slots.Linked, inode uint32, un
 	}
 	conflicts := fmt.Sprintf("%s with %d sectors that differ: %s", app.Plural(len(l.Conflicts), "run"), differing, map[slots.Prefer]string{
 		slots.PreferNeither: "not decided", slots.PreferOld: "the old data stay", slots.PreferNew: "the new data stay",
+		slots.PreferDirty: "the new data stay where they are dirty, the old ones where not",
 	}[o.prefer])
 	fields := []render.Field{
 		{Key: "device", Value: o.cache, Name: "device"},

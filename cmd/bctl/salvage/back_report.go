@@ -142,10 +142,23 @@ func (b *back) tell() error {
 	return nil
 }
 
+// newer reports whether something was left alone because the cache has other data of the device under its new number.
+func (b *back) newer() bool {
+	for _, t := range b.targets {
+		if b.job.Counts(t).Newer > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func (b *back) advice() string {
 	switch {
 	case b.found.Count(finding.Damage) > 0:
 		return "bctl fsck says what is damaged, and repairs it"
+	case b.newer():
+		return fmt.Sprintf("the cache holds other data of %s under its new number, which were left alone; bctl uuid relink --merge --inode %d %s %s lists them",
+			b.o.to, b.o.inode, app.Quote(b.o.cache), app.Quote(b.o.to))
 	case b.o.failed == "":
 		return "--failed FILE lists it"
 	}

@@ -19,6 +19,7 @@ const (
 	PreferNeither Prefer = iota // it is refused
 	PreferOld                   // those that were dirty when the device was detached
 	PreferNew                   // those that came since it was attached again
+	PreferDirty                 // the newer ones where they are dirty; clean ones may have been read since, and be the older
 )
 
 // A Conflict is a run of sectors of which the cache holds old dirty data and newer ones that differ.
@@ -131,7 +132,7 @@ func (m *merger) step() (ondisk.Bkey, error) {
 		return is, err
 	}
 	m.conflict(Conflict{Piece{m.to, is.Start(), is.Size()}, n, is.Dirty()})
-	if m.prefer == PreferOld {
+	if m.prefer == PreferOld || m.prefer == PreferDirty && !is.Dirty() {
 		return was, nil
 	}
 	return is, nil

@@ -132,7 +132,7 @@ func model(was, is map[ondisk.Sector]sector, same func(a, b ondisk.Sector) bool,
 			out[at] = s
 		case !same(s.at, now.at):
 			conflicts++
-			if prefer == PreferOld {
+			if prefer == PreferOld || prefer == PreferDirty && !is[at].dirty {
 				out[at] = s
 			}
 		}
@@ -159,7 +159,7 @@ func TestMerge(t *testing.T) {
 	if !errors.Is(err, ErrConflict) || l.Plan != nil || len(l.Conflicts) == 0 {
 		t.Fatalf("%v, %d conflicts", err, len(l.Conflicts))
 	}
-	for _, prefer := range []Prefer{PreferOld, PreferNew} {
+	for _, prefer := range []Prefer{PreferOld, PreferNew, PreferDirty} {
 		want, conflicts := model(was, is, same, prefer)
 		o.Prefer = prefer
 		l, err := Link(c, o)

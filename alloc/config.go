@@ -105,6 +105,12 @@ func (c Config) Overhead() int {
 		size(c.btreeReserve()) + 2*size(c.unit()) + c.meanFreeInc(size(c.unit()<<2)) + 1
 }
 
+// Lists are how many buckets the list for everyone holds, and free_inc, and how many a set of prios takes.
+func (c Config) Lists() (none, inc, prios int) {
+	geo := c.geometry()
+	return int(newFifo(c.unit()).size), int(newFifo(c.unit() << 2).size), geo.PrioBuckets()
+}
+
 // meanFreeInc is how many buckets wait on free_inc on average: it is filled at once, and empties.
 func (c Config) meanFreeInc(size int) int {
 	if c.Policy == LRU {

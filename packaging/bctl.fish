@@ -217,7 +217,7 @@ complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l congested -r -F
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l moving-gc -d 'gc empties buckets with little in them, as with copy_gc_enabled'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l prio-write-ms -r -F -d 'the allocator waits MS for prios to be written (default: 8.5, as measured; 0 where a trace counts seconds)'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l gc-ms -r -F -d 'a gc takes MS (default: 30, with writes 110, in writeback 210, as measured)'
-complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l sample -r -F -d 'with --trace: replay a share R of the blocks, such as 0.01, for a cache as much smaller'
+complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l sample -r -F -d 'with --trace: replay a share R of the regions of 64 KiB, such as 0.01, for a cache as much smaller'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l seeds -r -F -d 'with --trace: run each cache with N seeds, and show the spread'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l volumes -r -F -d 'with --trace: only the volumes A-B, counted from 0 as they appear'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l interval -r -F -d 'with --trace: the miss ratio each N requests, or after each 10s, 5m, 1h of the trace'

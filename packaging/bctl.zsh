@@ -395,7 +395,7 @@ _bctl() {
 			'(--moving-gc)--moving-gc[gc empties buckets with little in them, as with copy_gc_enabled]'
 			'(--prio-write-ms)--prio-write-ms=[the allocator waits MS for prios to be written (default: 8.5, as measured; 0 where a trace counts seconds)]:MS:_files'
 			'(--gc-ms)--gc-ms=[a gc takes MS (default: 30, with writes 110, in writeback 210, as measured)]:MS:_files'
-			'(--sample)--sample=[with --trace: replay a share R of the blocks, such as 0.01, for a cache as much smaller]:R:_files'
+			'(--sample)--sample=[with --trace: replay a share R of the regions of 64 KiB, such as 0.01, for a cache as much smaller]:R:_files'
 			'(--seeds)--seeds=[with --trace: run each cache with N seeds, and show the spread]:N:_files'
 			'(--volumes)--volumes=[with --trace: only the volumes A-B, counted from 0 as they appear]:A-B:_files'
 			'(--interval)--interval=[with --trace: the miss ratio each N requests, or after each 10s, 5m, 1h of the trace]:N:_files'

@@ -62,7 +62,8 @@ type Config struct {
 	MovingGC         bool   // copy_gc_enabled
 	Used             bool   // the cache has served others before, though nothing of it is in the trace; else it was just made
 
-	share Share // of a sample
+	share Share    // of a sample
+	short shortage // of it
 
 	// PrioWrite is how long the allocator takes to write prios and their journal entry: meanwhile there may be no
 	// bucket, and who may not wait for one goes without.

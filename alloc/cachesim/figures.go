@@ -16,6 +16,7 @@ type Figures struct {
 	BypassedSectors          uint64
 	BypassReads              uint64 // of reads
 	BypassReadMisses         uint64 // and of these not all cached
+	BypassWrites             uint64 // of writes
 	NoRoom                   uint64 // insertions cut short: no bucket was ready
 	Filled                   uint64 // sectors added by read misses
 	Overwritten              uint64 // sectors that became garbage
@@ -36,6 +37,7 @@ type Figures struct {
 type Weights struct {
 	Reads, ReadMisses, BypassReads, BypassReadMisses uint64
 	Writes, WriteMisses                              uint64
+	BypassWrites, BypassWriteMisses                  uint64
 }
 
 // Figures returns what was counted since the last ResetFigures.

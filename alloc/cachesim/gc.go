@@ -21,9 +21,11 @@ func (s *Sim) startGC() {
 	s.f.GCs++
 	s.c.GCStart()
 	s.mark()
-	took := s.cfg.gcTime(s.f.Writes*10 > s.f.Reads)
-	if s.meta.leaves(s.liveSectors) < 2 {
-		took = min(took, shortGC) // one node: there is nobody to let by on the way
+	took := time.Duration(0)
+	if s.sample.share == 0 {
+		took = s.gcTakes()
+	} else {
+		s.gcBegins()
 	}
 	if took == 0 {
 		s.finishGC()

@@ -27,6 +27,10 @@ func (s *Sim) insert(q *blktrace.Request, sector, n uint64, how insertion) (plac
 	if how.move {
 		prio = 1
 	}
+	if s.sample.share != 0 && !how.wait && s.without(n) {
+		s.f.NoRoom++
+		return 0
+	}
 	for n > 0 {
 		p, ok := s.place(alloc.Request{
 			Key: alloc.Key{Inode: q.Volume, Offset: sector}, Sectors: int(n), WritePoint: point, WritePrio: prio,

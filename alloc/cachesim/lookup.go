@@ -27,6 +27,9 @@ func (m *missed) add(from, to uint64) {
 func (s *Sim) lookup(volume uint32, sector, n uint64) (missing uint64, first gap) {
 	var m missed
 	end := sector + n
+	if s.blocks != nil {
+		return s.lookupBlocks(sector, end)
+	}
 	if s.units.used == 0 {
 		s.lookupChunks(volume, sector, end, &m)
 		return m.sectors, m.first
@@ -236,16 +239,20 @@ func (s *Sim) dropIn(p *page, at, stop uint64) (covered uint64) {
 	for at < stop {
 		a := at & (chunkSize - 1)
 		b := min(chunkSize, a+stop-at)
-		switch w := &p.chunk[chunkOf(at)]; {
-		case *w == 0:
-		case *w&listBit == 0 && !s.alive(*w):
-			*w = 0
-		default:
-			var c uint64
-			*w, c = s.cover(*w, a, b, 0)
-			covered += c
-		}
+		covered += s.dropWord(&p.chunk[chunkOf(at)], a, b)
 		at += b - a
+	}
+	return covered
+}
+
+// dropWord is drop in one chunk.
+func (s *Sim) dropWord(w *piece, a, b uint64) (covered uint64) {
+	switch {
+	case *w == 0:
+	case *w&listBit == 0 && !s.alive(*w):
+		*w = 0
+	default:
+		*w, covered = s.cover(*w, a, b, 0)
 	}
 	return covered
 }
@@ -254,24 +261,27 @@ func (s *Sim) dropIn(p *page, at, stop uint64) (covered uint64) {
 func (s *Sim) sweep() {
 	s.sweepChunks()
 	s.sweepUnits()
+	s.sweepBlocks()
 }
 
 func (s *Sim) sweepChunks() {
 	s.m.sweep(func(p *page) bool {
 		some := false
-		for i, w := range p.chunk {
-			if w == 0 {
-				continue
-			}
-			if w&listBit == 0 {
-				if !s.alive(w) {
-					p.chunk[i] = 0
-				}
-			} else {
-				p.chunk[i], _ = s.cover(w, 0, 0, 0)
-			}
+		for i := range p.chunk {
+			s.keepAlive(&p.chunk[i])
 			some = some || p.chunk[i] != 0
 		}
 		return some
 	})
+}
+
+// keepAlive throws what is stale in a chunk away.
+func (s *Sim) keepAlive(w *piece) {
+	switch {
+	case *w == 0:
+	case *w&listBit != 0:
+		*w, _ = s.cover(*w, 0, 0, 0)
+	case !s.alive(*w):
+		*w = 0
+	}
 }

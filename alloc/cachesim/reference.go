@@ -39,7 +39,7 @@ func (l *ExactLRU) DoPieces(pieces []Piece) {
 	for i := range pieces {
 		p := &pieces[i]
 		missing := uint64(0)
-		p.blocks(func(id blockID, sectors uint64) {
+		p.eachBlock(func(id blockID, sectors uint64) {
 			if !l.touch(id, p) {
 				missing += sectors
 			}
@@ -48,8 +48,8 @@ func (l *ExactLRU) DoPieces(pieces []Piece) {
 	}
 }
 
-// blocks calls f for each block of a piece, with the sectors of it.
-func (p *Piece) blocks(f func(id blockID, sectors uint64)) {
+// eachBlock calls f for each block of a piece, with the sectors of it.
+func (p *Piece) eachBlock(f func(id blockID, sectors uint64)) {
 	if p.Op == blktrace.Trim && p.Sectors >= wholeTrim {
 		return // of what a large trim drops hardly anything would be asked for again
 	}
@@ -82,9 +82,15 @@ func (f *Figures) countPiece(p *Piece, missing uint64) {
 		f.Writes++
 		f.WriteSectors += n
 		f.Weights.Writes += p.weight
+		if p.bypass {
+			f.Weights.BypassWrites += p.weight
+		}
 		if missing > 0 {
 			f.WriteMisses++
 			f.Weights.WriteMisses += p.weight
+			if p.bypass {
+				f.Weights.BypassWriteMisses += p.weight
+			}
 			f.WriteMissSectors += missing
 		}
 	case blktrace.Trim:
@@ -166,7 +172,7 @@ func (b *Belady) Add(pieces []Piece) {
 	for i := range pieces {
 		p := &pieces[i]
 		b.pieces = append(b.pieces, *p)
-		p.blocks(func(id blockID, _ uint64) {
+		p.eachBlock(func(id blockID, _ uint64) {
 			n, ok := b.ids[id]
 			if !ok {
 				n = uint32(len(b.ids))
@@ -226,7 +232,7 @@ func (b *Belady) Run(sectors uint64) (f Figures) {
 	for i := range b.pieces {
 		p := &b.pieces[i]
 		missing := uint64(0)
-		p.blocks(func(_ blockID, sectors uint64) {
+		p.eachBlock(func(_ blockID, sectors uint64) {
 			block, next := b.blocks[at], b.next[at]
 			at++
 			found := cached[block] != 0

@@ -20,7 +20,7 @@ func (s *Sim) request(q *blktrace.Request, bypass bool) {
 		s.write(q, bypass)
 	case blktrace.Trim:
 		s.f.Trims++
-		s.drop(q.Volume, q.Sector, n)
+		s.trim(q.Volume, q.Sector, n)
 	}
 }
 
@@ -44,6 +44,12 @@ func (c *Config) bypasses(streams *streams, tasks *tasks, q *blktrace.Request, n
 	}
 	sectors := streams.next(c.task(tasks, q), q.Sector, uint64(q.Sectors), now) / sectorBytes
 	return c.SequentialCutoff > 0 && sectors >= cutoff || congested > 0 && sectors >= congested
+}
+
+// follows reports whether streams are followed of all requests but trims.
+func (c *Config) follows() bool {
+	cutoff := c.SequentialCutoff >= sectorBytes || c.CongestedCutoff >= sectorBytes
+	return cutoff && c.Mode <= Writeback && !c.ReadaheadMeta && c.Alloc.BlockSize <= 1
 }
 
 // task is who asks, or nil.
@@ -107,6 +113,8 @@ func (s *Sim) write(q *blktrace.Request, bypass bool) {
 	before := s.f.Overwritten
 	switch {
 	case bypass:
+		s.f.BypassWrites++
+		s.f.Weights.BypassWrites += s.weight
 		s.f.Overwritten += s.drop(q.Volume, q.Sector, n)
 	case s.inPlace(q):
 		return
@@ -125,6 +133,9 @@ func (s *Sim) write(q *blktrace.Request, bypass bool) {
 	if missing := n - (s.f.Overwritten - before); missing > 0 {
 		s.f.WriteMisses++
 		s.f.Weights.WriteMisses += s.weight
+		if bypass {
+			s.f.Weights.BypassWriteMisses += s.weight
+		}
 		s.f.WriteMissSectors += missing
 	}
 	s.after()

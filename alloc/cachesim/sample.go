@@ -11,18 +11,22 @@ import (
 	"bctl/alloc/blktrace"
 )
 
-// A sample is some of the blocks of 4 KiB, chosen by their hash, and a cache with as large a share of the buckets. As
-// in SHARDS-adj what is wrong with the count of requests in it, one hot block in or out, is taken for hits: misses are
+// A sample is some of the regions of 64 KiB, chosen by a hash, and a cache with as large a share of the buckets. Regions,
+// for what is read or written together has to stay together: blocks by themselves would mix in the buckets, and lru would
+// tell them apart less well than it does. As in SHARDS-adj what is wrong with the count of requests in it, one hot block in or out, is taken for hits: misses are
 // counted, and set against all requests of the trace.
 
 // A Share is the part of the blocks that a sample has, in 2^-32.
 type Share uint64
 
 const (
-	whole       = 1 << 32
-	sampleBlock = 8       // sectors
-	weightOne   = 1 << 20 // a request
-	wholeTrim   = 1 << 14 // sectors from which a trim is not cut: it drops what there is
+	whole        = 1 << 32
+	sampleBlock  = 8 // sectors
+	sampleRegion = sampleBlock * regionBlocks
+	weightOne    = 1 << 20 // a request
+	wholeTrim    = 1 << 14 // sectors from which a trim is not cut: it drops what there is
+
+	regionFactor = 0x6a09e667f3bcc909 // the root of 2, less 1
 )
 
 // NewShare is a part between 0 and 1.
@@ -63,13 +67,15 @@ func (r Share) whole(n uint64) uint64 {
 }
 
 // Sample is the cache for a sample of the blocks. What holds no data, floors and all, is taken off before the buckets
-// are shared, and added to the share. Nothing takes time, but where the sample is everything.
+// are shared, and added to the share. Nothing takes time, but where
+// the sample is everything: what time does is in its shortage.
 func (c Config) Sample(r Share) Config {
 	full := c.Alloc
 	if r == whole {
 		return c
 	}
-	c.PrioWrite, c.GC, c.share = 0, 0, r
+	short := shortageOf(&c, r)
+	c.PrioWrite, c.GC, c.share, c.short = 0, 0, r, short
 	a := &c.Alloc
 	a.SampleOf = full.NBuckets
 	data := int(r.of(uint64(max(full.NBuckets-full.Overhead(), 0))))
@@ -86,6 +92,7 @@ type Piece struct {
 	now    int64
 	weight uint64
 	bypass bool
+	blocks []uint32 // of the sample, by number, where they have one
 
 	// A sample's share of what all requests up to this one were, of those that are not bypassed: sectors, and those
 	// written.
@@ -102,12 +109,16 @@ type sampled struct {
 
 // A Feed cuts requests into the pieces that are in samples, and counts all of them.
 type Feed struct {
-	cfg     Config
-	share   Share
-	salt    uint64
-	clock   Sim // of which only the clock is used
-	streams []*streams
-	tasks   tasks
+	cfg       Config
+	share     Share
+	salt      uint64
+	offset    uint64 // of hashes of the volume used last
+	clock     Sim    // of which only the clock is used
+	streams   []*streams
+	tasks     tasks
+	plain     bool         // the stream alone says whether an aligned request that is no trim goes past the cache
+	unaligned uint64       // bits of a sector within the block
+	blocks    []*numbering // of each sample; nil: blocks have no numbers
 
 	last       *streams // those used last, of a volume
 	lastNumber uint32
@@ -122,6 +133,12 @@ type Feed struct {
 func NewFeed(cfg Config, r Share, seed uint64) *Feed {
 	f := &Feed{cfg: cfg, share: r, salt: mix(seed)}
 	f.clock.cfg.Rate = cfg.Rate
+	f.unaligned = uint64(max(cfg.Alloc.BlockSize, 1) - 1)
+	cfg.Alloc.BlockSize = 1
+	f.plain = cfg.follows() && cfg.CongestedCutoff == 0 && cfg.Tasks == TasksTrace
+	if r != whole && cfg.Mode != Writeback { // which goes by place
+		f.blocks = []*numbering{newNumbering(), newNumbering()}
+	}
 	return f
 }
 
@@ -137,11 +154,16 @@ func (f *Feed) Split(batch []blktrace.Request, out [][]Piece) {
 		if v == nil || f.lastNumber != q.Volume {
 			v = f.volume(q.Volume)
 		}
-		bypass := f.cfg.bypasses(v, &f.tasks, q, f.clock.now)
+		var bypass bool
+		if f.plain && q.Task == 0 && q.Op != blktrace.Trim && (q.Sector|uint64(q.Sectors))&f.unaligned == 0 {
+			bypass = v.next(nil, q.Sector, uint64(q.Sectors), f.clock.now)/sectorBytes >= f.cfg.SequentialCutoff/sectorBytes
+		} else {
+			bypass = f.cfg.bypasses(v, &f.tasks, q, f.clock.now)
+		}
 		f.count(q, bypass)
 		if f.share != whole && q.Sector%sampleBlock+uint64(q.Sectors) <= sampleBlock && q.Op != blktrace.Trim {
 			// Mostly it is one block, and in no sample.
-			if k := f.sampleOf(q.Volume, q.Sector/sampleBlock); k != 0 {
+			if k := f.sampleOf(q.Sector / sampleRegion); k != 0 {
 				f.add(out, k, q, bypass)
 			}
 			continue
@@ -149,6 +171,9 @@ func (f *Feed) Split(batch []blktrace.Request, out [][]Piece) {
 		p := f.piece(q, bypass)
 		if f.share == whole || q.Op == blktrace.Trim && q.Sectors >= wholeTrim {
 			for i := range out {
+				if f.blocks != nil {
+					p.blocks = f.blocks[i].within(q.Volume, q.Sector, q.Sector+uint64(q.Sectors))
+				}
 				out[i] = append(out[i], p)
 			}
 			continue
@@ -157,24 +182,37 @@ func (f *Feed) Split(batch []blktrace.Request, out [][]Piece) {
 	}
 }
 
-// add appends a request to the samples that it is in.
+// add appends a request of one block to the samples that it is in.
 func (f *Feed) add(out [][]Piece, k uint, q *blktrace.Request, bypass bool) {
 	for i := range out {
-		if k>>i&1 != 0 {
-			out[i] = append(out[i], f.piece(q, bypass))
+		if k>>i&1 == 0 {
+			continue
 		}
+		p := f.piece(q, bypass)
+		if f.blocks != nil {
+			m := f.blocks[i]
+			m.begin(1)
+			from := len(m.room)
+			m.number(blockID{q.Volume, q.Sector / sampleBlock})
+			p.blocks = m.room[from:]
+		}
+		out[i] = append(out[i], p)
 	}
 }
 
 // piece is a request that is in a sample.
 func (f *Feed) piece(q *blktrace.Request, bypass bool) Piece {
-	return Piece{*q, f.clock.now, weightOne, bypass, f.share.of(f.sectors), f.share.of(f.written)}
+	return Piece{
+		Request: *q, now: f.clock.now, weight: weightOne, bypass: bypass,
+		sectors: f.share.of(f.sectors), written: f.share.of(f.written),
+	}
 }
 
-// sampleOf is which samples a block is in, a bit each. There are two at most: blocks whose hash is low, and those whose
-// is high.
-func (f *Feed) sampleOf(volume uint32, block uint64) (k uint) {
-	h := mix(block^uint64(volume+1)<<45^f.salt) >> 32
+// sampleOf is which samples a region is in, a bit each. There are two at most: regions whose hash is low, and those whose
+// is high. The hash is a multiple of the region's number: of regions in a row it takes a share that is exact, where a
+// random one would take as many by chance.
+func (f *Feed) sampleOf(region uint64) (k uint) {
+	h := (region*regionFactor + f.offset) >> 32
 	if h >= uint64(f.share) && whole-1-h >= uint64(f.share) {
 		return 0 // mostly
 	}
@@ -188,13 +226,23 @@ func (f *Feed) cut(out [][]Piece, p *Piece) {
 	end := p.Sector + uint64(p.Sectors)
 	first, last := p.Sector/sampleBlock, (end-1)/sampleBlock
 	weight := weightOne / (last - first + 1)
-	joins := uint(0)
+	in, joins := uint(0), uint(0)
+	for _, m := range f.blocks {
+		m.begin(int(last - first + 1))
+	}
 	for block := first; block <= last; block++ {
-		in := f.sampleOf(p.Volume, block)
+		if block == first || block%regionBlocks == 0 {
+			in = f.sampleOf(block / regionBlocks)
+		}
+		if in|joins == 0 {
+			block |= regionBlocks - 1 // mostly
+			continue
+		}
 		from, to := max(block*sampleBlock, p.Sector), min((block+1)*sampleBlock, end)
 		for i := range out {
 			switch {
 			case in>>i&1 == 0:
+				continue
 			case joins>>i&1 != 0:
 				o := &out[i][len(out[i])-1]
 				o.Sectors += uint32(to - from)
@@ -203,6 +251,12 @@ func (f *Feed) cut(out [][]Piece, p *Piece) {
 				piece := *p
 				piece.Sector, piece.Sectors, piece.weight = from, uint32(to-from), weight
 				out[i] = append(out[i], piece)
+			}
+			if f.blocks != nil {
+				o, m := &out[i][len(out[i])-1], f.blocks[i]
+				from := len(m.room) - len(o.blocks)
+				m.number(blockID{p.Volume, block})
+				o.blocks = m.room[from:]
 			}
 		}
 		joins = in
@@ -224,7 +278,7 @@ func (f *Feed) volume(number uint32) *streams {
 	if f.streams[number] == nil {
 		f.streams[number] = new(streams)
 	}
-	f.last, f.lastNumber = f.streams[number], number
+	f.last, f.lastNumber, f.offset = f.streams[number], number, mix(uint64(number)^f.salt)
 	return f.last
 }
 
@@ -247,6 +301,7 @@ func (f *Feed) count(q *blktrace.Request, bypass bool) {
 	case blktrace.Write:
 		c.Writes++
 		c.WriteSectors += n
+		c.BypassWrites += past
 		if !bypass {
 			f.written += n
 		}
@@ -258,12 +313,11 @@ func (f *Feed) count(q *blktrace.Request, bypass bool) {
 // DoPieces replays the pieces of a sample.
 func (s *Sim) DoPieces(pieces []Piece) error {
 	for i := range pieces {
-		if i%ahead == 0 {
-			for k := range pieces[i:min(i+ahead, len(pieces))] {
-				s.fetchPage(&pieces[i+k].Request)
-			}
-		}
 		p := &pieces[i]
+		if i%prefetched == 0 {
+			s.fetchPieces(pieces[i:min(i+prefetched, len(pieces))])
+		}
+		s.know(p)
 		s.now = max(s.now, p.now)
 		s.requests++
 		if s.idle > 0 {
@@ -308,6 +362,7 @@ func (s *Sim) garbage(n uint64) {
 			break
 		}
 		s.c.Put(p.Bucket)
+		s.f.DataSectors += uint64(p.Sectors)
 		n -= uint64(p.Sectors)
 	}
 	s.after()
@@ -322,32 +377,4 @@ func (s *Sim) inPlace(q *blktrace.Request) bool {
 	}
 	missing, _ := s.lookup(q.Volume, q.Sector, uint64(q.Sectors))
 	return missing == 0
-}
-
-// Estimate is what the figures of a sample say of the whole trace, of which full was counted.
-func (r Share) Estimate(part, full *Figures) Figures {
-	f := *part
-	f.Reads, f.Writes, f.Trims = full.Reads, full.Writes, full.Trims
-	f.ReadSectors, f.WriteSectors = full.ReadSectors, full.WriteSectors
-	f.Bypassed, f.BypassedSectors, f.BypassReads = full.Bypassed, full.BypassedSectors, full.BypassReads
-	requests := func(weight, most uint64) uint64 { return min((r.whole(weight)+weightOne/2)/weightOne, most) }
-	w := &part.Weights
-	// What goes past the cache may be hot and miss all the same: of that the sample's share of misses is taken.
-	f.BypassReadMisses = 0
-	if w.BypassReads > 0 {
-		hi, lo := bits.Mul64(w.BypassReadMisses, full.BypassReads)
-		f.BypassReadMisses, _ = bits.Div64(hi, lo, w.BypassReads)
-	}
-	f.ReadMisses = f.BypassReadMisses + requests(w.ReadMisses-w.BypassReadMisses, full.Reads-full.BypassReads)
-	f.WriteMisses = requests(w.WriteMisses, full.Writes)
-	f.ReadMissSectors = min(r.whole(part.ReadMissSectors), full.ReadSectors)
-	f.WriteMissSectors = min(r.whole(part.WriteMissSectors), full.WriteSectors)
-	for _, n := range []*uint64{
-		&f.NoRoom, &f.Filled, &f.Overwritten, &f.DataSectors, &f.WrittenBack, &f.Moved, &f.ThrownAway,
-		&f.JournalSectors, &f.BtreeSectors, &f.PrioSectors, &f.LiveSectors, &f.DirtySector, &f.Alloc.PrioWrites,
-		&f.Alloc.Invalidated, &f.Alloc.LiveSectors, &f.Alloc.Taken, &f.Alloc.SectorsWritten,
-	} {
-		*n = r.whole(*n)
-	}
-	return f
 }

@@ -43,6 +43,7 @@ type Sim struct {
 	c     *alloc.Cache
 	m     extents // of chunks
 	units extents // of units, see units.go
+	words []piece // of numbered blocks, see blocks.go
 	shift uint    // of sectors to buckets
 
 	era   []uint16 // how often each bucket was invalidated
@@ -70,11 +71,14 @@ type Sim struct {
 
 	sectorsToGC int64
 	wantGC      bool
-	weight      uint64 // of the request at hand, where it is a piece of one
+	weight      uint64   // of the request at hand, where it is a piece of one
+	blocks      []uint32 // of it, by number; nil: they have none
+	firstBlock  uint64
 	fetched     uint64 // so that fetch is not optimized away
 	meta        metadata
 	timer       *Histogram // of single allocations; nil: not timed
 	sample      sampled
+	short       shortage
 	f           Figures
 }
 
@@ -142,7 +146,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 	s := &Sim{
 		cfg: cfg, m: newExtents(), units: newExtents(), shift: uint(bits.TrailingZeros(uint(cfg.Alloc.BucketSize))),
 		nextEvent: never, priosDone: never, gcDone: never,
-		sample:      sampled{share: cfg.share},
+		sample: sampled{share: cfg.share}, short: cfg.short,
 		sectorsToGC: int64(uint64(n) * uint64(cfg.Alloc.BucketSize) / gcShare),
 	}
 	cfg.Alloc.Sync, cfg.Alloc.SlowPrios, cfg.Alloc.Prios, cfg.Alloc.Trace = sync, cfg.PrioWrite > 0, nil, s
@@ -175,8 +179,8 @@ func (s *Sim) Trace(e alloc.Event) {
 // Do replays requests.
 func (s *Sim) Do(requests []blktrace.Request) error {
 	for i := range requests {
-		if i%ahead == 0 {
-			s.fetch(requests[i:min(i+ahead, len(requests))])
+		if i%prefetched == 0 {
+			s.fetch(requests[i:min(i+prefetched, len(requests))])
 		}
 		q := &requests[i]
 		if q.Op == blktrace.Flush {
@@ -234,8 +238,8 @@ func (t *stamp) next(at int64) int64 {
 	return now
 }
 
-// ahead is how many requests' pages are fetched at a time.
-const ahead = 16
+// prefetched is how many requests' pages are fetched at a time.
+const prefetched = 16
 
 // fetch reads from the pages that requests begin and end in. The reads wait for memory together; one by one, as each request
 // gets to it, they would wait in turn.

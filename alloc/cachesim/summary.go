@@ -56,9 +56,7 @@ func NewSummarizer(rate uint64) *Summarizer {
 // Summarizer is a Summarizer of the requests that s replays, too. Streams are looked for once, if s does.
 func (s *Sim) Summarizer() *Summarizer {
 	z := NewSummarizer(s.cfg.Rate)
-	c := &s.cfg
-	follows := c.SequentialCutoff >= sectorBytes || c.CongestedCutoff >= sectorBytes
-	if follows && c.Mode <= Writeback && !c.ReadaheadMeta && c.Alloc.BlockSize <= 1 {
+	if s.cfg.follows() {
 		z.of = s
 	}
 	return z

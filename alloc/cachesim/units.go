@@ -21,6 +21,9 @@ func unitOf(sector uint64) uint64 { return sector >> unitShift % pageChunks }
 
 // put records that n sectors of a volume are at a place of the cache. It returns how many of them were cached before.
 func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered uint64) {
+	if s.blocks != nil {
+		return s.putBlocks(sector, n, place, dirty)
+	}
 	era := s.era[place>>s.shift]
 	whole := !dirty && !s.cfg.MovingGC // moving gc has to find what a bucket holds, in chunks
 	if n < unitSize && s.units.used == 0 || !whole {
@@ -103,6 +106,9 @@ func (s *Sim) dropUnitsIn(p *page, volume uint32, at, stop uint64) (covered uint
 // drop removes what is cached of a run of sectors: what a write that goes past the cache leaves, or a trim. It
 // returns how many that were.
 func (s *Sim) drop(volume uint32, sector, n uint64) (covered uint64) {
+	if s.blocks != nil {
+		return s.dropBlocks(sector, n)
+	}
 	end := sector + n
 	const size = unitSize * pageChunks
 	switch {

@@ -26,7 +26,7 @@ var sweepFlags = []string{"sample", "seeds", "volumes", "interval", "columns", "
 
 func sweepFlagList() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "sample", Usage: "with --trace: replay a share `R` of the blocks, such as 0.01, for a cache as much smaller"},
+		&cli.StringFlag{Name: "sample", Usage: "with --trace: replay a share `R` of the regions of 64 KiB, such as 0.01, for a cache as much smaller"},
 		&cli.StringFlag{Name: "seeds", Usage: "with --trace: run each cache with `N` seeds, and show the spread", Value: "1"},
 		&cli.StringFlag{Name: "volumes", Usage: "with --trace: only the volumes `A-B`, counted from 0 as they appear"},
 		&cli.StringFlag{Name: "interval", Usage: "with --trace: the miss ratio each `N` requests, or after each 10s, 5m, 1h of the trace"},

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package cachesim
+
+import (
+	"time"
+)
+
+// A shortage is how a sample knows when the whole cache has no bucket to be had, because its allocator is held up by a
+// prio write or a gc. A sample's own few buckets and requests are too coarse to run short as the whole does, so what lies
+// ready there flows off at the rate at which the whole cache is filled.
+type shortage struct {
+	prios, gc  time.Duration // of the whole cache, as in its Config; off if both are 0
+	share      Share
+	bucket     float64 // sectors
+	ready      float64 // sectors that can be had while prios are written, besides what is left of the open bucket
+	refill     float64 // sectors that are invalidated at a time, but those that the prios take
+	goesOnInGC bool
+
+	sectors  uint64 // asked for in this window, of the sample
+	requests int
+	since    int64   // ns
+	rate     float64 // sectors a ns, of the whole cache, in the last window
+
+	at       int64   // ns: until when the rest is known
+	stock    float64 // sectors that can be had
+	low      float64 // at which more are invalidated
+	refilled int64   // when what is being invalidated can be had; never: nothing is
+	gcEnds   int64
+	turn     uint64
+}
+
+const (
+	shortageWindow = 64 // fills that the rate is taken from
+	mostRefills    = 16 // that are gone through between two requests
+)
+
+// shortageOf is that of a whole cache.
+func shortageOf(c *Config, r Share) shortage {
+	none, inc, prios := c.Alloc.Lists()
+	b := float64(c.Alloc.BucketSize)
+	h := shortage{
+		prios: c.PrioWrite, gc: c.GC, share: r, goesOnInGC: c.Alloc.Model.GoesOnInGC, refilled: never,
+		bucket: b, ready: b * float64(max(none-prios, 0)), refill: b * float64(max(inc-prios, 1)),
+	}
+	h.stock = h.ready + h.refill
+	return h
+}
+
+// without reports whether n sectors that may not wait find no bucket.
+func (s *Sim) without(n uint64) bool {
+	h := &s.short
+	if h.prios == 0 && h.gc == 0 {
+		return false
+	}
+	h.sectors += n
+	if h.requests++; h.requests == shortageWindow {
+		if took := s.now - h.since; took > 0 {
+			h.rate = float64(h.share.whole(h.sectors)) / float64(took)
+		}
+		h.sectors, h.requests, h.since = 0, 0, s.now
+	}
+	h.advance(s.now)
+	return h.stock <= 0
+}
+
+// gcBegins is what a gc of the sample is for the whole: it begins, too, and takes its time.
+func (s *Sim) gcBegins() {
+	if h := &s.short; !h.goesOnInGC && (h.prios != 0 || h.gc != 0) {
+		h.advance(s.now)
+		h.gcEnds = s.now + int64(s.gcTakes())
+	}
+}
+
+// advance lets the stock flow off until a time, and be refilled.
+func (h *shortage) advance(now int64) {
+	if h.rate == 0 {
+		h.at = now
+	} else if far := int64(mostRefills * h.refill / h.rate); now-h.at > far && h.refilled == never {
+		h.at = now - far
+	}
+	for h.at < now {
+		if h.refilled != never {
+			h.flow(min(now, h.refilled))
+			if h.at == h.refilled {
+				h.stock += h.refill
+				h.refilled = never
+				// Any part of the open bucket may be left when the last of the others is taken.
+				h.turn += 0x9e3779b97f4a7c15
+				h.low = h.ready + h.bucket*float64(h.turn>>32)/whole
+			}
+			continue
+		}
+		at := h.at
+		if h.stock > h.low {
+			at += int64((h.stock-h.low)/h.rate) + 1
+		}
+		h.flow(min(now, at))
+		if at <= now {
+			h.refilled = max(at, h.gcEnds) + int64(h.prios)
+		}
+	}
+}
+
+func (h *shortage) flow(to int64) {
+	h.stock = max(0, h.stock-h.rate*float64(to-h.at))
+	h.at = to
+}
+
+// gcTakes is how long a gc takes; of a sample, one of the whole cache.
+func (s *Sim) gcTakes() time.Duration {
+	c, live := s.cfg, s.liveSectors
+	if s.sample.share != 0 {
+		c.GC, live = s.short.gc, s.sample.share.whole(live)
+	}
+	took := c.gcTime(s.f.Writes*10 > s.f.Reads)
+	if s.meta.leaves(live) < 2 {
+		took = min(took, shortGC) // one node: there is nobody to let by on the way
+	}
+	return took
+}

@@ -89,26 +89,6 @@ func (h *harvest) ringTells() error {
 	return nil
 }
 
-// run are the entries that can be read in an unbroken run up to the newest, that first, and the seq of the last.
-func (h *harvest) run() (out []*ondisk.Jset, oldest uint64, err error) {
-	log := h.c.Journal
-	for _, e := range slices.Backward(log.BySeq()) {
-		if e.Seq > log.Newest.Seq {
-			continue
-		}
-		if oldest != 0 && e.Seq+1 != oldest {
-			break
-		}
-		j, err := log.Read(e)
-		if j == nil || err != nil {
-			break
-		}
-		oldest = e.Seq
-		out = append(out, j)
-	}
-	return out, oldest, h.w.ctx.Err()
-}
-
 // veil are the parts of clean extents that lie where a damaged leaf lost keys: what was lost may have replaced them,
 // and the backing device has what they have. Their keys go to hold, without a pointer.
 func (h *harvest) veil(ps []btree.Piece, keys btree.Keys, in []inspect.Range, hold func(*ondisk.Bkey) btree.Piece) (out []btree.Piece) {

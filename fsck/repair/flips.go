@@ -35,9 +35,10 @@ func mendFlips(w *Work, rep *fsck.Report) (bool, error) {
 	}
 	seen := map[ondisk.Sector]bool{}
 	for _, f := range rep.Findings {
-		if at := flippedAt(f); at != 0 && !seen[at] {
+		if at := flippedAt(f); at != 0 && !seen[at] && w.ctx.Err() == nil {
 			seen[at] = true
-			did = w.flippedBset(c, at) || did
+			node, _ := damagedNode(f)
+			did = w.flippedBset(c, at, node.Level) || did
 		}
 	}
 	return did, w.ctx.Err()
@@ -104,7 +105,7 @@ func (w *Work) flippedPrios(c *inspect.Cache, b ondisk.Bucket) bool {
 
 // flippedBset corrects the bset at a sector. Its node's pointer has the gen that the bucket has by now: following it
 // is what raised that.
-func (w *Work) flippedBset(c *inspect.Cache, at ondisk.Sector) bool {
+func (w *Work) flippedBset(c *inspect.Cache, at ondisk.Sector, level int) bool {
 	b := c.Geo.BucketOf(at)
 	start := c.Geo.Start(b)
 	if !c.Geo.Contains(b) || at-start >= c.Geo.NodeSectors {
@@ -119,7 +120,11 @@ func (w *Work) flippedBset(c *inspect.Cache, at ondisk.Sector) bool {
 	if at > start {
 		first, _ = ondisk.DecodeBsetHeader(node)
 	}
-	good := ondisk.MendBset(node[(at-start).Bytes():], first.Seq, c.Geo.SetMagic, parent)
+	raw := node[(at - start).Bytes():]
+	good := ondisk.MendBset(raw, first.Seq, c.Geo.SetMagic, parent)
+	if good == nil {
+		good = soughtBset(c, raw, first.Seq, parent, level)
+	}
 	if good == nil {
 		return false
 	}

@@ -36,6 +36,9 @@ type harvest struct {
 	blank   []inspect.Range         // those of them where its key leads nowhere
 	scanned map[ondisk.Sector]bool  // those leaves
 
+	ring  map[badKey]bool        // the keys of the journal; nil: not looked for
+	dirty map[ondisk.Bucket]bool // buckets with dirty data; nil: likewise
+
 	keys    btree.Keys    // of the next three
 	ex      ondisk.Ptr    // an older leaf, of which the journal tells all that came after
 	proved  []btree.Piece // what the journal tells of the doubtful ranges: it is newer than what damaged leaves have

@@ -3,6 +3,7 @@
 package repair
 
 import (
+	"bytes"
 	"slices"
 
 	"bctl/inspect"
@@ -108,6 +109,8 @@ type scraper struct {
 	span   inspect.Range // of the leaf
 
 	out   []btree.Piece
+	ran   bool            // the damage may go on where the last damaged bset ends
+	zeros bool            // it ends in zeros
 	doubt []inspect.Range // where keys are lost, and no later bset tells
 	first []inspect.Range // likewise, of the first bset: older leaves may tell
 	shaky []inspect.Range // where the last word is a key of a damaged bset
@@ -124,7 +127,7 @@ func (s *scraper) leaf(n *btree.Node) {
 	for at+ondisk.BsetBytes <= len(s.raw) {
 		if set := s.set(at, seq); set != nil {
 			s.keep(s.h.bset(set.Data))
-			at, seq = at+int(s.h.c.Geo.Blocks(set.Bytes()).Bytes()), set.Seq
+			at, seq, s.ran = at+int(s.h.c.Geo.Blocks(set.Bytes()).Bytes()), set.Seq, false
 			continue
 		}
 		next := at + int(s.h.c.Geo.BlockSectors.Bytes())
@@ -132,7 +135,11 @@ func (s *scraper) leaf(n *btree.Node) {
 			next += int(s.h.c.Geo.BlockSectors.Bytes())
 		}
 		last := next+ondisk.BsetBytes > len(s.raw)
-		if last && begun && !s.headed(at, seq) {
+		if last && begun && !s.headed(at, seq) && !s.journalled(at) {
+			if s.ran && !s.unused(at) { // another may have begun there
+				s.out = append(s.out, s.h.veil(btree.Resolve(slices.Clone(s.out)), s.h.keys, []inspect.Range{s.span}, s.h.hold)...)
+				s.doubt = joined(append(s.doubt, s.span))
+			}
 			return
 		}
 		begun = true
@@ -180,29 +187,12 @@ func (s *scraper) damaged(at, next int, seq uint64, last bool) int {
 			end, next = at+int(head.Bytes()), at+blocks
 		}
 	}
-	keys := s.inOrder(s.stands(at+ondisk.BsetBytes, end, !sure && last))
-	lower, behind := s.span.From, at+ondisk.BsetBytes
-	var ps []btree.Piece
-	var gaps, blank []inspect.Range
-	for i := range keys {
-		k := &keys[i].k
-		if keys[i].from != behind {
-			gaps = append(gaps, inspect.Range{From: lower, To: ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}})
-		}
-		lower, behind = k.Pos(), keys[i].to
-		clean := k.Ptrs() > 0 && !k.Dirty() && s.h.sound(k)
-		if clean { // a bit of it may be wrong, and the backing device has the same
-			s.h.w.lose(k, finding.BTChecksum)
-			k.SetPtrs(0)
-		}
-		mine := s.h.pieceOf(k)
-		if ps = append(ps, mine...); !clean && !s.h.sound(k) {
-			blank = append(blank, rangesOf(mine)...)
-		}
-	}
-	if behind != end || !sure {
-		gaps = append(gaps, inspect.Range{From: lower, To: s.span.To})
-	}
+	keys := s.agreeing(inOrder(stands(s.raw[:end], at+ondisk.BsetBytes, !sure && last, func(k *ondisk.Bkey) bool {
+		return s.h.parses(k) && k.Pos().Compare(s.span.To) <= 0 && (ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}).Compare(s.span.From) >= 0
+	})))
+	ps, blank := s.take(keys)
+	gaps := s.gaps(keys, at+ondisk.BsetBytes, end, sure)
+	s.zeros = bytes.Count(s.raw[max(end-8, at):end], []byte{0}) == min(8, end-at)
 	gaps = slices.DeleteFunc(gaps, func(r inspect.Range) bool { return r.From.Compare(r.To) >= 0 })
 	if at == 0 {
 		s.first = joined(slices.Clone(gaps))
@@ -218,14 +208,14 @@ func (s *scraper) damaged(at, next int, seq uint64, last bool) int {
 // emptyBytes is how much without a key ends a bset of which nothing tells the end: what follows is of another node.
 const emptyBytes = 8192
 
-// stands are the keys from a place on, in order of their places. Where the end is not known, it is where nothing like a
-// key comes any more.
-func (s *scraper) stands(at, end int, open bool) (out []stand) {
+// stands are the keys of a node's bytes from a place on, in order of their places. Where the end is not known, it is
+// where nothing like a key comes any more.
+func stands(raw []byte, at int, open bool, parses func(*ondisk.Bkey) bool) (out []stand) {
 	behind := at
-	for at+16 <= end {
+	for at+16 <= len(raw) {
 		var k ondisk.Bkey
-		size, err := k.Decode(s.raw[at:end])
-		if err != nil || !s.h.parses(&k) || k.Pos().Compare(s.span.To) > 0 || (ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}).Compare(s.span.From) < 0 {
+		size, err := k.Decode(raw[at:])
+		if err != nil || !parses(&k) {
 			if at += 8; open && at-behind > emptyBytes {
 				break
 			}
@@ -240,7 +230,7 @@ func (s *scraper) stands(at, end int, open bool) (out []stand) {
 
 // inOrder leaves out keys that stand where the order of a bset does not want them: one that is behind its follower has
 // a damaged position, if its follower fits what is before it.
-func (s *scraper) inOrder(keys []stand) (out []stand) {
+func inOrder(keys []stand) (out []stand) {
 	var last ondisk.Pos
 	for i := range keys {
 		k := &keys[i].k

@@ -66,6 +66,17 @@ func (w *Work) mendMarks(t uuids.Table, data map[uint32]*held) {
 	for i := range t {
 		u := &t[i]
 		switch uuids.StateOf(u) {
+		case uuids.Empty:
+			if u.Invalidated == 0 {
+				continue
+			}
+			if u.FirstReg > 0 && u.Invalidated >= u.FirstReg && data[uint32(i)] == nil { // its mark was zeroed, not its time
+				u.UUID = ondisk.InvalidUUID
+				w.saw("uuid slot %d: invalidated at %d, so it has that mark", i, u.Invalidated)
+				continue
+			}
+			u.Invalidated = 0
+			w.saw("uuid slot %d: not invalidated, nothing was there", i)
 		case uuids.Invalid:
 			if u.Invalidated == 0 {
 				u.Invalidated = max(u.LastReg, u.FirstReg, 1)

@@ -167,12 +167,13 @@ func (w *Work) leads(s *ondisk.Super, t *superblock.Trace) bool {
 	return err == nil && b.root && (b.uuids || t.PrioProven)
 }
 
-// fixJournal says where the journal is: at the first bucket, as many as the kernel made of the buckets there were.
+// fixJournal says where the journal is: at the first bucket, as many as the kernel made of the buckets there were. Fewer
+// than it makes of the smallest cache there never were, and with two it hangs when the set is stopped.
 func (w *Work) fixJournal(s, told *ondisk.Super, t *superblock.Trace) {
 	if first := ondisk.Sector(s.FirstBucket) * t.BucketSectors; first < 2*ondisk.SuperSector || first > t.FirstEntry {
 		s.FirstBucket = told.FirstBucket
 	}
-	inOrder := s.Keys >= 2 && s.Keys <= ondisk.JournalBuckets
+	inOrder := int(s.Keys) >= superblock.JournalCount(superblock.MinBuckets) && s.Keys <= ondisk.JournalBuckets
 	for i := range min(s.Keys, ondisk.JournalBuckets) {
 		inOrder = inOrder && s.D[i] == uint64(s.FirstBucket)+uint64(i)
 	}

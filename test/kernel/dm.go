@@ -4,11 +4,13 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,14 +20,21 @@ const toolDmsetup = "dmsetup"
 // dmModules are device mapper's, in the order they are loaded; what a kernel has built in is not in its package.
 var dmModules = []string{"dm-mod", "dm-zero"}
 
-// deviceMapper gives a guest dmsetup, with the libraries that it wants, and the kernel's device mapper.
-func deviceMapper(t testing.TB, k Kernel) func(a *archive) {
+// pathModules are those of a multipath device.
+var pathModules = []string{"dm-multipath", "dm-round-robin"}
+
+// deviceMapper gives a guest dmsetup, with the libraries that it wants, and the kernel's device mapper, with these modules
+// besides.
+func deviceMapper(t testing.TB, k Kernel, more ...string) func(a *archive) {
 	t.Helper()
 	program, err := exec.LookPath(toolDmsetup)
 	if err != nil {
 		missing(t, "no %s (Debian: dmsetup)", toolDmsetup)
 	}
 	k.needModules(t, dmModules)
+	if len(more) > 0 {
+		k.needModules(t, more)
+	}
 	out, err := exec.Command("ldd", program).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -44,9 +53,9 @@ func deviceMapper(t testing.TB, k Kernel) func(a *archive) {
 			}
 			a.addFile(name, l[1])
 		}
-		for _, name := range dmModules {
+		for i, name := range slices.Concat(dmModules, more) {
 			if from := filepath.Join(k.Modules, name+".ko"); isThere(from) {
-				a.addFile(name+".ko", from)
+				a.addFile(fmt.Sprintf("dm-%02d.ko", i), from)
 			}
 		}
 	}

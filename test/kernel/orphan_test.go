@@ -80,22 +80,23 @@ klog
 // copyOf is a set as it is now, to be written to alone.
 func copyOf(t *testing.T, img *imgtest.Image) *imgtest.Image {
 	t.Helper()
-	dir := t.TempDir()
-	out := &imgtest.Image{Name: img.Name, Dir: dir}
-	for i, path := range img.Paths() {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		to := filepath.Join(dir, filepath.Base(path))
-		if err := saveSparse(to, b); err != nil {
-			t.Fatal(err)
-		}
-		if i == 0 {
-			out.Cache = to
-		} else {
-			out.Backing = append(out.Backing, to)
-		}
+	out := &imgtest.Image{Name: img.Name, Dir: t.TempDir(), Cache: copyFile(t, img.Cache)}
+	for _, path := range img.Backing {
+		out.Backing = append(out.Backing, copyFile(t, path))
 	}
 	return out
+}
+
+// copyFile is a sparse copy, which goes with the test.
+func copyFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), filepath.Base(path))
+	if err := saveSparse(to, b); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }

@@ -108,7 +108,7 @@ func repairScene(t *testing.T, s *damages.Scene) (price, why string) {
 		price = gaveEnd
 	}
 	for _, l := range r.Lost {
-		if l.Dirty {
+		if l.Dirty && l.Known {
 			price = gaveUp
 		}
 	}

@@ -5,6 +5,7 @@ package kernel
 import (
 	"flag"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +14,10 @@ import (
 	"bctl/internal/lab/damages"
 )
 
-var update = flag.Bool("update", false, "ask the kernels about the damages that docs/kernel-verdicts.md lacks too, and write it anew")
+var (
+	update = flag.Bool("update", false, "ask the kernels about the damages that docs/kernel-verdicts.md lacks too, and write it anew")
+	again  = flag.String("again", "", "with -update: ask about the repairs of these damages alone, a regular expression, whatever the page has of them")
+)
 
 // TestVerdicts asks both kernels what they make of the damages that people meet, and of what bctl fsck -y makes of them,
 // and holds docs/kernel-verdicts.md against the answers. With -update it asks about those too that the page has no word on, and writes it: without a page
@@ -30,7 +34,7 @@ func TestVerdicts(t *testing.T) {
 			if s.always || *update && pageCell(page, d.Name, 0) == "" {
 				ask = append(ask, d)
 			}
-			if !s.innocent && (s.always || *update && pageCell(page, d.Name, afterRepair) == "") {
+			if !s.innocent && askRepair(s, d, page) {
 				repaired = append(repaired, d)
 			}
 		}
@@ -59,6 +63,17 @@ func TestVerdicts(t *testing.T) {
 		return
 	}
 	mustBe(t, page, now)
+}
+
+// askRepair reports whether the kernels are to be asked about a damage after its repair.
+func askRepair(s section, d damages.Damage, page string) bool {
+	switch {
+	case *update && *again != "":
+		return regexp.MustCompile(*again).MatchString(d.Name)
+	case s.always:
+		return true
+	}
+	return *update && pageCell(page, d.Name, afterRepair) == ""
 }
 
 // TestVerdictPage boots nothing: it holds the page against the catalogue.

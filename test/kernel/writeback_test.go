@@ -44,8 +44,8 @@ var writtenBack = []string{
 
 // TestWriteback lets bctl write the dirty data back and clear them. Each backing device alone is then what the kernel
 // showed when the image was made, and the kernel registers both, says that they are clean, and shows the same. A device
-// that was detached afterwards comes up alone. In the same boot the kernel is given what export --dm prints, and restored
-// metadata images.
+// that was detached afterwards comes up alone. In the same boot the kernel is given what export --dm prints, restored
+// metadata images, sets that were taken back to an older entry, and one of several backing devices with data offsets.
 func TestWriteback(t *testing.T) {
 	t.Parallel()
 	var disks []Disk
@@ -82,7 +82,7 @@ func TestWriteback(t *testing.T) {
 	write(t, "writeback", "--yes", "--clear", "--no-undo", alone.Cache, alone.Backing[0])
 	write(t, "detach", "--no-undo", alone.Cache, alone.Backing[0])
 	disks = append(disks, Disk{Name: "ca", Path: alone.Cache, Snapshot: true}, Disk{Name: "ba", Path: alone.Backing[0], Snapshot: true})
-	trips := []trip{tables(t), restored(t)}
+	trips := []trip{tables(t), restored(t), rewound(t), writtenOffsets(t, needKernel(t, Series[1]))}
 	script.WriteString("stop_all\n")
 	for _, x := range trips {
 		disks = append(disks, x.disks...)

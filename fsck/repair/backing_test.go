@@ -10,10 +10,13 @@ import (
 
 	"bctl/fsck"
 	"bctl/fsck/repair"
+	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
 	"bctl/internal/lab/scenes"
+	"bctl/superblock"
 )
 
 // What is wiped of a backing device's superblock, or written over it.
@@ -65,4 +68,43 @@ func TestLostBackingOfNothing(t *testing.T) {
 	if !errors.Is(err, repair.ErrLostSuper) {
 		t.Errorf("%v", err)
 	}
+}
+
+// A dirty device that no slot names gets the one that was taken from it, invalidated or named twice: the kernel makes a
+// device clean or nobody's before it takes its slot. Nothing is lost, nothing renamed, and all of it is the device's.
+func TestSlotOfADirtyDevice(t *testing.T) {
+	for _, name := range []string{"U37", "U39"} {
+		d := find(t, name)
+		s := scenes.Open(t, d.Base)
+		was := slotsOf(t, devices(s)[0])
+		d.Plant(s)
+		s.Give = len(s.Back)
+		devs := devices(s)
+		r := planned(t, devs)
+		if r.After.Result == fsck.Damaged || len(r.Lost) > 0 || r.Renamed || r.Unknown {
+			t.Errorf("%s: %v, lost %v, %s", name, codes(r.After), r.Lost, r.Evidence)
+		}
+		for i, u := range slotsOf(t, after(r, devs)[0]) {
+			if u != was[i] {
+				t.Errorf("%s: slot %d is %v, it was %v", name, i, u, was[i])
+			}
+		}
+	}
+}
+
+// slotsOf are the uuids of a cache's slots.
+func slotsOf(t *testing.T, d fsck.Device) (out []ondisk.UUID) {
+	t.Helper()
+	s, err := superblock.Read(d.R)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := inspect.Open(context.Background(), d.R, s, inspect.Options{Size: d.Size, Sink: func(finding.Finding) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range c.UUIDs {
+		out = append(out, c.UUIDs[i].UUID)
+	}
+	return out
 }

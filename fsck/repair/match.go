@@ -35,10 +35,25 @@ func (w *Work) slotOf(h *harvest, t uuids.Table, data map[uint32]*held, s *ondis
 		differs := w.equalData(data[i], d.R) < len(data[i].some)
 		return differs || s.State() == ondisk.StateDirty && data[i].dirty == 0 || w.writtenBack(h, i)
 	})
-	if len(may) != 1 || len(w.backing) != 1 {
+	if len(may) != 1 || w.nameless(t) != 1 {
 		return -1, ""
 	}
 	return int(may[0]), "the only one with data that can be its,"
+}
+
+// nameless is how many of the given backing devices no slot names.
+func (w *Work) nameless(t uuids.Table) (n int) {
+	for _, d := range w.backing {
+		s, err := superblock.Read(d.R)
+		if err != nil {
+			n++ // whatever it was
+			continue
+		}
+		if _, named := t.Find(s.UUID); !named {
+			n++
+		}
+	}
+	return n
 }
 
 // alike is how many bytes of two uuids are the same: of two random ones hardly any.
@@ -90,11 +105,25 @@ func (w *Work) holds(v *held, r io.ReaderAt) bool {
 }
 
 // fitting are the inodes without a name whose data a backing device may have, by their places. A slot that is empty in
-// the table is a candidate; one that was invalidated is not.
+// the table is a candidate; one that was invalidated is only where there is no other, and the device says that its data are
+// in the cache: the kernel makes a device clean, stale or nobody's before it invalidates its slot.
 func (w *Work) fitting(t uuids.Table, data map[uint32]*held, s *ondisk.Super, d fsck.Device) []uint32 {
-	return slices.DeleteFunc(w.unnamed(t, data), func(i uint32) bool {
-		return data[i].start < superblock.DataOffset(s) || data[i].end.Bytes() > d.Size
-	})
+	fits := func(list []uint32) []uint32 {
+		return slices.DeleteFunc(list, func(i uint32) bool {
+			return data[i].start < superblock.DataOffset(s) || data[i].end.Bytes() > d.Size
+		})
+	}
+	may := fits(w.unnamed(t, data))
+	if len(may) > 0 || s.State() != ondisk.StateDirty {
+		return may
+	}
+	for i, v := range data {
+		if int(i) < len(t) && t.State(i) == uuids.Invalid && !t[i].FlashOnly() && v.dirty > 0 {
+			may = append(may, i)
+		}
+	}
+	slices.Sort(may)
+	return fits(may)
 }
 
 // equalData counts the sampled clean extents that a device holds too.

@@ -20,8 +20,8 @@ const toolDmsetup = "dmsetup"
 // dmModules are device mapper's, in the order they are loaded; what a kernel has built in is not in its package.
 var dmModules = []string{"dm-mod", "dm-zero"}
 
-// pathModules are those of a multipath device.
-var pathModules = []string{"dm-multipath", "dm-round-robin"}
+// moreModules are those of a multipath device, and of a medium that fails.
+var moreModules = []string{"dm-multipath", "dm-round-robin", "dm-flakey"}
 
 // deviceMapper gives a guest dmsetup, with the libraries that it wants, and the kernel's device mapper, with these modules
 // besides.

@@ -216,7 +216,7 @@ func (k Kernel) unpack(pkg string) (release string, err error) {
 		}
 		if h.Typeflag == tar.TypeReg && strings.HasPrefix(base, "vmlinuz") {
 			err = save(k.Image, files)
-		} else if name, packing, ok := strings.Cut(base, ".ko"); ok && slices.Contains(slices.Concat(modules, dmModules, pathModules), name) {
+		} else if name, packing, ok := strings.Cut(base, ".ko"); ok && slices.Contains(slices.Concat(modules, dmModules, moreModules), name) {
 			err = saveModule(filepath.Join(k.Modules, name+".ko"), packing, files)
 		}
 		if err != nil {

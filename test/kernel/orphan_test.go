@@ -16,7 +16,7 @@ import (
 // gives them back; the kernel must read both volumes as it did when the images were made.
 func TestOrphan(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, k Kernel) {
+	eachOf(t, judges(), func(t *testing.T, k Kernel) {
 		lost, stale := imgtest.Open(t, "writeback-dirty"), imgtest.Open(t, "version5")
 		images := []*imgtest.Image{lost, stale}
 		disks := append(imageDisks(lost, 0), imageDisks(stale, 1)...)

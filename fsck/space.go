@@ -94,22 +94,14 @@ func (c *checker) salvage() {
 	if c.c.Tree.Intact || c.c.Journal.Newest == nil {
 		return
 	}
-	head := make([]byte, ondisk.BsetBytes)
-	found := 0
-	for b := c.c.Geo.FirstBucket; b < c.c.Buckets.Len() && c.ctx.Err() == nil; b++ {
-		if c.c.Buckets.Mark(b) != inspect.Free {
-			continue
-		}
-		if _, err := c.dev.R.ReadAt(head, c.c.Geo.Start(b).Bytes()); err != nil {
-			continue
-		}
-		if h, err := ondisk.DecodeBsetHeader(head); err == nil && h.Seq != 0 && h.CheckMagic(c.c.Geo.SetMagic) == nil {
-			if found++; found <= salvaged {
-				c.found.Add(finding.About(finding.Bucket{Bucket: b}, finding.BTSalvage, "an unreferenced btree node, seq %#x", h.Seq))
-			}
-		}
+	old, err := c.c.OldNodes()
+	if err != nil {
+		return // the context's: whoever runs the check says so
 	}
-	if found > salvaged {
-		c.found.Add(finding.New(finding.BTSalvage, "%d unreferenced btree nodes in all", found))
+	for _, b := range old[:min(salvaged, len(old))] {
+		c.found.Add(finding.About(finding.Bucket{Bucket: b}, finding.BTSalvage, "an unreferenced btree node, seq %#x", c.c.NodeSeq(b)))
+	}
+	if len(old) > salvaged {
+		c.found.Add(finding.New(finding.BTSalvage, "%d unreferenced btree nodes in all", len(old)))
 	}
 }

@@ -114,8 +114,8 @@ func (c *Cache) judgeJournalKey(seq uint64, k *ondisk.Bkey) {
 	}
 }
 
-// Walk calls visit for every surviving piece of the tree and the journal, from all workers. The second argument
-// numbers the worker.
+// Walk calls visit for every surviving piece of the tree and the journal, from all workers, which the first argument
+// numbers. Errors: the context's.
 func (c *Cache) Walk(visit func(worker int, e *Extent)) error {
 	var workers atomic.Int32
 	err := c.parallel("extents", len(c.Tree.leaves), func() func(int) {
@@ -147,7 +147,8 @@ func (c *Cache) newer(ps []btree.Piece) []btree.Piece {
 
 func (c *Cache) visit(w int, l *leaf, fromJournal bool, visit func(int, *Extent)) {
 	e := Extent{Partial: l.partial}
-	for _, p := range l.left {
+	for i, p := range l.left {
+		c.Fetch(l.keys, l.left, i)
 		if c.extent(&e, l.keys, p, fromJournal) {
 			visit(w, &e)
 		}

@@ -69,6 +69,8 @@ type Cache struct {
 
 	journalLost, syncLost atomic.Bool // see known.go
 	namesLost             bool        // the same: a slot that was in use cannot be read
+
+	old *oldNodes // nil: not looked for
 }
 
 // Open reads the cache whose superblock is s. Errors: the context's, ErrTooLarge, and those of

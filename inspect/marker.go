@@ -181,17 +181,17 @@ func (m *marker) keys(keys []byte) {
 	}
 }
 
-// fetchKeys is how many keys' buckets are fetched before the first is looked at. They fit the nearest cache.
-const fetchKeys = 96
-
 // fetch has the processor fetch what key is about to look at. In a loop as short as this it does so for many keys at a
 // time, instead of one after the other.
 func (m *marker) fetch(keys []byte) {
-	of, blocks, shift, block, seen := m.c.Buckets.of, m.judge.blocks, m.shift, m.block, uint32(0)
+	of, told, blocks, shift, block, seen := m.c.Buckets.of, m.c.Buckets.told, m.judge.blocks, m.shift, m.block, uint32(0)
 	for ; len(keys) >= btree.PlainKey; keys = keys[btree.PlainKey:] {
 		at := binary.LittleEndian.Uint64(keys[16:]) >> 8 & (1<<43 - 1)
 		if b := at >> shift; b < uint64(len(of)) {
 			seen |= of[b].gens
+			if b < uint64(len(told)) {
+				seen |= told[b]
+			}
 		}
 		if w := at >> block / 64; w < uint64(len(blocks)) {
 			seen |= uint32(blocks[w])
@@ -234,6 +234,9 @@ func (m *marker) key(high, low, ptr uint64) {
 		m.turn(owner)
 	}
 	s := &m.c.Buckets.of[b]
+	if s.flags&flagUntold != 0 && m.adopting {
+		m.c.Buckets.adoptUnknown(ondisk.Bucket(b), uint8(ptr)) // nobody has judged by its gen: this is the first pointer
+	}
 	if uint8(s.gens) != uint8(ptr) || s.flags&(flagMeta|flagUntold) != 0 || low > uint64(m.end) {
 		m.odd(high, low, ptr)
 		return

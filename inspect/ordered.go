@@ -3,11 +3,9 @@
 package inspect
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
-	"math/bits"
 	"sort"
 
 	"bctl/internal/bcache/btree"
@@ -147,7 +145,6 @@ type merger struct {
 	journal []btree.Piece
 	yield   func(*Extent) bool
 	e       Extent
-	fetched uint32 // as marker's
 }
 
 func (c *Cache) merge(r Range, yield func(*Extent) bool) *merger {
@@ -160,10 +157,8 @@ func (c *Cache) merge(r Range, yield func(*Extent) bool) *merger {
 // are wanted.
 func (m *merger) leaf(l *leaf) bool {
 	at := sort.Search(len(l.left), func(i int) bool { return m.r.before(&l.left[i]) })
-	for first := at; at < len(l.left) && !m.r.behind(&l.left[at]); at++ {
-		if (at-first)%fetchKeys == 0 {
-			m.fetch(l.keys, l.left[at:min(at+fetchKeys, len(l.left))])
-		}
+	for ; at < len(l.left) && !m.r.behind(&l.left[at]); at++ {
+		m.c.Fetch(l.keys, l.left, at)
 		p := &l.left[at]
 		for len(m.journal) > 0 && m.journal[0].Before(p) {
 			if !m.fromJournal() {
@@ -175,19 +170,6 @@ func (m *merger) leaf(l *leaf) bool {
 		}
 	}
 	return true
-}
-
-// fetch has the processor fetch the buckets of pieces, many at a time, before they are looked at one after the other.
-func (m *merger) fetch(keys btree.Keys, ps []btree.Piece) {
-	of, shift, seen := m.c.Buckets.of, uint(bits.TrailingZeros64(uint64(m.c.Geo.BucketSectors))), uint32(0)
-	for i := range ps {
-		if k := keys[ps[i].At:]; len(k) >= btree.PlainKey {
-			if b := uint64(ondisk.Ptr(binary.LittleEndian.Uint64(k[16:])).Offset()) >> shift; b < uint64(len(of)) {
-				seen |= of[b].gens
-			}
-		}
-	}
-	m.fetched = seen
 }
 
 // rest hands out the pieces of the journal behind the last leaf.

@@ -139,9 +139,18 @@ func confirmed(c *inspect.Cache, log *journal.Log, newest *ondisk.Jset) map[ondi
 	return sure
 }
 
-// count adds all live dirty data in the buckets that are marked.
+// count adds all live dirty data in the buckets that are marked. Where that is every bucket with such data, the sums of
+// the check are those.
 func (d *dubious) count(c *inspect.Cache) error {
 	if !d.any() {
+		return nil
+	}
+	if d.all(c) {
+		for _, v := range c.Volumes {
+			if v.DirtySectors > 0 {
+				d.sums[v.Inode] = v.DirtySectors
+			}
+		}
 		return nil
 	}
 	var mu sync.Mutex
@@ -153,6 +162,23 @@ func (d *dubious) count(c *inspect.Cache) error {
 		defer mu.Unlock()
 		d.sums[e.Inode()] += e.Size()
 	})
+}
+
+// all reports whether all buckets with live dirty data are marked. Where a bucket is metadata's too, nobody knows.
+func (d *dubious) all(c *inspect.Cache) bool {
+	for b := range c.Geo.NBuckets {
+		switch c.Buckets.Mark(b) {
+		case inspect.Dirty:
+			if !d.has(b) {
+				return false
+			}
+		case inspect.Metadata:
+			if c.Buckets.Sectors(b) > 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // named is a volume's uuid and label, as people read them.

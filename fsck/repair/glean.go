@@ -3,16 +3,13 @@
 package repair
 
 import (
-	"runtime"
 	"slices"
-	"sync"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/full"
 	"bctl/internal/finding"
-	"bctl/internal/workers"
 	"bctl/superblock"
 )
 
@@ -37,7 +34,7 @@ func quiet(finding.Finding) {}
 // findOrphans looks for leaves where the tree has holes: in every bucket that nothing uses and that holds a node of
 // this set. What is kept of them raises its buckets' gens as registration would.
 func (h *harvest) findOrphans() error {
-	heads, err := h.heads()
+	heads, err := h.c.OldNodes()
 	if err != nil {
 		return err
 	}
@@ -63,35 +60,6 @@ func (h *harvest) findOrphans() error {
 		h.w.saw("btree: %s that nothing leads to any more", plural(n, "leaf", "leaves"))
 	}
 	return nil
-}
-
-// heads are the buckets that nothing uses and that begin as a node does, in order.
-func (h *harvest) heads() (out []ondisk.Bucket, err error) {
-	const run = 4096 // buckets that a worker takes at a time
-	c, g := h.c, &h.c.Geo
-	var mu sync.Mutex
-	n := (int(g.NBuckets-g.FirstBucket) + run - 1) / run
-	workers.Each(h.w.ctx, max(1, runtime.GOMAXPROCS(0)), n, func() func(int) {
-		head := make([]byte, ondisk.BsetBytes)
-		return func(i int) {
-			from := g.FirstBucket + ondisk.Bucket(i*run)
-			for b := from; b < min(from+run, g.NBuckets) && h.w.ctx.Err() == nil; b++ {
-				if c.Buckets.Mark(b) != inspect.Free {
-					continue
-				}
-				if n, _ := h.w.dev.R.ReadAt(head, g.Start(b).Bytes()); n < len(head) {
-					continue
-				}
-				if first, err := ondisk.DecodeBsetHeader(head); err == nil && first.Seq != 0 && first.CheckMagic(g.SetMagic) == nil {
-					mu.Lock()
-					out = append(out, b)
-					mu.Unlock()
-				}
-			}
-		}
-	})
-	slices.Sort(out)
-	return out, h.w.ctx.Err()
 }
 
 // orphan reads the node in bucket b, if a pointer to it would be live: nothing but its checksums tells the pointer's
@@ -134,7 +102,8 @@ func (h *harvest) adopt(n *btree.Node, b ondisk.Bucket) (o orphan, ok bool) {
 		return o, false
 	}
 	var k ondisk.Bkey
-	for _, p := range all {
+	for i, p := range all {
+		h.c.Fetch(n.Keys, all, i)
 		n.Keys.Key(p, &k)
 		switch {
 		case h.sound(&k):

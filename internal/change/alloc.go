@@ -38,7 +38,7 @@ func (t *Tx) Allocate(n int) ([]ondisk.Bucket, error) {
 	}
 	t.next = next
 	for _, b := range got {
-		t.taken[b] = true
+		t.taken.add(b, t.g.NBuckets)
 		t.gens[b] = t.Gen(b) + 1
 		t.prios[b] = ondisk.BtreePrio
 	}
@@ -75,7 +75,7 @@ func (t *Tx) candidate(at *cursor) (ondisk.Bucket, bool) {
 
 // Free reports whether b may be written: it is free, and not taken.
 func (t *Tx) Free(b ondisk.Bucket) bool {
-	return t.c.Buckets.Mark(b) == inspect.Free && !t.taken[b] && !t.used.has(b)
+	return t.c.Buckets.Mark(b) == inspect.Free && !t.taken.has(b) && !t.used.has(b)
 }
 
 // GiveUp lets go of the clean data in b: its gen is one past what it was, so that all pointers to it are stale, and once
@@ -88,7 +88,7 @@ func (t *Tx) GiveUp(b ondisk.Bucket) {
 // GivenUp counts b, whose pointers are gone or have become stale by SetGen, among the buckets that are free afterwards.
 func (t *Tx) GivenUp(b ondisk.Bucket) {
 	if t.c.Buckets.Mark(b) != inspect.Metadata {
-		t.given[b] = true
+		t.given.add(b, t.g.NBuckets)
 	}
 }
 
@@ -131,7 +131,7 @@ func (t *Tx) known(b ondisk.Bucket) {
 // unmarked counts the buckets that registration will find unmarked, once a new chain stands in the taken ones.
 func (t *Tx) unmarked(newChain bool) (n int) {
 	for b := t.g.FirstBucket; b < t.g.NBuckets; b++ {
-		if t.Free(b) || t.given[b] && !t.taken[b] {
+		if t.Free(b) || t.given.has(b) && !t.taken.has(b) {
 			n++
 		}
 	}
@@ -173,7 +173,7 @@ func (t *Tx) MakeRoomFor(n int) (given []ondisk.Bucket, err error) {
 	var clean []ondisk.Bucket
 	for b := t.g.FirstBucket; b < t.g.NBuckets; b++ {
 		lag := int(max(t.usage.lag[b], t.c.Buckets.Lag(b)))
-		if t.c.Buckets.Mark(b) == inspect.Clean && !t.given[b] && !t.taken[b] && lag < ondisk.GenLimit {
+		if t.c.Buckets.Mark(b) == inspect.Clean && !t.given.has(b) && !t.taken.has(b) && lag < ondisk.GenLimit {
 			clean = append(clean, b)
 		}
 	}

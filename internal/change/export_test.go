@@ -5,7 +5,7 @@ package change
 import "bctl/internal/bcache/ondisk"
 
 // TakeForTest makes b as if something had taken it.
-func (t *Tx) TakeForTest(b ondisk.Bucket) { t.taken[b] = true }
+func (t *Tx) TakeForTest(b ondisk.Bucket) { t.taken.add(b, t.g.NBuckets) }
 
 // UnusedForTest is the last bucket that no key points to; 0 if there is none.
 func (t *Tx) UnusedForTest() (ondisk.Bucket, error) {

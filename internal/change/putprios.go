@@ -28,7 +28,7 @@ func (t *Tx) PutPrios(buckets []ondisk.Bucket, entry func(ondisk.Bucket) ondisk.
 		if b < t.g.FirstBucket || b >= t.g.NBuckets || !t.Free(b) || t.usage.pointed[b] {
 			return 0, fmt.Errorf("%w: bucket %d is in use", ErrUnsafe, b)
 		}
-		t.taken[b] = true
+		t.taken.add(b, t.g.NBuckets)
 	}
 	for b := t.g.FirstBucket; b < t.g.NBuckets; b++ {
 		e := entry(b)

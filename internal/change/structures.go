@@ -71,7 +71,7 @@ func (t *Tx) SetRoot(root ondisk.Bkey, level int) {
 // leave counts the bucket of old metadata, which the new entry no longer leads to, among those that are free afterwards.
 func (t *Tx) leave(k *ondisk.Bkey) {
 	if b := t.g.BucketOf(k.Ptr[0].Offset()); k.Ptrs() > 0 && b < t.g.NBuckets {
-		t.given[b] = true
+		t.given.add(b, t.g.NBuckets)
 	}
 }
 

@@ -45,8 +45,8 @@ type Tx struct {
 	at    journal.Entry
 	gens  []uint8 // of every bucket, as the new chain will have them
 	prios []uint16
-	taken map[ondisk.Bucket]bool
-	given map[ondisk.Bucket]bool // clean data given up: free afterwards
+	taken bits
+	given bits // clean data given up: free afterwards
 	usage *usage
 	puts  []plan.Write
 	spool *Spool        // nil: what is put stays in memory
@@ -64,7 +64,6 @@ func Begin(c *inspect.Cache) (*Tx, error) {
 	n := c.Journal.Newest
 	t := &Tx{
 		c: c, g: c.Geo, gens: make([]uint8, c.Geo.NBuckets), prios: make([]uint16, c.Geo.NBuckets),
-		taken: map[ondisk.Bucket]bool{}, given: map[ondisk.Bucket]bool{},
 	}
 	for b := range c.Geo.NBuckets {
 		t.gens[b], t.prios[b] = c.Buckets.Gen(b), c.Buckets.Prio(b)

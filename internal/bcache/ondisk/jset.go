@@ -121,12 +121,16 @@ func PutJsetMagic(b []byte, setMagic uint64) {
 
 // JsetButMagic reports whether b starts with a jset of which the magic alone is damaged.
 func JsetButMagic(b []byte, setMagic uint64) bool {
-	if len(b) < JsetBytes {
+	if len(b) < JsetBytes || binary.LittleEndian.Uint64(b[8:]) == setMagic^jsetMagic {
 		return false
 	}
-	mended := append([]byte(nil), b...)
-	binary.LittleEndian.PutUint64(mended[8:], setMagic^jsetMagic)
-	return CheckJset(b, setMagic) != nil && CheckJset(mended, setMagic) == nil
+	size := JsetSize(b)
+	if size > int64(len(b)) || size > MaxJsetBytes {
+		return false
+	}
+	magic := binary.LittleEndian.AppendUint64(nil, setMagic^jsetMagic)
+	sum := Crc64Seeded(^Crc64(magic), b[16:size])
+	return sum == binary.LittleEndian.Uint64(b)
 }
 
 // DecodeJset reads the jset at the start of b, which may be longer. Errors are CheckJset's or, behind a good

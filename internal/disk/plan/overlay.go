@@ -5,6 +5,7 @@ package plan
 import (
 	"cmp"
 	"io"
+	"math"
 	"slices"
 	"sort"
 )
@@ -131,4 +132,21 @@ func (o *Overlay) ReadAt(b []byte, off int64) (n int, err error) {
 		n += len(part)
 	}
 	return n, nil
+}
+
+// Data is the first run of bytes at off or behind that may hold anything but zeroes, as far as the device below knows
+// where it has a hole. It is empty where there is none.
+func (o *Overlay) Data(off int64) (from, to int64) {
+	from, to = off, math.MaxInt64
+	if r, ok := o.r.(interface {
+		Data(off int64) (from, to int64)
+	}); ok {
+		from, to = r.Data(off)
+	}
+	if page, at := o.first(off); page < len(o.pages) {
+		if w := &o.pages[page][at]; max(off, w.Off) < from || from == to {
+			return max(off, w.Off), w.end()
+		}
+	}
+	return from, to
 }

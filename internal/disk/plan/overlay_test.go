@@ -97,3 +97,58 @@ func TestOverlayOfMany(t *testing.T) {
 		}
 	}
 }
+
+// holed has data in some places and zeroes elsewhere.
+type holed struct {
+	io.ReaderAt
+	runs [][2]int64
+}
+
+func (h holed) Data(off int64) (from, to int64) {
+	for _, r := range h.runs {
+		if off < r[1] {
+			return max(off, r[0]), r[1]
+		}
+	}
+	return 1000, 1000
+}
+
+// What no run of data covers reads as zeroes through an overlay too, and the runs go forward.
+func TestOverlayData(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 1))
+	for round := range 200 {
+		below := make([]byte, 1000)
+		h := holed{bytes.NewReader(below), nil}
+		for at := int64(rng.IntN(300)); at < 900; at += 1 + int64(rng.IntN(300)) {
+			end := min(at+1+int64(rng.IntN(100)), 1000)
+			copy(below[at:end], bytes.Repeat([]byte{1}, 100))
+			h.runs = append(h.runs, [2]int64{at, end})
+			at = end
+		}
+		o := NewOverlay(h)
+		for range rng.IntN(8) {
+			o.Put(Write{Off: int64(rng.IntN(900)), Data: bytes.Repeat([]byte{2}, 1+rng.IntN(90))})
+		}
+		want, got := make([]byte, 1000), make([]byte, 1000)
+		if _, err := o.ReadAt(want, 0); err != nil {
+			t.Fatal(err)
+		}
+		for at := int64(0); ; {
+			from, to := o.Data(at)
+			if from == to {
+				break
+			}
+			if from < at || to < from {
+				t.Fatalf("round %d: data behind %d: %d to %d", round, at, from, to)
+			}
+			copy(got[from:to], want[from:to])
+			at = to
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("round %d: something is left out", round)
+		}
+	}
+	if from, to := NewOverlay(broken{}).Data(7); from != 7 || to < 1<<60 {
+		t.Errorf("of what knows of no holes: %d to %d", from, to)
+	}
+}

@@ -73,14 +73,18 @@ func (h *harvest) orphan(rd *btree.Reader, b ondisk.Bucket, raw []byte) *btree.N
 	if err != nil || first.Bytes() > int64(len(raw)) {
 		return nil
 	}
+	set := raw[:first.Bytes()]
+	fits := func(gen uint8) bool {
+		return first.CheckSum(set, ondisk.MakePtr(gen, g.Start(b), uint64(g.ThisDev))) == nil
+	}
 	gens := 3 // one handed out after the last prio write is ahead of it
 	if !h.c.Buckets.GenKnown(b) {
-		gens = 256
+		gens, fits = 256, first.AnyGen(set, ondisk.MakePtr(0, g.Start(b), uint64(g.ThisDev)))
 	}
 	for i := range gens {
 		gen := h.c.Buckets.DiskGen(b) + uint8(i)
 		p := ondisk.MakePtr(gen, g.Start(b), uint64(g.ThisDev))
-		if first.CheckSum(raw[:first.Bytes()], p) != nil || ondisk.GenAfter(h.tx.Gen(b), gen) > 0 {
+		if !fits(gen) || ondisk.GenAfter(h.tx.Gen(b), gen) > 0 {
 			continue
 		}
 		k := ondisk.MakeKey(ondisk.MaxInode, ondisk.MaxKeyOffset, g.NodeSectors)

@@ -42,6 +42,21 @@ func (h *harvest) load(r inspect.Range) *loader {
 	return l
 }
 
+// many reports whether more than a few orphans begin before to that were not read yet.
+func (l *loader) many(to ondisk.Pos) bool {
+	return l != nil && len(l.next) > fewOrphans && l.next[fewOrphans].lo.Compare(to) < 0
+}
+
+// behind is where the next few orphans are behind: the first place after at where one begins that is none of them.
+func (l *loader) behind(at ondisk.Pos) ondisk.Pos {
+	for _, o := range l.next[fewOrphans:] {
+		if o.lo.Compare(at) > 0 {
+			return o.lo
+		}
+	}
+	return inspect.Everything.To
+}
+
 // upTo hands out, as pieces of s, all before to.
 func (l *loader) upTo(to ondisk.Pos, s *stream) (out []btree.Piece, err error) {
 	for len(l.next) > 0 && l.next[0].lo.Compare(to) < 0 {
@@ -81,26 +96,18 @@ func cutAt(p *btree.Piece, to ondisk.Pos) ondisk.Sector {
 // read adds an orphan's extents, and that it has nothing beside them.
 func (l *loader) read(o *orphan) {
 	n := l.rd.Read(o.key(&l.h.c.Geo), 0)
-	var mine, blank []btree.Piece
-	var k ondisk.Bkey
+	if l.stands(o) {
+		l.pending = l.extents(l.pending, n, o)
+		return
+	}
+	var blank []btree.Piece
 	for inode := o.lo.Inode; inode <= o.hi.Inode; inode++ {
 		p := btree.Piece{End: ondisk.MaxKeyOffset, Inode: inode}
 		for _, cut := range within(p, []inspect.Range{{From: o.lo, To: o.hi}}) {
 			blank = append(blank, l.note(cut, &ondisk.Bkey{}, o))
 		}
 	}
-	for _, p := range n.Extents() {
-		if n.Keys.Key(p, &k); !l.h.sound(&k) {
-			continue
-		}
-		for _, cut := range within(p, l.holes) {
-			if !k.Dirty() && o.ptr != l.h.ex && (o.age > 0 || touches(&cut, l.h.doubt)) {
-				continue // what was there after may have replaced it
-			}
-			mine = append(mine, l.note(cut, &k, o))
-		}
-	}
-	mine = btree.Overlay(nil, mine, blank)
+	mine := btree.Overlay(nil, l.extents(nil, n, o), blank)
 	var newer, older []btree.Piece
 	for _, p := range l.pending {
 		if l.of[p.At].newer(o) {
@@ -112,6 +119,35 @@ func (l *loader) read(o *orphan) {
 	l.pending = btree.Overlay(nil, newer, btree.Overlay(nil, mine, older))
 }
 
+// stands reports whether no other orphan overlaps the next one: what was read is before it, and what follows behind.
+func (l *loader) stands(o *orphan) bool {
+	if n := len(l.pending); n > 0 && endOf(&l.pending[n-1]).Compare(o.lo) > 0 {
+		return false
+	}
+	return len(l.next) < 2 || l.next[1].lo.Compare(o.hi) >= 0
+}
+
+// extents adds those of an orphan to a list, as far as the tree has holes there.
+func (l *loader) extents(to []btree.Piece, n *btree.Node, o *orphan) []btree.Piece {
+	all := n.Extents()
+	to = slices.Grow(to, len(all))
+	l.keys, l.of = slices.Grow(l.keys, len(all)), slices.Grow(l.of, len(all))
+	var k ondisk.Bkey
+	for i, p := range all {
+		l.h.c.Fetch(n.Keys, all, i)
+		if n.Keys.Key(p, &k); !l.h.sound(&k) {
+			continue
+		}
+		for _, cut := range within(p, l.holes) {
+			if !k.Dirty() && o.ptr != l.h.ex && (o.age > 0 || touches(&cut, l.h.doubt)) {
+				continue // what was there after may have replaced it
+			}
+			to = append(to, l.note(cut, &k, o))
+		}
+	}
+	return to
+}
+
 func (l *loader) note(p btree.Piece, k *ondisk.Bkey, o *orphan) btree.Piece {
 	p.At = uint32(len(l.keys))
 	l.keys, l.of = append(l.keys, *k), append(l.of, o)
@@ -120,6 +156,9 @@ func (l *loader) note(p btree.Piece, k *ondisk.Bkey, o *orphan) btree.Piece {
 
 // compact forgets the keys of what was handed out.
 func (l *loader) compact() {
+	if len(l.pending) == 0 {
+		l.keys, l.of, l.pending = l.keys[:0], l.of[:0], nil
+	}
 	if len(l.keys) < 4*len(l.pending)+chunk {
 		return
 	}

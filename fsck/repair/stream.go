@@ -39,6 +39,9 @@ func (h *harvest) each(r inspect.Range, yield func(k *ondisk.Bkey) error) error 
 	if alone {
 		return h.w.ctx.Err()
 	}
+	if err := s.ahead(r.To); err != nil {
+		return err
+	}
 	if err := s.flush(r.To); err != nil {
 		return err
 	}
@@ -86,6 +89,9 @@ func (s *stream) add(journal, keep bool, k *ondisk.Bkey) error {
 		}
 		return s.emit(k)
 	}
+	if err := s.ahead(ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}); err != nil {
+		return err
+	}
 	if !keep {
 		k.SetPtrs(0)
 	}
@@ -99,6 +105,31 @@ func (s *stream) add(journal, keep bool, k *ondisk.Bkey) error {
 		return nil
 	}
 	return s.flush(k.Pos())
+}
+
+// fewOrphans are in memory at a time.
+const fewOrphans = 2
+
+// ahead hands out, where many orphans begin before to and nothing else does any more, all but the last of them: they may
+// be all that is left of the tree.
+func (s *stream) ahead(to ondisk.Pos) error {
+	for s.orphans.many(to) {
+		step := s.at
+		for _, ps := range [][]btree.Piece{s.tree, s.jrnl} { // first what stands before them
+			if n := len(ps); n > 0 && step.Compare(endOf(&ps[n-1])) < 0 {
+				step = endOf(&ps[n-1])
+			}
+		}
+		if step == s.at {
+			if step = s.orphans.behind(s.at); step.Compare(to) >= 0 {
+				return nil
+			}
+		}
+		if err := s.flush(step); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clear reports whether nothing that is to be laid over or under anything stands before the end of k.

@@ -52,6 +52,26 @@ func (h BsetHeader) CheckSum(b []byte, parent Ptr) error {
 	return nil
 }
 
+// AnyGen is CheckSum for all gens that parent may have: it takes no longer than nine of them. What it returns reports
+// whether a gen is right.
+func (h BsetHeader) AnyGen(b []byte, parent Ptr) func(gen uint8) bool {
+	base := parent &^ 0xff
+	sum := h.checksum(b, base)
+	var bits [8]uint64 // what each bit of the seed changes: the sum is linear in it
+	for i := range bits {
+		bits[i] = h.checksum(b, base|1<<i) ^ sum
+	}
+	return func(gen uint8) bool {
+		s := sum
+		for i, by := range bits {
+			if gen>>i&1 != 0 {
+				s ^= by
+			}
+		}
+		return s == h.Csum
+	}
+}
+
 func (h BsetHeader) checksum(b []byte, parent Ptr) uint64 {
 	if h.Version == 0 {
 		return Crc64(b[8:])

@@ -220,3 +220,24 @@ func TestJsetButMagic(t *testing.T) {
 		}
 	}
 }
+
+// Of all gens that a pointer may have those are right whose checksum is.
+func TestAnyGen(t *testing.T) {
+	for _, s := range imgtest.Seeds(t, "bset") {
+		h, err := DecodeBsetHeader(s.Data)
+		if err != nil || h.Bytes() > int64(len(s.Data)) {
+			continue
+		}
+		b := s.Data[:h.Bytes()]
+		parent := MakePtr(0, 1<<20, 0)
+		for _, gen := range []uint8{0, 1, 77, 254, 255} {
+			h.Csum = h.checksum(b, parent|Ptr(gen))
+			fits := h.AnyGen(b, parent|3)
+			for g := range 256 {
+				if want := h.CheckSum(b, parent|Ptr(g)) == nil; fits(uint8(g)) != want {
+					t.Fatalf("%v: gen %d is right: %v, want %v", s, g, !want, want)
+				}
+			}
+		}
+	}
+}

@@ -47,6 +47,18 @@ var running = []Row{
 		Text: "Can't flush *: returned bi_status", Grade: Hardware, Means: "The backing drive did not flush its cache.", Next: "smartctl -a BACKING",
 	},
 	{
+		Text: "state=inconsistent", Grade: Endangers, Codes: "BD14", Aliases: []string{"state: inconsistent", "state inconsistent"},
+		Means: "The backing device was used without its cache while that held dirty data (bctl calls the state stale): the kernel does not bring the two together again, and what is dirty may be older than what was written since.",
+		Dont:  "Do not attach it: the kernel takes it for a new device, and drops its dirty data.",
+		Next:  "bctl fsck CACHE BACKING",
+	},
+	{
+		Text: "task bcache-register:* blocked for more than", Grade: Unwell, Codes: "JR18", Aliases: []string{"task bcache_register:* blocked for more than"},
+		Means: "Registration waits: it reads every node first, minutes on a large cache; or the journal is full, and it waits for ever.",
+		Dont:  "Do not register the cache again before it was checked: the next boot hangs at the same place.",
+		Next:  "bctl fsck DEVICE",
+	},
+	{
 		Text: "gc failed!", Grade: Unwell, Means: "Garbage could not be collected; a node could not be read, or memory is short.", Next: "bctl fsck DEVICE",
 	},
 	{

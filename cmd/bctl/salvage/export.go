@@ -18,7 +18,9 @@ import (
 	"bctl/cmd/bctl/app"
 	"bctl/inspect"
 	"bctl/inspect/volume"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
+	"bctl/internal/disk"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )
@@ -163,6 +165,8 @@ func pick(o exportOptions, c *inspect.Cache, to *app.IO) (v *volume.Volume, done
 		v, err = volume.Backed(c, back, back.Size(), volume.Options{})
 		if err != nil {
 			err = fmt.Errorf("%s: %w", o.backing, err)
+		} else {
+			noteBare(o, c, back, to)
 		}
 		return v, done, err
 	}
@@ -175,6 +179,17 @@ func pick(o exportOptions, c *inspect.Cache, to *app.IO) (v *volume.Volume, done
 	}
 	below := volume.Below{R: back, Start: superblock.DataOffset(s).Bytes(), End: back.Size()}
 	return volume.New(c, inode, below, volume.Options{}), done, nil
+}
+
+// noteBare says where the kernel would show a backing device alone though the cache has a slot for it.
+func noteBare(o exportOptions, c *inspect.Cache, back disk.Device, to *app.IO) {
+	s, err := superblock.ReadDevice(back, back.Size())
+	if err != nil || s.State() == ondisk.StateClean || s.State() == ondisk.StateDirty || c.UUIDs == nil {
+		return
+	}
+	if inode, ok := c.UUIDs.Find(s.UUID); ok {
+		to.Note("%s is in state %v: this is what the kernel would show, the device alone; --volume %d has what the cache holds of it over it", o.backing, s.State(), inode)
+	}
 }
 
 // inodeOf reads an inode, or finds that of a uuid.

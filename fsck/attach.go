@@ -4,6 +4,7 @@ package fsck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -41,11 +42,14 @@ type Reason struct {
 // Fine reports whether they would come together, and nothing be lost.
 func (a *Attachment) Fine() bool { return a.Attach == ByItself || a.Attach == IfTold }
 
-// Attach judges whether a cache and each of some backing devices would come together. Errors are Run's, and that dev is
-// no cache.
+// Attach judges whether a cache and each of some backing devices would come together. Errors are Run's, that dev is no
+// cache, and that a backing device has no superblock.
 func Attach(ctx context.Context, dev Device, backing []Device, o Options) (*Report, []Attachment, error) {
 	c, err := check(ctx, dev, backing, o)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(c.lost...); err != nil {
 		return nil, nil, err
 	}
 	if c.super.IsBacking() {

@@ -3,10 +3,12 @@
 package fsck
 
 import (
+	"errors"
 	"fmt"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/signature"
 	"bctl/internal/finding"
 	"bctl/superblock"
 )
@@ -16,10 +18,16 @@ type backing struct {
 	super *ondisk.Super
 }
 
-// readBacking reads the superblocks of the given backing devices. Errors: one is no backing device.
+// readBacking reads the superblocks of the given backing devices. One that holds nothing at all was called a backing
+// device by somebody who knows: its superblock is lost. Errors: one is no backing device, but something else.
 func (c *checker) readBacking(devs []Device) error {
 	for _, d := range devs {
 		s, err := superblock.ReadDevice(d.R, d.Size)
+		if errors.Is(err, superblock.ErrNotBcache) && bare(d) {
+			c.lost = append(c.lost, fmt.Errorf("%s: %w", d.Name, err))
+			c.found.Add(finding.About(finding.Super{Device: d.Name, Backing: true}, finding.BDSuper, "lost: nothing known stands there"))
+			continue
+		}
 		if err == nil && !s.IsBacking() {
 			err = fmt.Errorf("a cache device, want a backing device")
 		}
@@ -29,6 +37,12 @@ func (c *checker) readBacking(devs []Device) error {
 		c.backing = append(c.backing, backing{d, s})
 	}
 	return nil
+}
+
+// bare reports whether a device that could hold a volume holds nothing that is known.
+func bare(d Device) bool {
+	what, err := signature.Describe(d.R, d.Size)
+	return err == nil && what == signature.Nothing && d.Size > ondisk.DataStartDefault.Bytes()
 }
 
 func (c *checker) backingAlone() {

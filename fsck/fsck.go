@@ -95,6 +95,7 @@ type checker struct {
 	dev     Device
 	super   *ondisk.Super
 	backing []backing
+	lost    []error        // of given backing devices: that they have no superblock
 	c       *inspect.Cache // nil where the superblock leads nowhere
 	found   finding.Collector
 

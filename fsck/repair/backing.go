@@ -104,6 +104,8 @@ func (w *Work) lostSlot(c *inspect.Cache, dev fsck.Device) (uint32, error) {
 		return same[0], nil
 	case len(same) == 0 && len(silent) == 1 && len(other) == 0:
 		return silent[0], nil
+	case len(same)+len(silent)+len(other) == 0:
+		return 0, fmt.Errorf("%s: %w: no slot of the cache is left for it; of a device that was never attached the cache holds nothing", dev.Name, ErrLostSuper)
 	}
 	return 0, fmt.Errorf("%s: %w: it holds the clean data of volumes %v, volumes %v have none to compare, and it is none of %v",
 		dev.Name, ErrLostSuper, same, silent, other)
@@ -165,9 +167,14 @@ func (w *Work) dataOffset(c *inspect.Cache, slot uint32, dev fsck.Device) (ondis
 		return 0, fmt.Errorf("%s: %w: something begins at each of the sectors %s: --data-offset says where its data start", dev.Name, ErrLostSuper, strings.Join(hits, ", "))
 	case first == ondisk.DataStartDefault || err == nil && strings.Trim(string(b), "\x00") != "":
 		return ondisk.DataStartDefault, nil
+	case first < ondisk.DataStartDefault:
+		return 0, fmt.Errorf("%s: %w: the cache has its sector %d, where no data start", dev.Name, ErrLostSuper, first)
 	}
-	return 0, fmt.Errorf("%s: %w: it is volume %d of the cache, whose data start between sectors %d and %d, and nothing known begins there: --data-offset says where (make-bcache's default is %d)",
-		dev.Name, ErrLostSuper, slot, ondisk.DataStartDefault, first, ondisk.DataStartDefault)
+	// Keys count from the start of the device: where its data start is nothing that a dirty extent depends on.
+	w.result.Guess = fmt.Sprintf("%s: its data start between sectors %d and %d, and nothing known begins there: make-bcache's default, %d, is taken; --data-offset says otherwise",
+		dev.Name, ondisk.DataStartDefault, first, ondisk.DataStartDefault)
+	w.once("%s", w.result.Guess)
+	return ondisk.DataStartDefault, nil
 }
 
 // startsAt reports whether something known begins at a sector of the volume.

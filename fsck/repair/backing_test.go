@@ -5,7 +5,8 @@ package repair_test
 import (
 	"bytes"
 	"context"
-	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"bctl/fsck"
@@ -64,9 +65,28 @@ func TestLostBackingOfNothing(t *testing.T) {
 	stranger.Put(8192, bytes.Repeat([]byte{7}, 1<<20))
 	devs := devices(s)
 	devs = append(devs[:1], fsck.Device{Name: "stranger", R: stranger, Size: stranger.Size(), LogicalBlock: 512})
-	_, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: damages.Now}})
-	if !errors.Is(err, repair.ErrLostSuper) {
-		t.Errorf("%v", err)
+	r, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: damages.Now}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := codes(r.After); !slices.Equal(got, []finding.Code{finding.BDSuper}) || r.Plans[1] != nil || !strings.Contains(strings.Join(r.Evidence, "\n"), repair.ErrLostSuper.Error()) {
+		t.Errorf("%v, %s", got, r.Evidence)
+	}
+}
+
+// Where nothing tells where a volume's data start, make-bcache's default is taken; never unasked.
+func TestLostBackingGuessed(t *testing.T) {
+	s := scenes.Open(t, "fifo-full")
+	s.Give = 1
+	was := planter.ReadSuper(s.Back[0])
+	s.Back[0].Put(ondisk.SuperOffset, make([]byte, ondisk.SuperSize))
+	devs := devices(s)
+	r := planned(t, devs)
+	if len(codes(r.After)) > 0 || r.Guess == "" || r.Loses() == "" {
+		t.Fatalf("%v, guess %q, %s", codes(r.After), r.Guess, r.Evidence)
+	}
+	if is, err := superblock.Read(after(r, devs)[1].R); err != nil || is.UUID != was.UUID || superblock.DataOffset(is) != superblock.DataOffset(was) {
+		t.Errorf("%v, %v", is, err)
 	}
 }
 

@@ -69,6 +69,7 @@ type Result struct {
 	Renamed       bool          // nothing tells whose some dirty data are: they are kept as a volume of their own
 	Unconfirmed   []Unconfirmed // dirty data that stay, and of which it is not sure that they are current
 	InDoubt       []Run         // the buckets that hold them
+	Guess         string        // what was taken because nothing tells, and nothing contradicts; "": nothing
 	Evidence      []string      // what was taken for what, in the order it was done
 
 	wants func(finding.Code) bool // what was asked for; nil: all damage
@@ -140,6 +141,13 @@ func (w *Work) show() { w.dev.R = w.whole.Overlay(w.over[0]) }
 // saw notes what was taken for what.
 func (w *Work) saw(format string, args ...any) {
 	w.result.Evidence = append(w.result.Evidence, fmt.Sprintf(format, args...))
+}
+
+// once notes what was not to be had, as often as it is looked for.
+func (w *Work) once(format string, args ...any) {
+	if said := fmt.Sprintf(format, args...); !slices.Contains(w.result.Evidence, said) {
+		w.result.Evidence = append(w.result.Evidence, said)
+	}
 }
 
 // patch lays data over device i, 0 the cache, as far as it differs, in whole sectors.

@@ -50,6 +50,8 @@ func (r *Result) Loses() string {
 		}
 	}
 	switch {
+	case r.Guess != "":
+		return r.Guess + ", or -y takes it"
 	case r.Old > 0:
 		return "dirty data that were done with would come back: -y says how many, and does it"
 	case len(r.Unconfirmed) > 0:

@@ -36,7 +36,11 @@ func mendSuper(w *Work, rep *fsck.Report) (did bool, err error) {
 			how = changed(raw, good)
 		}
 		if good == nil && i > 0 {
-			if good, err = w.lostBacking(i, dev, raw); err != nil {
+			good, err = w.lostBacking(i, dev, raw)
+			switch {
+			case errors.Is(err, ErrLostSuper): // all else can be mended
+				w.once("%v", err)
+			case err != nil:
 				return false, err
 			}
 			how = "made anew from its slot of the cache, in state dirty"

@@ -278,12 +278,14 @@ func (o *repairOptions) leftOut(r *repair.Result) string {
 // say where he does not want that.
 func (o *repairOptions) declined(r *repair.Result) string {
 	dirty, below := given(r)
-	if o.answer == nil || dirty+below == 0 && !r.Unknown && len(r.Unconfirmed) == 0 {
+	if o.answer == nil || dirty+below == 0 && !r.Unknown && len(r.Unconfirmed) == 0 && r.Guess == "" {
 		return ""
 	}
 	question := "What is listed is given up. Go on?"
 	switch {
 	case dirty+below > 0:
+	case r.Guess != "":
+		question = r.Guess + ". Go on?"
 	case len(r.Unconfirmed) > 0:
 		question = "What is listed may be old, and would be written over newer data. Go on?"
 	default:

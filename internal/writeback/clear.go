@@ -73,26 +73,16 @@ func (j *Job) retree(found []finding.Finding, spool *change.Spool, out *Cleared)
 	if err != nil {
 		return nil, err
 	}
-	out.super, out.clean = j.c.Super, map[*Target]bool{}
-	for _, t := range j.targets {
-		out.clean[t] = true
-		j.marked[t].rewind()
-	}
 	used := make([]bool, j.c.Geo.NBuckets)
-	for e, err := range j.c.Extents(inspect.Everything) {
-		if err != nil {
-			return nil, err
-		}
-		if !e.Live || j.clean(e, out) && out.drop {
-			continue
-		}
+	err = j.kept(out, func(e *inspect.Extent, b ondisk.Bucket) error {
 		out.all.add(&e.Bkey)
-		if err := tree.Add(&e.Bkey); err != nil {
-			return nil, err
-		}
-		if b := j.c.Geo.BucketOf(e.Ptr[0].Offset()); b < j.c.Geo.NBuckets {
+		if b < j.c.Geo.NBuckets {
 			used[b] = true
 		}
+		return tree.Add(&e.Bkey)
+	})
+	if err != nil {
+		return nil, err
 	}
 	root, level, err := tree.Finish()
 	if err != nil {
@@ -107,7 +97,11 @@ func (j *Job) retree(found []finding.Finding, spool *change.Spool, out *Cleared)
 	if err := tx.Settle(0); err != nil {
 		return nil, err
 	}
-	if _, err := tx.MakeRoom(); err != nil {
+	given, err := tx.MakeRoom()
+	if err == nil && len(given) > 0 {
+		err = j.unled(out, given)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if _, _, err := tx.RewritePrios(); err != nil {
@@ -115,6 +109,41 @@ func (j *Job) retree(found []finding.Finding, spool *change.Spool, out *Cleared)
 	}
 	out.Plan, err = tx.Commit()
 	return out, err
+}
+
+// kept hands the keys of the new tree to use, in order, each with the bucket that its data stand in.
+func (j *Job) kept(out *Cleared, use func(e *inspect.Extent, b ondisk.Bucket) error) error {
+	out.super, out.clean, out.all, out.Keys = j.c.Super, map[*Target]bool{}, tally{}, 0
+	for _, t := range j.targets {
+		out.clean[t] = true
+		j.marked[t].rewind()
+	}
+	for e, err := range j.c.Extents(inspect.Everything) {
+		if err != nil {
+			return err
+		}
+		if !e.Live || j.clean(e, out) && out.drop {
+			continue
+		}
+		if err := use(e, j.c.Geo.BucketOf(e.Ptr[0].Offset())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unled counts the keys anew where clean buckets are given up for the reserve: theirs are in the tree, and lead nowhere.
+func (j *Job) unled(out *Cleared, given []ondisk.Bucket) error {
+	gone := make(map[ondisk.Bucket]bool, len(given))
+	for _, b := range given {
+		gone[b] = true
+	}
+	return j.kept(out, func(e *inspect.Extent, b ondisk.Bucket) error {
+		if !gone[b] {
+			out.all.add(&e.Bkey)
+		}
+		return nil
+	})
 }
 
 // clean makes a key clean that was copied, and reports whether it did.

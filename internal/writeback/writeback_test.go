@@ -25,6 +25,7 @@ import (
 	"bctl/internal/finding"
 	"bctl/internal/hint"
 	"bctl/internal/lab/imgtest"
+	"bctl/internal/lab/planter"
 	"bctl/internal/lab/powercut"
 	"bctl/superblock"
 )
@@ -609,5 +610,38 @@ func TestDetach(t *testing.T) {
 	}
 	if sum := p.volumeSum(t, 0); sum != p.sums[0] {
 		t.Error("the other volume is another")
+	}
+}
+
+// Of a full cache clean data are given up for the reserve that the kernel needs: what is then proved is that all others
+// are there.
+func TestClearFull(t *testing.T) {
+	img := planter.Make(t, planter.Plan{Buckets: 1024, Bucket: 128, Block: 8})
+	c, _ := open(t, img, img.Size())
+	var keys []ondisk.Bkey
+	for b := img.Geo.FirstBucket; b < img.Geo.NBuckets; b++ {
+		if at := ondisk.Sector(1<<30 + len(keys)*16); c.Buckets.Mark(b) == inspect.Free {
+			keys = append(keys, img.Key(0, at+8, 8, img.Geo.Start(b), c.Buckets.Gen(b)))
+		}
+	}
+	img.AddSet(img.Root(), keys[:len(keys)-12]...) // room for the tree and the prios
+	c, found := open(t, img, img.Size())
+	cleared, err := New(c, nil, 512, Options{}).Clear(found, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := cleared.Plan.Overlay(img)
+	if err := cleared.Prove(context.Background(), img.Size())(after); err != nil {
+		t.Error(err)
+	}
+	now, _ := open(t, after, img.Size())
+	live := func(c *inspect.Cache) (n int64) {
+		for _, v := range c.Volumes {
+			n += v.Extents
+		}
+		return n
+	}
+	if live(now) >= live(c) {
+		t.Errorf("%d of %d extents are left: not the case that this is about", live(now), live(c))
 	}
 }

@@ -148,7 +148,7 @@ func TestFormatCuts(t *testing.T) {
 				if err := u.Check(back); err != nil {
 					t.Fatalf("%s: %v", state, err)
 				}
-				if err := u.Plan().Run(back); err != nil {
+				if err := u.Run(back); err != nil {
 					t.Fatal(err)
 				}
 				if !bytes.Equal(rest(t, p, back), was) || superOn(t, back) == nil || superOn(t, back).UUID != old.UUID {

@@ -37,7 +37,7 @@ func (d *changed) takeBack(file string) error {
 		return err
 	}
 	defer done() //nolint:errcheck // it was only read
-	return u.Plan().Run(d.dev)
+	return u.Run(d.dev)
 }
 
 // SpoolDir is where a plan that is too large for memory may be kept: beside the undo file, for which there must be as

@@ -39,7 +39,7 @@ func TakeBack(ctx context.Context, o Options, u *plan.Undo, dev Device) error {
 		return fmt.Errorf("%s: %w", dev.Path(), err)
 	}
 	o.NoUndo = true
-	if _, err := Run(ctx, o, Stage{Dev: dev, Plan: u.Plan()}); err != nil {
+	if _, err := Run(ctx, o, Stage{Dev: dev, Data: u}); err != nil {
 		return fmt.Errorf("%s: %w", dev.Path(), err)
 	}
 	return nil

@@ -5,7 +5,6 @@ package plan
 import (
 	"bufio"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -16,12 +15,17 @@ import (
 
 // OpenUndo opens an undo file of size bytes, of whatever version, and checks its digest: all of it is read once.
 // r must stay open as long as the file is used. Errors wrap ErrUndoFile, or are r's.
-func OpenUndo(r io.ReaderAt, size int64) (*Undo, error) {
+func OpenUndo(r io.ReaderAt, size int64) (*Undo, error) { return openUndo(r, size, mostBlocks) }
+
+// mostBlocks is how many blocks are in memory, and more only where they are not in order.
+const mostBlocks = 1 << 16
+
+func openUndo(r io.ReaderAt, size int64, most int) (*Undo, error) {
 	in := &counted{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), window)}
 	magic, err := in.line(int64(len(undoMagic)))
 	switch {
 	case err == nil && magic == undoMagic && size > digestBytes:
-		return openUndo2(r, size, in)
+		return openUndo2(r, size, in, most)
 	case err == nil && magic == undoMagic1:
 		return openUndo1(r, size, in)
 	}
@@ -31,7 +35,7 @@ func OpenUndo(r io.ReaderAt, size int64) (*Undo, error) {
 // maxHead bounds the line of JSON, which names no blocks.
 const maxHead = 16 << 20
 
-func openUndo2(r io.ReaderAt, size int64, in *counted) (*Undo, error) {
+func openUndo2(r io.ReaderAt, size int64, in *counted, most int) (*Undo, error) {
 	if err := wholeFile(r, size); err != nil {
 		return nil, err
 	}
@@ -48,24 +52,19 @@ func openUndo2(r io.ReaderAt, size int64, in *counted) (*Undo, error) {
 	if head.Blocks < 0 || int64(head.Blocks) > (end-in.n)/indexBytes {
 		return nil, fmt.Errorf("%w: fewer blocks than it says", ErrUndoFile)
 	}
-	u.blocks = make([]Write, head.Blocks)
-	at := in.n + int64(head.Blocks)*indexBytes
-	var steps []uint32
-	for i := range u.blocks {
-		var b [indexBytes]byte
-		if _, err := io.ReadFull(in.r, b[:]); err != nil {
+	all := index{r: r, at: in.n, n: head.Blocks, end: end}
+	if head.Blocks > most {
+		if u.many, err = all.inOrder(); err != nil {
 			return nil, err
 		}
-		w := Write{Off: int64(binary.LittleEndian.Uint64(b[:])), From: r, At: at, Bytes: int64(binary.LittleEndian.Uint64(b[8:]))}
-		if w.Bytes > end-at { // before any sum could overflow
-			return nil, errBlocks
-		}
-		at += w.Bytes + (w.Bytes+sector-1)/sector*sectorSum
-		u.blocks[len(u.blocks)-1-i] = w
-		steps = append(steps, binary.LittleEndian.Uint32(b[16:]))
 	}
-	if at != end {
-		return nil, errBlocks
+	steps, err := u.load(all)
+	if errors.Is(err, errOverlap) { // so which comes last matters
+		u.many, u.blocks = index{}, nil
+		steps, err = u.load(all)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return u, u.settle(steps)
 }
@@ -95,7 +94,7 @@ func (u *Undo) settle(steps []uint32) error {
 			u.steps = append(u.steps, i+1)
 		}
 	}
-	later, bad := u.Plan().again() // which goes backwards
+	later, bad := u.others().again() // which goes backwards
 	if bad != nil {
 		return errBlocks
 	}

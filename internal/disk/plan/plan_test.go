@@ -176,7 +176,7 @@ func undo(t *testing.T, state string, u *Undo, d *powercut.Device, want []byte) 
 	if err := u.Check(d); err != nil {
 		t.Fatalf("%s: %v", state, err)
 	}
-	if err := u.Plan().Run(d); err != nil {
+	if err := u.Run(d); err != nil {
 		t.Fatalf("%s: %v", state, err)
 	}
 	if !bytes.Equal(contents(t, d), want) {
@@ -189,7 +189,7 @@ func TestUndoLastStepFirst(t *testing.T) {
 	d := device()
 	u := saved(t, twoSteps(), d)
 	var at []int64
-	for _, step := range u.Plan().Steps {
+	for _, step := range u.others().Steps {
 		for _, w := range step {
 			at = append(at, w.Off)
 		}

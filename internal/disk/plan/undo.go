@@ -4,9 +4,11 @@ package plan
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 
 	"bctl/internal/disk/full"
@@ -24,7 +26,8 @@ type Undo struct {
 	Watched []watch // must be as before the change or as after it
 
 	r      io.ReaderAt
-	blocks []Write     // what stood there: the last one written comes first
+	many   index       // the blocks that were written first, where there are many: they are in order, and stay in the file
+	blocks []Write     // what stood in the others: the last one written comes first
 	steps  []int       // where each step ends in blocks
 	later  map[int]int // of a block whose place was written again: the block of that write
 	news   func(w *Write) int64
@@ -32,26 +35,59 @@ type Undo struct {
 }
 
 // Count is how many blocks it puts back.
-func (u *Undo) Count() int { return len(u.blocks) }
+func (u *Undo) Count() int { return u.many.n + len(u.blocks) }
 
 // Bytes is how much it puts back.
-func (u *Undo) Bytes() (n int64) {
+func (u *Undo) Bytes() int64 {
+	n := u.many.bytes
 	for i := range u.blocks {
 		n += u.blocks[i].Bytes
 	}
 	return n
 }
 
-// Plan puts the old contents back, the last step first: what refers to new blocks goes before they do.
-func (u *Undo) Plan() *Plan {
+// Writes are those that put the old contents back, the last step first: what refers to new blocks goes before they do.
+func (u *Undo) Writes() iter.Seq2[Write, error] {
+	return func(yield func(Write, error) bool) {
+		for i := range u.blocks {
+			if !yield(u.blocks[i], nil) {
+				return
+			}
+		}
+		for b, err := range u.many.all() {
+			if !yield(b.Write, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Run puts the old contents back, and reads each step back before the next.
+func (u *Undo) Run(dev Device) error { return u.Carry(context.Background(), dev, func(int64) {}) }
+
+// Carry is Run as a plan's Carry is.
+func (u *Undo) Carry(ctx context.Context, dev Device, done func(bytes int64)) error {
+	if err := u.others().Carry(ctx, dev, done); err != nil {
+		return err
+	}
+	for p, err := range u.many.parts() {
+		if err != nil {
+			return err
+		}
+		if err := p.Carry(ctx, dev, done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// others puts back the blocks that are in memory.
+func (u *Undo) others() *Plan {
 	p := new(Plan)
 	from := 0
 	for _, to := range u.steps {
 		p.Then(u.blocks[from:to:to]...)
 		from = to
-	}
-	for _, w := range u.Watched {
-		p.Watched = append(p.Watched, w.Region)
 	}
 	return p
 }
@@ -78,6 +114,14 @@ func (u *Undo) State(dev Device) (State, error) {
 		return 0, fmt.Errorf("%w: it has %d bytes, that one had %d", ErrChanged, dev.Size(), u.SizeBytes)
 	}
 	c := comparison{undo: u}
+	for b, err := range u.many.all() {
+		if err == nil {
+			err = c.place(dev, []*Write{&b.Write})
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 	again := map[int]bool{}
 	for i := len(u.blocks) - 1; i >= 0; i-- {
 		if again[i] {

@@ -171,17 +171,27 @@ func FuzzOpenUndo(f *testing.F) {
 			}
 			return
 		}
-		p := u.Plan()
-		if p.Count() != u.Count() || bad(p) != nil {
-			t.Fatalf("%d blocks of %d", p.Count(), u.Count())
+		if bad(u.others()) != nil {
+			t.Fatal("blocks overlap")
 		}
-		for w := range p.Writes() {
+		few, err := openUndo(bytes.NewReader(b), int64(len(b)), 0)
+		if err != nil || few.Count() != u.Count() || few.Bytes() != u.Bytes() || bad(few.others()) != nil {
+			t.Fatalf("with the blocks in the file: %v, %+v; with them in memory: %+v", err, few, u)
+		}
+		n := 0
+		for w, err := range few.Writes() {
+			if n++; err != nil {
+				t.Fatal(err)
+			}
 			if w.Off < 0 || w.Bytes < 1 || w.end() > u.SizeBytes || w.end() < w.Off {
 				t.Fatalf("%+v", w)
 			}
 			if err := w.readAt(make([]byte, min(w.Bytes, 1)), w.Bytes-1); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if n != u.Count() {
+			t.Fatalf("%d blocks of %d", n, u.Count())
 		}
 	})
 }
@@ -319,7 +329,7 @@ func TestUndoOfGibibytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(u.Check(dev), u.Plan().Run(dev)); err != nil {
+	if err := errors.Join(u.Check(dev), u.Run(dev)); err != nil {
 		t.Fatal(err)
 	}
 	if grown := peak(t) - before; grown > 64<<20 {
@@ -410,7 +420,7 @@ func TestUndoOfBlockWrittenTwice(t *testing.T) {
 		}
 	}
 	var at []int64
-	for w := range u.Plan().Writes() {
+	for w := range u.others().Writes() {
 		at = append(at, w.Off)
 	}
 	if !slices.Equal(at, []int64{4096, 8192, 4096}) {

@@ -127,7 +127,7 @@ _bctl() {
 	writeback:--failed) values="files" ;;
 	writeback:--mapfile) values="files" ;;
 	writeback:--inode) values="files" ;;
-	writeback:--to) values="files" ;;
+	writeback:--to) values="devices" ;;
 	writeback:--undo) values="files" ;;
 	writeback:-C) values="files" ;;
 	detach:--undo) values="files" ;;
@@ -188,7 +188,7 @@ _bctl() {
 	metadata-size:--extents) values="files" ;;
 	demo:--damage) values="files" ;;
 	image:--output | image:-o) values="files" ;;
-	image:--with) values="files" ;;
+	image:--with) values="devices" ;;
 	image:--undo) values="files" ;;
 	domain:--output | domain:-o) values="files" ;;
 	esac

@@ -315,7 +315,7 @@ _bctl() {
 			'(--failed)--failed=[write what could not be copied to the new FILE, a line of JSON each]:FILE:_files'
 			'(--mapfile)--mapfile=[CACHE is a copy made by ddrescue, of which FILE says what it has]:FILE:_files'
 			'(--inode)--inode=[write back volume N, which no slot names]:N:_files'
-			'(--to)--to=[to DEVICE; with --inode]:DEVICE:_files'
+			'(--to)--to=[to DEVICE; with --inode]:DEVICE:_bctl_devices'
 			'(--undo)--undo=[keep what stood there before, the data too, in FILE]:FILE:_files'
 			'(--no-undo)--no-undo[keep nothing of the cache either]'
 			'(-C)-C+[progress: a bar if FD is 0, else lines "pass done of device" to that descriptor]:FD:_files'
@@ -440,7 +440,7 @@ _bctl() {
 		own=(
 			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
 			'(--output -o)-o+[write to a new FILE; - is standard output]:FILE:_files'
-			'(--with)--with=[add the superblock of BACKING; may be given again]:BACKING:_files'
+			'(--with)--with=[add the superblock of BACKING; may be given again]:BACKING:_bctl_devices'
 			'(--no-sanitize)--no-sanitize[leave uuids, labels and old bytes as they are]'
 			'(--restore)--restore[write the image FILE to DEVICE, or to a new file]'
 			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'

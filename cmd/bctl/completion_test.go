@@ -63,7 +63,7 @@ func TestCompletionDevices(t *testing.T) {
 		t.Skip("no block devices here")
 	}
 	want := "/dev/" + filepath.Base(devices[0])
-	for _, words := range []string{"bctl fsck /dev/", "bctl fsck ''", "bctl format --cache ''", "bctl format -B /dev/", "bctl report /dev/", "bctl export ''", "bctl writeback /dev/", "bctl uuid list /dev/", "bctl super find ''", "fsck.bcache /dev/", "mkfs.bcache -C ''"} {
+	for _, words := range []string{"bctl fsck /dev/", "bctl fsck ''", "bctl format --cache ''", "bctl format -B /dev/", "bctl report /dev/", "bctl export ''", "bctl writeback /dev/", "bctl uuid list /dev/", "bctl super find ''", "fsck.bcache /dev/", "mkfs.bcache -C ''", "bctl writeback --inode 1 --to /dev/", "bctl image --with ''"} {
 		if got := bashProposes(t, words); !slices.Contains(got, want) {
 			t.Errorf("%s<tab>: %q, want %s", words, got, want)
 		}

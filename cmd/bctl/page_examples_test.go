@@ -208,6 +208,11 @@ func TestPageCommands(t *testing.T) {
 	if seen < 100 {
 		t.Errorf("%d commands", seen)
 	}
+	for _, name := range allCommandNames() {
+		if !strings.Contains(pages(t)["README.md"], "`bctl "+name+"`") {
+			t.Errorf("README.md does not list bctl %s", name)
+		}
+	}
 }
 
 // docs/monitoring.md has every series that there is and no other, in its table and its alerts, and its tasks are command

@@ -237,6 +237,9 @@ func writeSchemas(t *testing.T, outputs map[string][]any) {
 		t.Fatal(err)
 	}
 	for name, values := range outputs {
+		if strings.Contains(name, " ") { // what was seen
+			continue
+		}
 		var s shape
 		for _, v := range values {
 			s.see(v)

@@ -123,7 +123,36 @@ func schemaOutputs(t *testing.T) map[string][]any {
 	return out
 }
 
-// addOutputs runs a line, and adds what it prints.
+// kindOf is what a schema could tell of a value.
+func kindOf(name string, v any) string {
+	var parts []string
+	switch v := v.(type) {
+	case string:
+		if slices.Contains([]string{"code", "kind", "severity", "mark"}, name) {
+			return "=" + v
+		}
+		return "string"
+	case json.Number:
+		if strings.ContainsAny(v.String(), ".eE") {
+			return "number"
+		}
+		return "integer"
+	case []any:
+		for _, item := range v {
+			parts = append(parts, kindOf(name, item))
+		}
+		slices.Sort(parts)
+		return "[" + strings.Join(slices.Compact(parts), ",") + "]"
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, key+":"+kindOf(key, v[key]))
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+// addOutputs runs a line, and adds what it prints, if a schema could tell it from what was printed before.
 func addOutputs(t *testing.T, out map[string][]any, line string, args []string) {
 	t.Helper()
 	got := bctl(append(args, "--json")...)
@@ -139,7 +168,10 @@ func addOutputs(t *testing.T, out map[string][]any, line string, args []string) 
 			t.Errorf("%s: no JSON: %v\n%.300s", line, err, text)
 			continue
 		}
-		out[name] = append(out[name], v)
+		if len(out[name]) < 100 || out[name+" "+kindOf("", v)] == nil {
+			out[name] = append(out[name], v)
+			out[name+" "+kindOf("", v)] = []any{}
+		}
 	}
 	if got.Stdout == "" && !strings.Contains(got.Stderr, `{"error"`) {
 		t.Errorf("%s: exit %d, nothing on stdout, said %q", line, got.Code, got.Stderr)

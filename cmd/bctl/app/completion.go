@@ -172,6 +172,7 @@ func flagWords(flags []cli.Flag) (words []word) {
 			w.values = c.choices()
 		}
 		_, w.device = f.(deviceListFlag)
+		w.device = w.device || slices.Contains([]string{"DEVICE", "BACKING", "CACHE"}, w.arg)
 		words = append(words, w)
 	}
 	return words

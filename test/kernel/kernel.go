@@ -94,6 +94,7 @@ func (k *Kernel) install(t testing.TB, release string, pkgs ...string) {
 	if _, err := os.Stat(filepath.Join(k.Modules, "bcache.ko")); err != nil || k.Release == "" {
 		t.Fatalf("%s: the packages lack vmlinuz or bcache.ko", k.Series)
 	}
+	k.noteBuiltin(t)
 	if err := os.WriteFile(release, []byte(k.Release), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,9 @@ func fetchPackage(dir, series string) (string, error) {
 // needModules takes modules out of the package that an older test left in the cache, where they are not there yet.
 func (k Kernel) needModules(t testing.TB, names []string) {
 	t.Helper()
-	if isThere(filepath.Join(k.Modules, names[0]+".ko")) {
+	fetching.Lock()
+	defer fetching.Unlock()
+	if !slices.ContainsFunc(names, func(name string) bool { return !isThere(k.module(name)) && !isThere(k.builtin(name)) }) {
 		return
 	}
 	pkg, err := findPackage(filepath.Dir(k.Modules), k.Series)
@@ -162,15 +165,32 @@ func (k Kernel) needModules(t testing.TB, names []string) {
 	}
 	if pkg == "" && err == nil && k.Series == unstable {
 		needUnstable(t, k, filepath.Join(filepath.Dir(k.Modules), "release")) // which unpacks them too
-		if isThere(filepath.Join(k.Modules, names[0]+".ko")) {
-			return
-		}
+		return
 	}
 	if err != nil || pkg == "" {
 		missing(t, "kernel %s: its modules %q are not unpacked: %v", k.Series, names, err)
 	}
 	if _, err := k.unpack(pkg); err != nil {
 		t.Fatal(err)
+	}
+	k.noteBuiltin(t)
+}
+
+func (k Kernel) module(name string) string { return filepath.Join(k.Modules, name+".ko") }
+
+// builtin is a file that says that a kernel has a module built in: there is none to look for.
+func (k Kernel) builtin(name string) string { return filepath.Join(k.Modules, name+".builtin") }
+
+// noteBuiltin is for a kernel that has just been unpacked.
+func (k Kernel) noteBuiltin(t testing.TB) {
+	t.Helper()
+	for _, name := range slices.Concat(modules, dmModules, moreModules) {
+		if isThere(k.module(name)) {
+			continue
+		}
+		if err := os.WriteFile(k.builtin(name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"bctl/test/kernel/workload"
@@ -55,7 +56,7 @@ func makeOffsets(t *testing.T, k Kernel) *offsetSet {
 	return s
 }
 
-// writtenOffsets is a trip for the set, once with all data written back and once with those of one device alone: that one
+// writtenOffsets is a trip for the set, behind tables in a boot, once with all data written back and once with those of one device alone: that one
 // is clean then, the others are as dirty as before, and all show what they showed.
 func writtenOffsets(t *testing.T, k Kernel) trip {
 	t.Helper()
@@ -87,8 +88,17 @@ func writtenOffsets(t *testing.T, k Kernel) trip {
 		}
 		x.script += "klog\nstop_all\n"
 	}
+	table, code := bctl(t, "export", "--dm", one.cache, one.backs[2])
+	if code != 0 {
+		t.Fatalf("export --dm: exit %d", code)
+	}
+	table = strings.NewReplacer(" "+one.cache+" ", " /disk/co1 ", " "+one.backs[2]+" ", " /disk/bo1.2 ").Replace(table)
+	x.script = fmt.Sprintf("case_ offsetdm\ndm --readonly odm <<'END'\n%sEND\nsay \"sum $(contents $(dev odm))\"\ndmsetup remove --noudevsync odm\n", table) + x.script
 	x.judge = func(t *testing.T, r *Report) {
 		t.Helper()
+		if got := r.Case("offsetdm").Fact("sum"); got != s.sums[2] {
+			t.Errorf("data offset %d: by its table the kernel reads %q, by bcache %s", offsets[2], got, s.sums[2])
+		}
 		for n, set := range []*offsetSet{s, one} {
 			c := r.Case(fmt.Sprint("offsets", n))
 			for _, line := range c.Complaints() {

@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -232,6 +233,31 @@ func judgeRepaired(t *testing.T, k Kernel, done []mended) map[string]string {
 
 // lastBoots is how much of the test's time is kept for the boots that have begun, and for writing the page.
 const lastBoots = 4 * time.Minute
+
+// TestPrices boots nothing: what a repair of slots and backing devices must give up is what the page says, of which the
+// kernels were asked. A cell that has changed is to be asked again.
+func TestPrices(t *testing.T) {
+	_, page := readPage(t)
+	n := 0
+	for _, s := range sections() {
+		for _, d := range s.list {
+			if s.innocent || !slices.ContainsFunc(d.Codes, func(c finding.Code) bool { return c[:2] == "UU" || c[:2] == "BD" }) {
+				continue
+			}
+			n++
+			scene := openScene(t, d)
+			d.Plant(scene)
+			price, why := repairScene(t, scene)
+			cell, given, _ := strings.Cut(pageCell(page, d.Name, afterRepair), ";")
+			if why != "" && cell != why || why == "" && ";"+given != cmp.Or(price, ";") {
+				t.Errorf("%s: the page has %q%q, and now it is %q%q", d.Name, cell, given, why, price)
+			}
+		}
+	}
+	if n < 30 {
+		t.Errorf("%d damages", n)
+	}
+}
 
 func TestAgreed(t *testing.T) {
 	for _, c := range []struct {

@@ -9,21 +9,23 @@ import (
 	"bctl/internal/lab/imgtest"
 )
 
-// takenBack are images, and how many of the candidates of show-journal --rewind they are taken back: to an entry of the
-// same root, of an older one, and to one that does not have the newest dirty data yet.
-var takenBack = []struct {
+// A rewind takes an image back to a candidate of show-journal --rewind, by its number: 0 is the newest entry.
+type rewind struct {
 	image string
 	by    int
-}{{"fifo-full", 5}, {"writeback-crash-mid", 4}, {"detached-reattached", 7}}
+}
+
+// takenBack go to an entry of an older root, and to ones that do not have the newest dirty data yet.
+var takenBack = []rewind{{"fifo-full", 5}, {"writeback-crash-mid", 4}, {"detached-reattached", 7}}
 
 // rewound has the kernel register sets that fsck --rewind took back: it shows what bctl says that they hold now, and what
 // it showed before where the price was nothing.
-func rewound(t *testing.T) trip {
+func rewound(t *testing.T, list []rewind) trip {
 	t.Helper()
 	var x trip
 	var images []*imgtest.Image
 	var prices []int64
-	for i, b := range takenBack {
+	for i, b := range list {
 		img := imgtest.Open(t, b.image)
 		var said struct {
 			Candidates []struct {
@@ -46,7 +48,7 @@ func rewound(t *testing.T) trip {
 			disks[k].Name = "w" + disks[k].Name
 		}
 		x.disks = append(x.disks, disks...)
-		x.script += fmt.Sprintf("case_ rewound-%[1]s\nregister wc%[2]d\nfacts wc%[2]d\ndump wc%[2]d wc%[2]d\n", b.image, i)
+		x.script += fmt.Sprintf("case_ rewound-%[1]d\nregister wc%[1]d\nfacts wc%[1]d\ndump wc%[1]d wc%[1]d\n", i)
 		for k := range img.Backing {
 			x.script += fmt.Sprintf("register wb%[1]d.%[2]d\nwait_for attached wb%[1]d.%[2]d\nsums wb%[1]d.%[2]d\npieces wb%[1]d.%[2]d\n", i, k)
 		}
@@ -54,8 +56,8 @@ func rewound(t *testing.T) trip {
 	}
 	x.judge = func(t *testing.T, r *Report) {
 		for i, img := range images {
-			t.Run("rewound-"+img.Name, func(t *testing.T) {
-				c := r.Case("rewound-" + img.Name)
+			t.Run(fmt.Sprintf("rewound-%s-%d", img.Name, list[i].by), func(t *testing.T) {
+				c := r.Case(fmt.Sprint("rewound-", i))
 				for _, line := range c.Complaints() {
 					t.Errorf("the kernel: %s", line)
 				}

@@ -82,7 +82,7 @@ func TestWriteback(t *testing.T) {
 	write(t, "writeback", "--yes", "--clear", "--no-undo", alone.Cache, alone.Backing[0])
 	write(t, "detach", "--no-undo", alone.Cache, alone.Backing[0])
 	disks = append(disks, Disk{Name: "ca", Path: alone.Cache, Snapshot: true}, Disk{Name: "ba", Path: alone.Backing[0], Snapshot: true})
-	trips := []trip{tables(t), restored(t), rewound(t), writtenOffsets(t, needKernel(t, Series[1]))}
+	trips := []trip{tables(t), restored(t), rewound(t, takenBack), writtenOffsets(t, needKernel(t, Series[1]))}
 	script.WriteString("stop_all\n")
 	for _, x := range trips {
 		disks = append(disks, x.disks...)

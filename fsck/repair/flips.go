@@ -3,6 +3,7 @@
 package repair
 
 import (
+	"bytes"
 	"errors"
 
 	"bctl/fsck"
@@ -125,8 +126,8 @@ func (w *Work) flippedBset(c *inspect.Cache, at ondisk.Sector, level int) bool {
 	if good == nil {
 		good = soughtBset(c, raw, first.Seq, parent, level)
 	}
-	if good == nil {
-		return false
+	if good == nil || bytes.Equal(good, raw[:min(len(good), len(raw))]) {
+		return false // what is wrong with it fits its checksum
 	}
 	w.saw("btree node at bucket %d, sector %d: corrected", b, at)
 	w.patch(0, at.Bytes(), good, "bset")

@@ -25,6 +25,12 @@ func (w *Work) slotOf(h *harvest, t uuids.Table, data map[uint32]*held, s *ondis
 			return i, "its uuid but for a few bits or bytes"
 		}
 	}
+	for i, v := range data { // one whose uuid is garbage names a device that nobody has; no other data may be the device's
+		if int(i) < len(t) && len(w.unnamed(t, data)) == 0 && t.State(i) == uuids.Valid && !t[i].FlashOnly() && !w.given(t[i].UUID) && w.holdsAlone(t, v, d) {
+			w.renamed = true // that device may exist, and be a copy of this one: that is for -y
+			return int(i), "whose clean data are the same, and whose own device nobody has given,"
+		}
+	}
 	may := w.fitting(t, data, s, d)
 	for _, i := range slices.Backward(may) { // a device that is attached again gets a slot behind its old one
 		if w.holdsAlone(t, data[i], d) {
@@ -66,16 +72,18 @@ func alike(a, b ondisk.UUID) (n int) {
 	return n
 }
 
+// given reports whether a uuid is that of one of the given devices.
+func (w *Work) given(id ondisk.UUID) bool {
+	return slices.ContainsFunc(w.backing, func(d fsck.Device) bool {
+		s, err := superblock.Read(d.R)
+		return err == nil && s.UUID == id
+	})
+}
+
 // strangers reports whether dirty data are there of a device that is not given: a slot whose uuid is damaged looks so.
 func (w *Work) strangers(t uuids.Table, data map[uint32]*held) bool {
-	given := map[ondisk.UUID]bool{}
-	for _, d := range w.backing {
-		if s, err := superblock.Read(d.R); err == nil {
-			given[s.UUID] = true
-		}
-	}
 	for i, v := range data {
-		if int(i) < len(t) && v.dirty > 0 && t.State(i) == uuids.Valid && !t[i].FlashOnly() && !given[t[i].UUID] {
+		if int(i) < len(t) && v.dirty > 0 && t.State(i) == uuids.Valid && !t[i].FlashOnly() && !w.given(t[i].UUID) {
 			return true
 		}
 	}

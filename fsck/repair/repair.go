@@ -107,6 +107,7 @@ type Work struct {
 	astray  bool // a given device that they may be of starts without them
 	older   bool // no leaves are found but by an older root
 	alone   bool // the new entry does not find a place among the old ones
+	slots   bool // the uuid table is damaged
 
 	patches, under int // how often something was patched, in all and below whole
 	before         int // notes that stand from before the metadata were made anew

@@ -117,7 +117,10 @@ func compare(was *truth, devs, done []fsck.Device, r *repair.Result) (bad verdic
 	}
 	seen := map[uint32]bool{}
 	for i := range was.backing { // by device: a volume may have got another slot
-		a, _ := was.inodeOf(i)
+		a, attached := was.inodeOf(i)
+		if !attached {
+			continue
+		}
 		b, still := now.inodeOf(i)
 		if !still {
 			b = a // it does not start, so nothing of it is wrong

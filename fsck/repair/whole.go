@@ -233,12 +233,12 @@ func (h *harvest) treeIsBad() bool {
 
 // newSlots are the slots that the uuid bucket shall have; nil where it can stay.
 func (w *Work) newSlots(h *harvest, b *base) (uuids.Table, error) {
-	bad := !b.uuids || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
+	w.slots = w.slots || !b.uuids || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
 		return f.Severity == finding.Damage && (f.Code.Family() == "UU" || f.Code == finding.BDNoSlot)
 	})
 	bucket := h.c.Geo.BucketOf(h.c.Journal.Newest.UUIDBucket.Ptr[0].Offset())
 	switch {
-	case bad:
+	case w.slots: // of the table as it was, each time that all is made anew
 		return w.mendSlots(h, b)
 	case h.journal || h.hurt[bucket]:
 		return h.c.UUIDs, nil

@@ -63,7 +63,7 @@ complete -c bctl -n '__fish_seen_subcommand_from show-journal' -l keys -d 'each 
 complete -c bctl -n '__fish_seen_subcommand_from show-journal' -l all -d 'every entry of the ring, by place: old and damaged ones too'
 complete -c bctl -n '__fish_seen_subcommand_from show-journal' -l rewind -d 'the entries that fsck --rewind can take the cache back to, the newest first, and what each would cost'
 complete -c bctl -n '__fish_seen_subcommand_from show-journal' -l limit -r -F -d 'with --rewind at most N entries (default 8), for each takes a walk through the tree'
-complete -c bctl -n __fish_use_subcommand -f -a fsck -d 'check a cache device, or a backing device'
+complete -c bctl -n __fish_use_subcommand -f -a fsck -d 'check a cache or backing device, and repair it if asked'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -f -a '(__bctl_devices)'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -l verify-data -d 'compare clean data with the given backing devices'
 complete -c bctl -n '__fish_seen_subcommand_from fsck' -l all -d 'print every finding, not only the first ten of each code'

@@ -92,7 +92,7 @@ _bctl() {
 		'show-buckets:show the buckets of a cache device\: gens, prios, marks, owners'
 		'show-prios:show the chain of prio sets'
 		'show-journal:show the journal'\''s entries, their keys, and those to rewind to'
-		'fsck:check a cache device, or a backing device'
+		'fsck:check a cache or backing device, and repair it if asked'
 		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'rewrite-prios:write the prio chain anew\: gens and prios of all buckets'
 		'undo:take back what a command wrote'

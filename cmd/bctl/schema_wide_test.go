@@ -69,7 +69,7 @@ func wideOutputs(t *testing.T, out map[string][]any) {
 		t.Errorf("%d damages", len(seen))
 	}
 	flips := rand.New(rand.NewPCG(1, 2))
-	for i := range 100 {
+	for i := range 40 {
 		base := []string{"two-backing-flash", "detached-reattached", "writeback-crash", "fifo-full"}[i%4]
 		wideOf(t, out, planted(t, base, func(s *damages.Scene) {
 			places := slices.Concat(s.Chain(), []ondisk.Bucket{0, s.UUIDBucket(), s.Geo.FirstBucket, s.Geo.FirstBucket + ondisk.Bucket(s.Newest().Ring), s.Geo.BucketOf(s.Root().Sector())})

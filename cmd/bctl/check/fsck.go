@@ -50,7 +50,7 @@ Examples:
 func FsckCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "fsck",
-		Usage:       "check a cache device, or a backing device",
+		Usage:       "check a cache or backing device, and repair it if asked",
 		ArgsUsage:   "DEVICE [BACKING...]",
 		Description: fsckDescription,
 		Flags: append([]cli.Flag{

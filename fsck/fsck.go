@@ -127,7 +127,7 @@ func (c *checker) cache() error {
 	c.space()
 	c.fill()
 	c.salvage()
-	return nil
+	return c.journalled()
 }
 
 // take is what inspect reports to. What many extents share is told once, and what the backing devices can decide waits

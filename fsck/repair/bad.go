@@ -29,7 +29,7 @@ func keyOf(k *ondisk.Bkey) badKey { return badKey{k.High, k.Low, uint64(k.Ptr[0]
 // add is a finding.Sink.
 func (b *bad) add(f finding.Finding) {
 	e, ok := f.Subject.(finding.Extent)
-	if !ok || f.Severity != finding.Damage { // a legal state that was named comes as damage
+	if !ok || f.Severity != finding.Damage || f.Code == finding.BTMissing { // a legal state that was named comes as damage
 		return
 	}
 	b.mu.Lock()

@@ -69,6 +69,7 @@ func (h *harvest) ringTells() error {
 	}
 	var k ondisk.Bkey
 	told := btree.Resolve(found)
+	tree := h.c.Lookup(lookupBytes)
 	for i := range told {
 		h.keys.Key(told[i], &k)
 		switch {
@@ -78,7 +79,15 @@ func (h *harvest) ringTells() error {
 		default:
 			continue
 		}
-		h.proved = append(h.proved, within(told[i], wanted)...)
+		done, err := h.doneWith(tree, &k, told[i])
+		if err != nil {
+			return err
+		}
+		in := wanted
+		if len(done) > 0 {
+			in = minus(wanted, done)
+		}
+		h.proved = append(h.proved, within(told[i], in)...)
 	}
 	if n := len(h.proved); n > 0 {
 		h.w.saw("btree: %d keys of damaged leaves are told by the journal", n)
@@ -87,6 +96,24 @@ func (h *harvest) ringTells() error {
 		*rs = minus(*rs, joined(rangesOf(h.proved)))
 	}
 	return nil
+}
+
+// lookupBytes is how much of leaves is kept while they are asked.
+const lookupBytes = 4 << 20
+
+// doneWith are the parts of a dirty key that the tree has clean, in the same place: they were written back since, which
+// is not journalled.
+func (h *harvest) doneWith(tree *inspect.Lookup, k *ondisk.Bkey, p btree.Piece) (out []inspect.Range, err error) {
+	if !k.Dirty() {
+		return nil, nil
+	}
+	err = tree.Extents(inspect.Of(p.Inode, p.Start, p.End), func(e *inspect.Extent) bool {
+		if e.Live && !e.FromJournal && !e.Dirty() && e.Ptr[0].Offset()-e.Start() == k.Ptr[0].Offset()-k.Start() {
+			out = append(out, inspect.Of(p.Inode, e.Start(), e.Offset()))
+		}
+		return true
+	})
+	return out, err
 }
 
 // veil are the parts of clean extents that lie where a damaged leaf lost keys: what was lost may have replaced them,

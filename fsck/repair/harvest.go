@@ -33,6 +33,7 @@ type harvest struct {
 	doubt   []inspect.Range         // where damaged leaves lost keys, and nothing newer tells
 	first   []inspect.Range         // likewise, the keys of their first bset
 	shaky   []inspect.Range         // where a damaged bset has the last word
+	cut     []inspect.Range         // leaves that lost their last bsets, of which the journal tells all
 	blank   []inspect.Range         // those of them where its key leads nowhere
 	scanned map[ondisk.Sector]bool  // those leaves
 
@@ -52,16 +53,20 @@ type harvest struct {
 func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error) {
 	h := &harvest{w: w, c: c, tx: tx, base: b, hurt: map[ondisk.Bucket]bool{}, gone: w.unwanted()}
 	for _, f := range w.seen {
-		if f.Severity == finding.Damage && f.Bucket != nil {
+		if f.Severity == finding.Damage && f.Bucket != nil && f.Code != finding.BTMissing {
 			h.hurt[ondisk.Bucket(*f.Bucket)] = true
 		}
 	}
 	if err := h.damagedLeaves(); err != nil {
 		return nil, err
 	}
+	if err := h.cutLeaves(); err != nil {
+		return nil, err
+	}
 	if err := h.ringTells(); err != nil {
 		return nil, err
 	}
+	h.doubt, h.cut = minus(h.doubt, h.cut), nil
 	h.holes = h.doubtful()
 	if !c.Tree.InOrder() {
 		if err := h.findStrays(); err != nil {

@@ -16,6 +16,7 @@ var onceBad = []struct {
 	why   string
 }{
 	{"detached-crash", 9196, "a time of invalidation in an empty slot stayed"},
+	{"detached-reattached", 9030, "a last bset without a header was taken for unused space; the journal has its keys"},
 	{"detached-reattached", 9058, "a bset whose header is garbage, behind another damaged one, was taken for unused space"},
 	{"detached-reattached", 9123, "a damaged offset made a dirty key stand elsewhere"},
 	{"detached-reattached", 21119, "a damaged gen made the other dirty data of its bucket stale"},

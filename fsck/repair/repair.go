@@ -93,6 +93,7 @@ type Work struct {
 	node    map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
 	seen    []finding.Finding        // of the state that the metadata are made from
 	ends    map[uint32]ondisk.Sector // of volumes, by inode
+	missed  []ondisk.Pos             // of keys that leaves lost without a trace, before anything was mended
 	told    *superblock.Trace        // what the metadata tell of the superblock; nil: not looked for
 	unknown bool                     // keys may be gone of which nothing is known any more
 

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"sync"
 
+	"bctl/fsck"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
 )
 
 // run are the entries that can be read in an unbroken run up to the newest, that first, and the seq of the last.
@@ -67,4 +69,78 @@ func (h *harvest) dirtyIn(b ondisk.Bucket) bool {
 		}
 	}
 	return h.dirty[b]
+}
+
+// misses reports whether a check found that leaves lost keys without a trace. Of the devices as they were it notes which.
+func (w *Work) misses(rep *fsck.Report) (any bool) {
+	for _, f := range rep.Findings {
+		e, ok := f.Subject.(finding.Extent)
+		if !ok || f.Code != finding.BTMissing || f.Severity != finding.Damage {
+			continue
+		}
+		if any = true; !w.rebuilt {
+			w.missed = append(w.missed, e.Key.Pos())
+		}
+	}
+	slices.SortFunc(w.missed, ondisk.Pos.Compare)
+	return any
+}
+
+// cutLeaves are those whose last bsets are gone, so that nothing shows it but the journal. What it has of them is the
+// newest there is. If it reaches back to keys that are still there, it has all; if not, nobody knows what came between.
+func (h *harvest) cutLeaves() error {
+	at := h.w.missed
+	if len(at) == 0 {
+		return nil
+	}
+	run, _, err := h.run()
+	if err != nil {
+		return err
+	}
+	for l := range h.leaves() {
+		i, _ := slices.BinarySearchFunc(at, l.lower, ondisk.Pos.Compare)
+		for i < len(at) && at[i] == l.lower { // it ends where the leaf begins
+			i++
+		}
+		if i == len(at) || at[i].Compare(l.key.Pos()) > 0 {
+			continue
+		}
+		h.hurt[h.c.Geo.BucketOf(l.key.Ptr[0].Offset())] = true
+		h.doubt = append(h.doubt, l.span())
+		all, err := h.reaches(run, l.span())
+		switch {
+		case err != nil:
+			return err
+		case all:
+			h.cut = append(h.cut, l.span())
+		default:
+			h.w.unknown = true
+		}
+		h.w.saw("btree node at bucket %d: its last keys are gone, the journal has them", h.c.Geo.BucketOf(l.key.Ptr[0].Offset()))
+	}
+	h.doubt = joined(h.doubt)
+	return h.w.ctx.Err()
+}
+
+// reaches reports whether the oldest dirty key of a run of entries in a range, if any is not stale, is in the tree still.
+func (h *harvest) reaches(run []*ondisk.Jset, span inspect.Range) (bool, error) {
+	for _, j := range slices.Backward(run) {
+		for i := range j.Keys {
+			k := &j.Keys[i]
+			start := ondisk.Pos{Inode: k.Inode(), Offset: max(k.Offset(), k.Size()) - k.Size()}
+			if !k.Dirty() || start.Compare(span.From) < 0 || k.Pos().Compare(span.To) > 0 || !h.sound(k) {
+				continue
+			}
+			for e, err := range h.c.Extents(inspect.Of(k.Inode(), k.Start(), k.Offset())) {
+				if err != nil {
+					return false, err
+				}
+				if !e.FromJournal {
+					return true, nil
+				}
+			}
+			return false, nil
+		}
+	}
+	return false, nil
 }

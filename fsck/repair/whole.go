@@ -35,11 +35,16 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 	}
 	known := len(w.bad.codes)
 	w.bad.merge(&w.fresh)
+	missed := w.misses(rep)
 	if w.rebuilt && len(w.bad.codes) == known && w.under == w.patches {
-		if w.heavy {
+		switch {
+		case w.heavy:
 			return false, nil // nothing new: another try would end the same
+		case missed && !w.alone:
+			w.alone = true // the journal has what was given up: no entry of it may stay
+		default:
+			w.heavy = true
 		}
-		w.heavy = true
 	}
 	lost, node, evidence, unknown, unsure := w.lost, w.node, w.result.Evidence, w.unknown, w.dubious
 	p, err := w.rebuild(s, &g, rep)

@@ -38,6 +38,7 @@ const (
 	BTOrder, BTOverlap, BTKeyBits, BTTwice         Code = "BT13", "BT14", "BT15", "BT16"
 	BTTiling, BTChildShape, BTZeroKey, BTSeqTwice  Code = "BT17", "BT18", "BT19", "BT20"
 	BTUnread, BTReserved, BTSalvage, BTFill        Code = "BT21", "BT22", "BT23", "BT24"
+	BTMissing                                      Code = "BT25"
 	EXShort, EXPastEnd, EXCross, EXSize            Code = "EX01", "EX02", "EX03", "EX04"
 	EXStaleDirty, EXMetadata, EXShared, EXAlign    Code = "EX05", "EX06", "EX07", "EX08"
 	EXPtrDev, EXPlaceholder, EXDirtyNoPtr          Code = "EX09", "EX10", "EX11"

@@ -27,6 +27,14 @@ var lostProofs = []Proof{
 		e.Seq++
 		s.PutEntry(at, e.Jset)
 	}, nil, ""},
+	// In no leaf any more, though they are not live: the last bset of a leaf looks like unused space.
+	{"U26", damaged, finding.BTMissing, "detached-reattached", func(s *Scene) {
+		for _, n := range s.Leaves() {
+			if sets := s.Sets(n); len(sets) > 1 {
+				s.Put((n.Sector() + sets[len(sets)-1].At).Bytes(), make([]byte, ondisk.SectorBytes))
+			}
+		}
+	}, nil, ""},
 	{"U27", damaged, finding.JRFull, "made-small", func(s *Scene) { s.spread(s.Geo.NJournal - 1) }, nil, ""},
 	{"U27", warning, finding.JRNearlyFull, "made-small", func(s *Scene) { s.spread(s.Geo.NJournal - 2) }, nil, ""},
 	{"U28", warning, finding.JRFuture, "writeback-dirty", func(s *Scene) {

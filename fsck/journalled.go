@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package fsck
+
+import (
+	"slices"
+
+	"bctl/inspect"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
+	"bctl/internal/finding"
+)
+
+// mostJournalled is of how many keys of entries that are not live any more the tree is asked, the newest: each may cost a
+// leaf that is read again. lookupBytes is how much of the leaves is kept meanwhile.
+const (
+	mostJournalled = 1024
+	lookupBytes    = 4 << 20
+)
+
+// journalled looks for dirty data that the journal tells of, and the tree does not. An entry stops being live once the
+// tree holds its keys, so they are there, or what replaced them: whatever a user writes or discards is journalled too, and
+// what the kernel does unasked, writing back and moving, leaves a key. Such a key may go only when its bucket is handed
+// out; and a bucket that holds dirty data of the same gen was not. Where nothing is found then, the last bset of a leaf is
+// gone without a trace: the kernel reads a node up to the first block that is none of its bsets.
+func (c *checker) journalled() error {
+	if !c.c.Tree.Intact || c.c.Known() != (inspect.Known{Journal: true, Tree: true, Gens: true, Names: true}) {
+		return nil // all that is known to be lost is told
+	}
+	told, keys := c.toldBefore()
+	find := c.c.Lookup(lookupBytes)
+	for _, p := range told {
+		var k ondisk.Bkey
+		keys.Key(p, &k)
+		if !c.mustBeThere(&k) {
+			continue
+		}
+		there := false
+		err := find.Extents(inspect.Of(p.Inode, p.Start, p.End), func(*inspect.Extent) bool { there = true; return false })
+		if err != nil {
+			return err
+		}
+		if !there {
+			c.found.Add(finding.About(finding.Extent{Key: k}, finding.BTMissing, "the journal has it, and the tree nothing there"))
+		}
+	}
+	return nil
+}
+
+// mustBeThere reports whether what a key of an older entry says cannot have gone with its bucket.
+func (c *checker) mustBeThere(k *ondisk.Bkey) bool {
+	if !k.Dirty() || k.Ptrs() != 1 || k.Ptr[0].Dev() != uint64(c.c.Geo.ThisDev) || c.c.UUIDs.State(k.Inode()) != uuids.Valid {
+		return false
+	}
+	b := c.c.Geo.BucketOf(k.Ptr[0].Offset())
+	return c.c.Geo.Contains(b) && c.c.Buckets.Mark(b) == inspect.Dirty && c.c.Buckets.Gen(b) == k.Ptr[0].Gen()
+}
+
+// toldBefore is what entries that are not live any more have the last word of, in an unbroken run up to the newest.
+func (c *checker) toldBefore() (told []btree.Piece, keys btree.Keys) {
+	log := c.c.Journal
+	var run []*ondisk.Jset // newest first
+	older := 0
+	for _, e := range slices.Backward(log.BySeq()) {
+		if e.Seq > log.Newest.Seq {
+			continue
+		}
+		if n := len(run); n > 0 && e.Seq+1 != run[n-1].Seq || older >= mostJournalled {
+			break
+		}
+		j, err := log.Read(e)
+		if j == nil || err != nil {
+			break
+		}
+		if run = append(run, j); e.Seq < log.Newest.LastSeq {
+			older += len(j.Keys)
+		}
+	}
+	live := uint32(0) // where the live entries' keys begin
+	for _, j := range slices.Backward(run) {
+		if live == 0 && j.Seq >= log.Newest.LastSeq {
+			live = uint32(len(keys))
+		}
+		for i := range j.Keys {
+			if k := &j.Keys[i]; k.Size() > 0 && k.Size() <= k.Offset() {
+				told = append(told, btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode(), At: uint32(len(keys))})
+				keys = k.Append(keys)
+			}
+		}
+	}
+	told = slices.DeleteFunc(btree.Resolve(told), func(p btree.Piece) bool { return p.At >= live })
+	return told, keys
+}

@@ -20,9 +20,20 @@ import (
 func everySubject() []finding.Subject {
 	key, bucket := new(ondisk.Bkey), new(ondisk.Bucket)
 	return []finding.Subject{
-		finding.Super{Device: "x"}, finding.Node{Key: key}, finding.Bset{Node: finding.Node{Key: key}}, finding.Ring{}, finding.JournalBlock{},
-		finding.JournalEntry{}, finding.JournalKey{}, finding.PrioLink{}, finding.Bucket{}, finding.Slot{}, finding.Volume{},
-		finding.Extent{Bucket: bucket, VolumeEnd: 8}, finding.Backing{Device: "x"}, finding.Bytes{},
+		finding.Super{Device: "x"},
+		finding.Node{Key: key},
+		finding.Bset{Node: finding.Node{Key: key}},
+		finding.Ring{},
+		finding.JournalBlock{},
+		finding.JournalEntry{},
+		finding.JournalKey{},
+		finding.PrioLink{},
+		finding.Bucket{},
+		finding.Slot{},
+		finding.Volume{},
+		finding.Extent{Bucket: bucket, VolumeEnd: 8},
+		finding.Backing{Device: "x"},
+		finding.Bytes{},
 	}
 }
 

@@ -171,11 +171,19 @@ func (w *Work) dataOffset(c *inspect.Cache, slot uint32, dev fsck.Device) (ondis
 		return 0, fmt.Errorf("%s: %w: the cache has its sector %d, where no data start", dev.Name, ErrLostSuper, first)
 	}
 	// Keys count from the start of the device: where its data start is nothing that a dirty extent depends on.
-	w.result.Guess = fmt.Sprintf("%s: its data start between sectors %d and %d, and nothing known begins there: make-bcache's default, %d, is taken; --data-offset says otherwise",
-		dev.Name, ondisk.DataStartDefault, first, ondisk.DataStartDefault)
+	at = ondisk.DataStartDefault
+	why := "make-bcache's default"
+	if first%mebibyte == 0 { // the kernel looks for partitions at a volume's start, whoever wants another start takes a whole MiB
+		at, why = first, "the first that is cached"
+	}
+	w.result.Guess = fmt.Sprintf("%s: its data start between sectors %d and %d, and nothing known begins there: %s, %d, is taken; --data-offset says otherwise",
+		dev.Name, ondisk.DataStartDefault, first, why, at)
 	w.once("%s", w.result.Guess)
-	return ondisk.DataStartDefault, nil
+	return at, nil
 }
+
+// mebibyte in sectors.
+const mebibyte ondisk.Sector = 2048
 
 // startsAt reports whether something known begins at a sector of the volume.
 func (w *Work) startsAt(c *inspect.Cache, slot uint32, dev fsck.Device, at ondisk.Sector) bool {

@@ -90,6 +90,20 @@ func TestLostBackingGuessed(t *testing.T) {
 	}
 }
 
+// Data whose first cached sector is at a whole MiB start there: by chance it would be one of 256.
+func TestLostBackingOffset(t *testing.T) {
+	s := scenes.Open(t, "made-small")
+	s.AddSet(s.Root(), planter.Dirty(s.Key(0, 2048+64, 64, s.Geo.Start(s.Free(1)[0]), 0)))
+	devs := append(devices(s)[:1], fsck.Device{Name: "back", R: planter.NewImage(nil, 8<<20), Size: 8 << 20, LogicalBlock: 512})
+	r := planned(t, devs)
+	if len(codes(r.After)) > 0 || r.Guess == "" || r.Plans[1] == nil {
+		t.Fatalf("%v, guess %q, %s", codes(r.After), r.Guess, r.Evidence)
+	}
+	if is, err := superblock.Read(after(r, devs)[1].R); err != nil || superblock.DataOffset(is) != 2048 {
+		t.Errorf("%v, %v", is, err)
+	}
+}
+
 // A dirty device that no slot names gets the one that was taken from it, invalidated or named twice: the kernel makes a
 // device clean or nobody's before it takes its slot. Nothing is lost, nothing renamed, and all of it is the device's.
 func TestSlotOfADirtyDevice(t *testing.T) {

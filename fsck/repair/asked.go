@@ -73,6 +73,9 @@ func (r *Result) Damages() (before, after int) {
 			after += max(0, n-was[code])
 		}
 	}
+	if r.Before == nil && r.After != nil {
+		return after + 1, after // not even the superblock could be read: what is left was there too
+	}
 	return r.count(r.Before), after
 }
 

@@ -196,3 +196,11 @@ func TestShowSuperSeveral(t *testing.T) {
 		t.Errorf("exit %d, %s", got.Code, got.Stderr)
 	}
 }
+
+// A flash-only volume that was destroyed is not called a detached device's.
+func TestListDestroyed(t *testing.T) {
+	img := imgtest.Open(t, "detached-reattached")
+	if r := bctl("list", img.Cache); r.Code != 0 || strings.Count(r.Stdout, "destroyed") != 1 || strings.Contains(r.Stdout, "no slot leads to") {
+		t.Errorf("%+v", r)
+	}
+}

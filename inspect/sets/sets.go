@@ -208,6 +208,9 @@ func (g *grouper) finish(s *building) {
 	for _, v := range in.Volumes {
 		if state := in.Slots.State(v.Inode); in.Named && state != uuids.Valid && v.DirtySectors > 0 {
 			row := Row{Set: s.UUID, Type: "detached", Inode: &v.Inode, Trouble: text("dirty data that no slot leads to")}
+			if v.Slot != nil && v.Slot.Sectors > 0 {
+				row.Trouble = text("a flash-only volume that was destroyed")
+			}
 			row.counted(in)
 			s.Rows = append(s.Rows, row)
 		}

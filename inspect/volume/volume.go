@@ -34,6 +34,7 @@ var (
 	ErrNoSlot     = errors.New("no slot of the cache names it")
 	ErrNotFlash   = errors.New("not a flash-only volume")
 	ErrNoTree     = errors.New("the cache's metadata cannot be read")
+	ErrNew        = errors.New("the cache was never registered, and holds no data")
 )
 
 // Options say how to read.
@@ -102,7 +103,7 @@ func Backed(c *inspect.Cache, dev io.ReaderAt, size int64, o Options) (*Volume, 
 		return nil, fmt.Errorf("%w: %v", ErrOtherSet, s.SetUUID)
 	}
 	if c.UUIDs == nil {
-		return nil, ErrNoTree
+		return nil, NoTree(c)
 	}
 	inode, ok := c.UUIDs.Find(s.UUID)
 	switch {
@@ -114,10 +115,18 @@ func Backed(c *inspect.Cache, dev io.ReaderAt, size int64, o Options) (*Volume, 
 	return nil, fmt.Errorf("%w: %v", ErrNoSlot, s.UUID)
 }
 
+// NoTree is why a cache has no slots: ErrNew or ErrNoTree.
+func NoTree(c *inspect.Cache) error {
+	if c.Journal == nil && c.Known().All() {
+		return ErrNew
+	}
+	return ErrNoTree
+}
+
 // Flash is a volume that lives in the cache alone. Errors wrap ErrNotFlash or ErrNoTree.
 func Flash(c *inspect.Cache, inode uint32, o Options) (*Volume, error) {
 	if c.UUIDs == nil {
-		return nil, ErrNoTree
+		return nil, NoTree(c)
 	}
 	if c.UUIDs.State(inode) != uuids.Valid || !c.UUIDs[inode].FlashOnly() {
 		return nil, fmt.Errorf("%w: inode %d", ErrNotFlash, inode)

@@ -360,6 +360,12 @@ func TestWhichVolume(t *testing.T) {
 		}
 	}
 	c.UUIDs = nil
+	journal := c.Journal
+	c.Journal = nil
+	if _, err := Flash(c, 2, Options{}); !errors.Is(err, ErrNew) {
+		t.Error(err)
+	}
+	c.Journal = journal
 	if _, err := Backed(c, s.Back[0], s.Back[0].Size(), Options{}); !errors.Is(err, ErrNoTree) {
 		t.Error(err)
 	}

@@ -61,7 +61,7 @@ type Left struct {
 // Match finds the volume of each device. Errors name the device, and wrap those above or those of package volume.
 func Match(c *inspect.Cache, devs []change.Device) (targets []*Target, err error) {
 	if c.UUIDs == nil {
-		return nil, volume.ErrNoTree
+		return nil, volume.NoTree(c)
 	}
 	for _, d := range devs {
 		t, err := match(c, d)
@@ -144,7 +144,7 @@ func To(c *inspect.Cache, inode uint32, d change.Device) (*Target, error) {
 		return wrap(err)
 	}
 	if c.UUIDs == nil {
-		return nil, volume.ErrNoTree
+		return nil, volume.NoTree(c)
 	}
 	t.Inode, t.Volume = inode, volumeOf(c, inode)
 	state := t.Super.State()

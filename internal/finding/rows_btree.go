@@ -197,7 +197,7 @@ var btreeRows = []Row{
 		Title: "dirty data that the journal has, and the btree lost",
 		Help: "The last write of a node was damaged so that it does not look like one any more: the kernel takes it for unused space, and the " +
 			"data are gone, silently.",
-		Depends: "SB JR PR UU",
+		Depends: "SB JR PR",
 		Cost:    "what else the lost keys were, beyond what the journal still has",
 		Advice:  "Repair it before the cache is used: the journal has the keys only until it is written over.",
 		Command: "bctl fsck -y DEVICE",

@@ -34,7 +34,7 @@ var lostProofs = []Proof{
 				s.Put((n.Sector() + sets[len(sets)-1].At).Bytes(), make([]byte, ondisk.SectorBytes))
 			}
 		}
-	}, nil, ""},
+	}, []finding.Code{finding.SBPages, finding.UULostClean, finding.UUDestroyed}, ""},
 	{"U27", damaged, finding.JRFull, "made-small", func(s *Scene) { s.spread(s.Geo.NJournal - 1) }, nil, ""},
 	{"U27", warning, finding.JRNearlyFull, "made-small", func(s *Scene) { s.spread(s.Geo.NJournal - 2) }, nil, ""},
 	{"U28", warning, finding.JRFuture, "writeback-dirty", func(s *Scene) {

@@ -2,11 +2,14 @@
 
 package cachesim
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
-// The extent map: where on the cache each sector of each volume is. It is a hash table of pages. A page is 7 chunks of
-// a volume, of 8 sectors and one word each: with its key it fills a cache line, which is all that the 4 KiB that most
-// requests ask for have to fetch.
+// The extent map: where on the cache each sector of each volume is. It is a hash table of pages. A page is 2 chunks of
+// a volume, of 8 sectors and one word each: with its key it fills half a cache line. Blocks that are asked for lie
+// scattered, mostly, and more chunks would be so much more memory to wait for.
 //
 //	 63     62      46..61  42..45   39..41   0..38
 //	+------+-------+-------+--------+--------+------------------+
@@ -20,7 +23,7 @@ import "math/bits"
 const (
 	chunkShift = 3
 	chunkSize  = 1 << chunkShift // sectors
-	pageChunks = 7
+	pageChunks = 2
 	pageSize   = pageChunks * chunkSize // sectors
 
 	sectorBits  = 39
@@ -57,11 +60,24 @@ func (p piece) cut(a, b uint64) piece {
 	return newPiece(a, b-a, p.sector()+a-p.start(), p.era(), p.dirty())
 }
 
-// A page is a slot of the table. Its key is never 0, but in an empty slot.
+// A pageKey tells pages apart: the volume, plus 1, and the number of the page in it. The zero value is no page.
+type pageKey struct {
+	number uint64
+	volume uint32
+}
+
+func key(volume uint32, number uint64) pageKey { return pageKey{number, volume + 1} }
+
+// A page is a slot of the table. Its key is that of none in an empty slot.
 type page struct {
-	key   uint64
+	key   pageKey
 	chunk [pageChunks]piece
 }
+
+func (p *page) empty() bool { return p.key.volume == 0 }
+
+// gonePage is the key of a page that sweep takes out.
+var gonePage = pageKey{math.MaxUint64, math.MaxUint32}
 
 // extents is the table.
 type extents struct {
@@ -94,29 +110,24 @@ func pageOf(sector uint64) (number, end uint64) {
 // chunkOf is a sector's chunk within its page.
 func chunkOf(sector uint64) uint64 { return sector >> chunkShift % pageChunks }
 
-// key tells pages apart: 20 bits of volume above 44 of page.
-func key(volume uint32, number uint64) uint64 { return uint64(volume+1)<<44 | number }
-
-func unkey(k uint64) (volume uint32, number uint64) { return uint32(k>>44) - 1, k & (1<<44 - 1) }
-
 // home is the slot where the search for k begins. Four pages in a row have homes in a row, which memory likes.
-func (m *extents) home(k uint64) int {
-	return int(k>>2*0x9e3779b97f4a7c15>>m.shift<<2 | k&3)
+func (m *extents) home(k pageKey) int {
+	return int((k.number>>2^uint64(k.volume)<<46)*0x9e3779b97f4a7c15>>m.shift<<2 | k.number&3)
 }
 
 // slot is where k is, or where it would be.
-func (m *extents) slot(k uint64) *page {
+func (m *extents) slot(k pageKey) *page {
 	mask := len(m.pages) - 1
-	for i := m.home(k); ; i = (i + 1) & mask {
-		if p := &m.pages[i&mask]; p.key == k || p.key == 0 {
+	for i := m.home(k); ; i++ {
+		if p := &m.pages[i&mask]; p.key == k || p.empty() {
 			return p
 		}
 	}
 }
 
 // find is k's page, or nil.
-func (m *extents) find(k uint64) *page {
-	if p := m.slot(k); p.key != 0 {
+func (m *extents) find(k pageKey) *page {
+	if p := m.slot(k); !p.empty() {
 		return p
 	}
 	return nil
@@ -126,35 +137,65 @@ func (m *extents) find(k uint64) *page {
 func (m *extents) full() bool { return m.used >= len(m.pages)/8*5 }
 
 // add is k's page, a new one if there is none. The table is not full.
-func (m *extents) add(k uint64) *page {
+func (m *extents) add(k pageKey) *page {
 	p := m.slot(k)
-	if p.key == 0 {
+	if p.empty() {
 		p.key = k
 		m.used++
 	}
 	return p
 }
 
-// sweep makes the table anew from the pages that alive leaves something of, with room for as many more.
+// sweep takes the pages out that alive leaves nothing of. Where there is not room for as many more, the table grows.
 func (m *extents) sweep(alive func(*page) bool) {
 	n := 0
 	for i := range m.pages {
-		p := &m.pages[i]
-		if p.key != 0 && alive(p) {
+		switch p := &m.pages[i]; {
+		case p.empty():
+		case alive(p):
 			n++
-		} else {
-			p.key = 0
+		default:
+			p.key = gonePage
 		}
 	}
-	size := firstPages
-	for size*5/16 <= n {
+	size := len(m.pages)
+	for size/16*5 <= n {
 		size *= 2
 	}
 	old := m.pages
+	if size == len(old) {
+		m.close(n)
+		return
+	}
 	m.size(size)
 	for i := range old {
-		if k := old[i].key; k != 0 {
-			*m.add(k) = old[i]
+		if p := &old[i]; !p.empty() && p.key != gonePage {
+			*m.add(p.key) = *p
 		}
 	}
+}
+
+// close closes the gaps that gone pages leave: every page stands where a search for it gets to. n are left. Slots are
+// gone through from an empty one on, so that nothing before the one at hand is still to go.
+func (m *extents) close(n int) {
+	mask, first := len(m.pages)-1, 0
+	for !m.pages[first].empty() {
+		first++
+	}
+	moved := false // something in this row of pages has gone
+	for i := first + 1; i <= first+mask; i++ {
+		p := &m.pages[i&mask]
+		switch {
+		case p.empty():
+			moved = false
+		case p.key == gonePage:
+			*p = page{}
+			moved = true
+		case moved:
+			at := *p
+			*p = page{}
+			*m.slot(at.key) = at
+		}
+	}
+	m.used = n
 }

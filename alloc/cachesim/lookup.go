@@ -216,8 +216,7 @@ func (s *Sim) dropChunks(volume uint32, sector, n uint64) (covered uint64) {
 	if n/pageSize > uint64(len(s.m.pages)) {
 		for i := range s.m.pages { // a trim of terabytes
 			p := &s.m.pages[i]
-			v, number := unkey(p.key)
-			if first := number * pageSize; p.key != 0 && v == volume && first < end && first+pageSize > sector {
+			if first := p.key.number * pageSize; p.key.volume == volume+1 && first < end && first+pageSize > sector {
 				covered += s.dropIn(p, max(first, sector), min(first+pageSize, end))
 			}
 		}

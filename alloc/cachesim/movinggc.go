@@ -12,7 +12,7 @@ import (
 
 // A moved is sectors that moving gc puts elsewhere.
 type moved struct {
-	key       uint64 // of the page
+	volume    uint32
 	sector, n uint64
 	place     uint64
 	dirty     bool
@@ -27,12 +27,12 @@ func (s *Sim) movingGC() {
 	}
 	var list []moved
 	for i := range s.m.pages {
-		if p := &s.m.pages[i]; p.key != 0 {
+		if p := &s.m.pages[i]; !p.empty() {
 			list = s.collect(list, p, from)
 		}
 	}
 	slices.SortFunc(list, func(a, b moved) int {
-		return cmp.Or(cmp.Compare(a.key>>44, b.key>>44), cmp.Compare(a.sector, b.sector))
+		return cmp.Or(cmp.Compare(a.volume, b.volume), cmp.Compare(a.sector, b.sector))
 	})
 	vol := s.vol
 	for i := 0; i < len(list); {
@@ -40,9 +40,8 @@ func (s *Sim) movingGC() {
 		for i++; i < len(list) && m.joins(list[i], s.shift); i++ {
 			m.n += list[i].n
 		}
-		number, _ := unkey(m.key)
-		s.vol = s.volume(number)
-		q := blktrace.Request{Volume: number, Sector: m.sector, Sectors: uint32(m.n)}
+		s.vol = s.volume(m.volume)
+		q := blktrace.Request{Volume: m.volume, Sector: m.sector, Sectors: uint32(m.n)}
 		s.f.Moved += s.insert(&q, m.sector, m.n, insertion{dirty: m.dirty, wait: m.dirty, move: true})
 		s.meta.skipped()
 	}
@@ -51,7 +50,7 @@ func (s *Sim) movingGC() {
 
 // joins reports whether next lies behind m in the volume and in the bucket.
 func (m *moved) joins(next moved, shift uint) bool {
-	return m.key>>44 == next.key>>44 && m.sector+m.n == next.sector && m.dirty == next.dirty &&
+	return m.volume == next.volume && m.sector+m.n == next.sector && m.dirty == next.dirty &&
 		m.place+m.n == next.place && m.place>>shift == next.place>>shift && m.n+next.n <= mostOfKey
 }
 
@@ -82,12 +81,11 @@ func (s *Sim) sparse() map[uint32]bool {
 
 // collect adds a page's pieces in the buckets to be emptied.
 func (s *Sim) collect(list []moved, p *page, from map[uint32]bool) []moved {
-	_, number := unkey(p.key)
 	for i := range p.chunk {
-		base := number*pageSize + uint64(i)*chunkSize
+		base := p.key.number*pageSize + uint64(i)*chunkSize
 		s.m.lists.each(&p.chunk[i], func(x *piece) {
 			if s.alive(*x) && from[uint32(x.sector()>>s.shift)] {
-				list = append(list, moved{p.key, base + x.start(), x.length(), x.sector(), x.dirty()})
+				list = append(list, moved{p.key.volume - 1, base + x.start(), x.length(), x.sector(), x.dirty()})
 			}
 		})
 	}

@@ -253,18 +253,18 @@ func (s *Sim) fetchPage(q *blktrace.Request) {
 	last := q.Sector + uint64(q.Sectors)
 	if s.units.used > 0 {
 		number, end := s.unitsAt(q.Sector, last)
-		s.fetched += s.units.pages[s.units.home(key(q.Volume, number))].key
+		s.fetched += s.units.pages[s.units.home(key(q.Volume, number))].key.number
 		if end < last {
-			s.fetched += s.units.pages[s.units.home(key(q.Volume, number+1))].key
+			s.fetched += s.units.pages[s.units.home(key(q.Volume, number+1))].key.number
 		}
 	}
 	if s.m.used == 0 {
 		return
 	}
 	number, end := pageOf(q.Sector)
-	s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
+	s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key.number
 	if last > end {
 		number, _ = pageOf(last)
-		s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key
+		s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key.number
 	}
 }

@@ -3,7 +3,7 @@
 package cachesim
 
 // Units are 32 KiB of a volume that lie together in one bucket, and are clean: what large requests leave. They have a
-// table of their own, with a word for each unit where the pages of chunks have eight. A sector is in one of the two. What
+// table of their own, with a word for each unit where the pages of chunks have eight: what 64 KiB leave is one page. A sector is in one of the two. What
 // is dirty or overwritten in part is in chunks: a unit that becomes so is broken up.
 const (
 	unitShift = 6
@@ -116,8 +116,7 @@ func (s *Sim) drop(volume uint32, sector, n uint64) (covered uint64) {
 	case n/size > uint64(len(s.units.pages)):
 		for i := range s.units.pages { // a trim of terabytes
 			p := &s.units.pages[i]
-			v, number := unkey(p.key)
-			if first := number * size; p.key != 0 && v == volume && first < end && first+size > sector {
+			if first := p.key.number * size; p.key.volume == volume+1 && first < end && first+size > sector {
 				covered += s.dropUnitsIn(p, volume, max(first, sector), min(first+size, end))
 			}
 		}

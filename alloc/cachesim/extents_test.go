@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package cachesim
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// Every page that a sweep leaves is found afterwards, and no other, whether the table grew or its gaps were closed.
+func TestSweep(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	m := newExtents()
+	want := map[pageKey]piece{}
+	sizes := map[int]bool{}
+	inPlace := 0
+	for round := range 60 {
+		keep := 1 + r.IntN(40) // of 100 pages: mostly there is room enough
+		for !m.full() {
+			k := key(uint32(r.IntN(3)), uint64(r.IntN(1<<20))<<(r.IntN(2)*26))
+			p := m.add(k)
+			p.chunk = [2]piece{piece(r.IntN(100)), piece(r.IntN(100))}
+			want[k] = p.chunk[0]<<32 | p.chunk[1]
+		}
+		if round%16 == 15 {
+			keep = 80
+		}
+		size := len(m.pages)
+		m.sweep(func(p *page) bool {
+			alive := r.IntN(100) < keep
+			if !alive {
+				delete(want, p.key)
+			}
+			return alive
+		})
+		if sizes[len(m.pages)] = true; len(m.pages) == size {
+			inPlace++
+		}
+		if m.used != len(want) || m.full() {
+			t.Fatalf("round %d: %d pages, want %d", round, m.used, len(want))
+		}
+		seen := 0
+		for i := range m.pages {
+			if p := &m.pages[i]; !p.empty() {
+				if v, ok := want[p.key]; !ok || v != p.chunk[0]<<32|p.chunk[1] || m.find(p.key) != p {
+					t.Fatalf("round %d: page %v is not found where it stands, or is another", round, p.key)
+				}
+				seen++
+			}
+		}
+		if seen != len(want) {
+			t.Fatalf("round %d: %d pages stand in the table, want %d", round, seen, len(want))
+		}
+	}
+	if inPlace < 10 || len(sizes) < 3 {
+		t.Errorf("%d sweeps in place, %d sizes", inPlace, len(sizes))
+	}
+}

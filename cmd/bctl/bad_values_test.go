@@ -59,7 +59,7 @@ func lineFor(command, flag string) []string {
 // with what it would take.
 func TestBadValues(t *testing.T) {
 	t.Chdir(t.TempDir())
-	takes := regexp.MustCompile(`[Nn]ot (an? |one of|of |table|auto|old or|lru|the number)|want |no number|no damage of|known|is too large: at most \d+|at least \d+`)
+	takes := regexp.MustCompile(`[Nn]ot (an? |one of|of |table|auto|old\b|lru|the number)|want |no number|no damage of|known|is too large: at most \d+|at least \d+`)
 	tried := 0
 	for _, cmd := range allCommands() {
 		for _, f := range append(slices.Clone(cmd.Flags), bctlFlags()...) {

@@ -79,7 +79,7 @@ func allCommands() []*cli.Command {
 		salvage.ExportCommand(),
 		salvage.WritebackCommand(),
 		salvage.DetachCommand(),
-	}, append(extras(), app.CompletionCommand(bctlTool))...)
+	}, extras()...)
 }
 
 // run is bctl in this process.

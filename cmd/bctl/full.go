@@ -7,6 +7,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
+	"bctl/cmd/bctl/app"
 	"bctl/cmd/bctl/bench"
 	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/explore"
@@ -32,5 +33,6 @@ func extras() []*cli.Command {
 		practice.DemoCommand(run),
 		salvage.ImageCommand(),
 		salvage.DomainCommand(),
+		app.CompletionCommand(bctlTool),
 	}
 }

@@ -19,8 +19,8 @@ const (
 	windowBytes  = 256 << 20
 	windowWrites = 1 << 15
 	hintBytes    = 8 << 20 // after so many the device begins to write
-	checkers     = 2
-	checkBytes   = 1 << 20
+	checkers     = 8 // a device is read fast only while several reads wait
+	checkBytes   = 256 << 10
 )
 
 // A check is what a place of the backing device should hold.

@@ -51,6 +51,10 @@ func writeBack(ctx context.Context, o writebackOptions, to *app.IO) error {
 	if err := b.read(ctx); err != nil {
 		return err
 	}
+	if b.c.Geo.NBuckets >= largeCache {
+		debug.FreeOSMemory()
+		defer debug.SetGCPercent(debug.SetGCPercent(garbage))
+	}
 	if n := b.found.Count(finding.Damage); n > 0 {
 		to.Note("%s is damaged (%d findings): what its metadata do not tell is not copied; see bctl fsck", o.cache, n)
 	}
@@ -189,12 +193,15 @@ func (b *back) carry(ctx context.Context, lost *lostFile) error {
 	return b.clear(ctx, len(undo))
 }
 
-// clearGarbage is the percentage of the memory in use that may be waste while a new tree is made.
-const clearGarbage = 20
+// largeCache is how many buckets a cache has of which memory is minded. The table of them takes most of it, and holds
+// nothing that a collector would have to look at; garbage is the percentage of the memory in use that may be waste then.
+const (
+	largeCache = 1 << 17
+	garbage    = 10
+)
 
 // clear makes what was copied clean. kept is how many undo files there are.
 func (b *back) clear(ctx context.Context, kept int) error {
-	defer debug.SetGCPercent(debug.SetGCPercent(clearGarbage)) // what is read is large: garbage may not take as much again
 	spool := change.NewSpool("")
 	defer spool.Close() // it was read
 	cleared, err := b.job.Clear(b.found.Findings(), spool)

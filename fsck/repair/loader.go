@@ -67,6 +67,9 @@ func (l *loader) upTo(to ondisk.Pos, s *stream) (out []btree.Piece, err error) {
 		}
 	}
 	n := 0
+	if len(l.pending) > 0 {
+		out = make([]btree.Piece, 0, len(l.pending))
+	}
 	for n < len(l.pending) && startOf(&l.pending[n]).Compare(to) < 0 {
 		p := l.pending[n]
 		if k := l.keys[p.At]; k.Ptrs() > 0 { // else its leaf has nothing there
@@ -138,14 +141,29 @@ func (l *loader) extents(to []btree.Piece, n *btree.Node, o *orphan) []btree.Pie
 		if n.Keys.Key(p, &k); !l.h.sound(&k) {
 			continue
 		}
+		if inOne(&p, l.holes) { // as nearly all are
+			to = l.extent(to, p, &k, o)
+			continue
+		}
 		for _, cut := range within(p, l.holes) {
-			if !k.Dirty() && o.ptr != l.h.ex && (o.age > 0 || touches(&cut, l.h.doubt)) {
-				continue // what was there after may have replaced it
-			}
-			to = append(to, l.note(cut, &k, o))
+			to = l.extent(to, cut, &k, o)
 		}
 	}
 	return to
+}
+
+// extent adds a part of one.
+func (l *loader) extent(to []btree.Piece, cut btree.Piece, k *ondisk.Bkey, o *orphan) []btree.Piece {
+	if !k.Dirty() && o.ptr != l.h.ex && (o.age > 0 || touches(&cut, l.h.doubt)) {
+		return to // what was there after may have replaced it
+	}
+	return append(to, l.note(cut, k, o))
+}
+
+// inOne reports whether a piece lies in a single hole.
+func inOne(p *btree.Piece, holes []inspect.Range) bool {
+	i := sort.Search(len(holes), func(i int) bool { return holes[i].To.Compare(startOf(p)) > 0 })
+	return i < len(holes) && holes[i].From.Compare(startOf(p)) <= 0 && holes[i].To.Compare(endOf(p)) >= 0
 }
 
 func (l *loader) note(p btree.Piece, k *ondisk.Bkey, o *orphan) btree.Piece {

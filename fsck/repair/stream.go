@@ -3,6 +3,7 @@
 package repair
 
 import (
+	"slices"
 	"sort"
 
 	"bctl/inspect"
@@ -162,24 +163,48 @@ func (s *stream) flush(to ondisk.Pos) error {
 		if err != nil {
 			return err
 		}
-		out = btree.Overlay(nil, out, btree.Under(nil, out, under))
+		if len(out) == 0 {
+			out = under
+		} else {
+			out = btree.Overlay(nil, out, btree.Under(nil, out, under))
+		}
 	}
-	var k ondisk.Bkey
-	for i := range out {
-		s.keys.Key(out[i], &k)
-		if k.Ptrs() == 0 || s.h.stale(&k) {
-			continue
-		}
-		if code, damaged := s.h.w.bad.of(&k); damaged { // as it was laid over others the last time
-			s.h.w.lose(&k, code)
-			continue
-		}
-		if err := s.emit(&k); err != nil {
+	for some := range slices.Chunk(out, fewKeys) {
+		if err := s.hand(some); err != nil {
 			return err
 		}
 	}
 	s.keys, s.tree, s.jrnl, s.at, s.seam = s.keys[:0], s.tree[:0], s.jrnl[:0], to, true
 	return s.h.w.ctx.Err()
+}
+
+// fewKeys are judged at a time, so that the processor fetches the gens of all of them at once.
+const fewKeys = 64
+
+// hand hands out the pieces that are not stale.
+func (s *stream) hand(ps []btree.Piece) error {
+	var keys [fewKeys]ondisk.Bkey
+	var live [fewKeys]bool
+	for i := range ps {
+		s.keys.Key(ps[i], &keys[i])
+	}
+	for i := range ps {
+		live[i] = keys[i].Ptrs() > 0 && !s.h.stale(&keys[i])
+	}
+	for i := range ps {
+		if !live[i] {
+			continue
+		}
+		k := &keys[i]
+		if code, damaged := s.h.w.bad.of(k); damaged { // as it was laid over others the last time
+			s.h.w.lose(k, code)
+			continue
+		}
+		if err := s.emit(k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // upTo takes the pieces before to off a list, and leaves the rest for the next time.

@@ -19,7 +19,7 @@ const (
 	windowBytes  = 256 << 20
 	windowWrites = 1 << 15
 	hintBytes    = 8 << 20 // after so many the device begins to write
-	checkers     = 8 // a device is read fast only while several reads wait
+	checkers     = 8       // a device is read fast only while several reads wait
 	checkBytes   = 256 << 10
 )
 

@@ -257,15 +257,69 @@ func writeSchemas(t *testing.T, outputs map[string][]any) {
 			schema["title"] = "an error of bctl with --json, on standard error"
 		}
 		schema["description"] = "What is not known is null. A later version of bctl may add members, and its schema has them; format_version changes where one changes its meaning."
-		var text bytes.Buffer
-		e := json.NewEncoder(&text)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		if err := e.Encode(schema); err != nil {
-			t.Fatal(err)
+		writeSchema(t, name, schema)
+	}
+}
+
+// freshWords has the words of members as the tables have them by now, and says whether they were.
+func freshWords(schema any, enums map[string][]string) (fresh bool) {
+	fresh = true
+	switch v := schema.(type) {
+	case []any:
+		for _, item := range v {
+			fresh = freshWords(item, enums) && fresh
 		}
-		if err := os.WriteFile(filepath.Join(schemaFolder, name+".json"), text.Bytes(), 0o666); err != nil {
-			t.Fatal(err)
+	case map[string]any:
+		for _, inner := range v {
+			fresh = freshWords(inner, enums) && fresh
 		}
+		properties, _ := v["properties"].(map[string]any)
+		for name, words := range enums {
+			member, _ := properties[name].(map[string]any)
+			said, ok := member["enum"].([]any)
+			if !ok {
+				continue
+			}
+			want := []any{}
+			for _, w := range words {
+				want = append(want, w)
+			}
+			if slices.Contains(said, nil) {
+				want = append(want, nil)
+			}
+			if !slices.Equal(said, want) {
+				member["enum"], fresh = want, false
+			}
+		}
+	}
+	return fresh
+}
+
+// writeWords has the words of a schema as they are by now.
+func writeWords(t *testing.T, name string) {
+	t.Helper()
+	path := filepath.Join(schemaFolder, name+".json")
+	text, err := os.ReadFile(path)
+	var schema map[string]any
+	if err != nil || json.Unmarshal(text, &schema) != nil {
+		return // it is made anew
+	}
+	if !freshWords(schema, words(t, name)) {
+		writeSchema(t, name, schema)
+	}
+}
+
+// writeSchema writes one.
+func writeSchema(t *testing.T, name string, schema map[string]any) {
+	t.Helper()
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(schema); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(schemaFolder, name+".json"), text.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
 	}
 }

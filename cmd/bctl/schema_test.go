@@ -218,6 +218,11 @@ func allCommandNames() (names []string) {
 // there is: minutes. BCTL_SCHEMAS=1 has that, or without -update the check of it, in any case.
 func TestDocsSchemas(t *testing.T) {
 	outputs := schemaOutputs(t)
+	for _, name := range append(allCommandNames(), errorSchema) {
+		if *update {
+			writeWords(t, name)
+		}
+	}
 	wide := os.Getenv("BCTL_SCHEMAS") != ""
 	if wide || *update && len(misfits(t, outputs)) > 0 {
 		wideOutputs(t, outputs)
@@ -250,6 +255,10 @@ func misfits(t *testing.T, outputs map[string][]any) (list []string) {
 			}
 		}
 		list = append(list, tooWide(t, name, schema, outputs[name])...)
+		var committed any
+		if json.Unmarshal(text, &committed) != nil || !freshWords(committed, words(t, name)) {
+			list = append(list, name+".json has not the words of today's tables: run `make docs`")
+		}
 	}
 	return list
 }

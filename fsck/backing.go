@@ -23,9 +23,16 @@ type backing struct {
 func (c *checker) readBacking(devs []Device) error {
 	for _, d := range devs {
 		s, err := superblock.ReadDevice(d.R, d.Size)
-		if errors.Is(err, superblock.ErrNotBcache) && bare(d) {
+		why := ""
+		switch {
+		case errors.Is(err, superblock.ErrNotBcache) && bare(d):
+			why = "nothing known stands there"
+		case err == nil && !s.IsBacking() && s.Csum != s.Checksum():
+			why, err = "its checksum is wrong, and it says that it is a cache device's", errDamaged
+		}
+		if why != "" {
 			c.lost = append(c.lost, fmt.Errorf("%s: %w", d.Name, err))
-			c.found.Add(finding.About(finding.Super{Device: d.Name, Backing: true}, finding.BDSuper, "lost: nothing known stands there"))
+			c.found.Add(finding.About(finding.Super{Device: d.Name, Backing: true}, finding.BDSuper, "lost: %s", why))
 			continue
 		}
 		if err == nil && !s.IsBacking() {
@@ -38,6 +45,8 @@ func (c *checker) readBacking(devs []Device) error {
 	}
 	return nil
 }
+
+var errDamaged = errors.New("its superblock is damaged")
 
 // bare reports whether a device that could hold a volume holds nothing that is known.
 func bare(d Device) bool {

@@ -75,9 +75,14 @@ func superOfSlot(c *inspect.Cache, slot uint32, data ondisk.Sector) *ondisk.Supe
 func (w *Work) lostSlot(c *inspect.Cache, dev fsck.Device) (uint32, error) {
 	given := map[ondisk.UUID]bool{}
 	for _, d := range w.backing {
-		if s, err := superblock.Read(d.R); err == nil {
-			given[s.UUID] = true
+		s, err := superblock.Read(d.R)
+		if err != nil {
+			continue
 		}
+		if slot, ok := c.UUIDs.Find(s.UUID); ok && d.R == dev.R && !c.UUIDs[slot].FlashOnly() {
+			return slot, nil // damaged elsewhere
+		}
+		given[s.UUID] = true
 	}
 	var same, silent, other []uint32
 	for i := range c.UUIDs {
@@ -138,13 +143,13 @@ func (w *Work) dataOffset(c *inspect.Cache, slot uint32, dev fsck.Device) (ondis
 	if w.o.Hints.DataOffset > 0 {
 		return w.o.Hints.DataOffset, nil
 	}
-	first := ondisk.Sector(dev.Size / ondisk.SectorBytes) // no later than its first cached sector
+	first, cached := ondisk.Sector(dev.Size/ondisk.SectorBytes), false // no later than its first cached sector
 	for e, err := range c.Extents(inspect.OfVolume(slot)) {
 		if err != nil {
 			return 0, err
 		}
 		if e.Live {
-			first = e.Start()
+			first, cached = e.Start(), true
 			break
 		}
 	}
@@ -173,7 +178,7 @@ func (w *Work) dataOffset(c *inspect.Cache, slot uint32, dev fsck.Device) (ondis
 	// Keys count from the start of the device: where its data start is nothing that a dirty extent depends on.
 	at = ondisk.DataStartDefault
 	why := "make-bcache's default"
-	if first%mebibyte == 0 { // the kernel looks for partitions at a volume's start, whoever wants another start takes a whole MiB
+	if cached && first%mebibyte == 0 { // the kernel looks for partitions at a volume's start, whoever wants another start takes a whole MiB
 		at, why = first, "the first that is cached"
 	}
 	w.result.Guess = fmt.Sprintf("%s: its data start between sectors %d and %d, and nothing known begins there: %s, %d, is taken; --data-offset says otherwise",

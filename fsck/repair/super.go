@@ -29,21 +29,27 @@ func mendSuper(w *Work, rep *fsck.Report) (did bool, err error) {
 			continue
 		}
 		good, how := flippedSuper(raw), "corrected by its checksum"
+		sealed := []byte(nil)
 		if good == nil {
 			if good, err = w.wrongSuper(i, dev, raw); err != nil {
 				return false, err
 			}
-			how = changed(raw, good)
+			if how = changed(raw, good); i > 0 && good != nil && !w.credible(raw, good) {
+				sealed, good = good, nil
+			}
 		}
-		if good == nil && i > 0 {
-			good, err = w.lostBacking(i, dev, raw)
+		if i > 0 && good == nil {
+			made, err := w.lostBacking(i, dev, raw)
 			switch {
+			case made != nil:
+				good, how = made, "made anew from its slot of the cache, in state dirty"
+			case sealed != nil && isBacking(sealed):
+				good = sealed // better than nothing
 			case errors.Is(err, ErrLostSuper): // all else can be mended
 				w.once("%v", err)
 			case err != nil:
 				return false, err
 			}
-			how = "made anew from its slot of the cache, in state dirty"
 		}
 		if good != nil {
 			w.saw("%s: superblock: %s", dev.Name, how)
@@ -52,6 +58,28 @@ func mendSuper(w *Work, rep *fsck.Report) (did bool, err error) {
 		}
 	}
 	return did, nil
+}
+
+// credible reports whether a backing device's superblock that was put right says what it said: its checksum was right, or
+// it still names the set, or surely another. What it says by chance would be sealed for good otherwise.
+func (w *Work) credible(raw, good []byte) bool {
+	const another = 48 // bits that two sets differ in: 64 on average
+	old, err := ondisk.DecodeSuper(raw)
+	if err != nil || old.Csum == old.Checksum() {
+		return err == nil
+	}
+	is, err := ondisk.DecodeSuper(good)
+	cache, failed := w.super()
+	if err != nil || failed != nil || !is.IsBacking() {
+		return err == nil && is.IsBacking()
+	}
+	off := is.SetUUID.Distance(cache.SetUUID)
+	return off == 0 || off >= another
+}
+
+func isBacking(raw []byte) bool {
+	s, err := ondisk.DecodeSuper(raw)
+	return err == nil && s.IsBacking()
 }
 
 // wrongSuper is a superblock whose fields cannot be, made right; nil where nothing is wrong, or nothing tells.

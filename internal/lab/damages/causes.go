@@ -80,7 +80,7 @@ func Causes() []Cause {
 		{"made-small", finding.UUSuspect, "unused bytes", slot(7, func(u *ondisk.UUIDEntry) { u.UUID, u.FirstReg, u.LastReg, u.Pad[0] = ondisk.UUID{7}, 1, 1, 1 })},
 		{"made-small", finding.UUSuspect, "unknown flags", slot(0, func(u *ondisk.UUIDEntry) { u.Flags = 2 })},
 		{"made-small", finding.UUSuspect, "label is no text", slot(0, func(u *ondisk.UUIDEntry) { u.Label[0] = 3 })},
-		{"made-small", finding.UUSuspect, "label is no text", slot(0, func(u *ondisk.UUIDEntry) { u.Label[9] = 'x' })},
+		{"made-small", finding.UUSuspect, "label is no text", slot(0, func(u *ondisk.UUIDEntry) { u.Label[1] = 'x' })},
 		{"made-small", finding.UUSuspect, "never registered", slot(0, func(u *ondisk.UUIDEntry) { u.FirstReg = 0 })},
 		{"made-small", finding.UUSuspect, "nearly the mark", slot(0, func(u *ondisk.UUIDEntry) { u.UUID = ondisk.InvalidUUID; u.UUID[0] ^= 0xff })},
 

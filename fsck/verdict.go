@@ -179,7 +179,7 @@ func (r *Report) Steps() (steps []Step) {
 // relink is what gives the dirty data of a detached volume back to a device that was given. Which it is of its label
 // tells at most; the others are left to whoever knows.
 func (r *Report) relink(f finding.Finding) Step {
-	s := Step{Code: f.Code, Advice: "The data are those of a device that was detached; of which, its slot does not tell. Linked to it, they are the kernel's again; bctl fsck -y makes a volume of their own of them."}
+	s := Step{Code: f.Code, Advice: "The data are those of a device that was detached; of which, its slot does not tell. Linked to it, they are the kernel's again, over what was written to it since; bctl fsck -y makes a volume of their own of them."}
 	device, merge, label := "BACKING", "", ""
 	for _, v := range r.Summary.Volumes {
 		if f.Inode != nil && uint64(v.Inode) == *f.Inode {

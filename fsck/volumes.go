@@ -85,17 +85,19 @@ func (c *checker) judgeVolume(v *inspect.Volume) {
 	case state == uuids.Invalid && v.DirtySectors > 0 && v.Slot.Sectors > 0:
 		emit(finding.UUDestroyed, "%d dirty sectors of a flash-only volume that was destroyed", v.DirtySectors)
 	case state == uuids.Invalid && v.DirtySectors > 0:
-		if b := c.writtenBack(v); b != nil {
+		b, lacks := c.writtenBack(v)
+		if b != nil && lacks == 0 {
 			emit(finding.UUWrittenBack, "%d dirty sectors of a detached backing device, all of which are on %s", v.DirtySectors, b.Name)
 			return
 		}
-		emit(finding.UULostDirty, "%d dirty sectors, but its backing device was detached (slot invalidated at %d)", v.DirtySectors, v.Slot.Invalidated)
+		emit(finding.UULostDirty, "%d dirty sectors, but its backing device was detached (slot invalidated at %d)%s", v.DirtySectors, v.Slot.Invalidated, partly(v, b, lacks))
 	case v.DirtySectors > 0:
-		if b := c.writtenBack(v); b != nil {
+		b, lacks := c.writtenBack(v)
+		if b != nil && lacks == 0 {
 			emit(finding.UUWrittenBack, "%d dirty sectors under an empty slot, all of which are on %s", v.DirtySectors, b.Name)
 			return
 		}
-		emit(finding.UUNoSlotDirty, "%d dirty sectors, but its slot is empty", v.DirtySectors)
+		emit(finding.UUNoSlotDirty, "%d dirty sectors, but its slot is empty%s", v.DirtySectors, partly(v, b, lacks))
 	default:
 		emit(finding.UULostClean, "%d clean sectors, but no slot leads to them", v.LiveSectors)
 	}

@@ -52,10 +52,10 @@ arm64-test:
 	GOARCH=arm64 $(GO) test -exec qemu-aarch64-static -run 'Crc64' ./internal/bcache/ondisk/
 
 # docs/kernel-verdicts.md, from every damage, and from each after its repair: twenty minutes, and twenty. What does not fit
-# into the time is asked the next time. After a change to repairs, AGAIN='^U3' asks anew what the kernels make of those of
-# these damages alone, all with AGAIN=. (an hour).
+# into the time is asked the next time. AGAIN='^U3' asks anew what the kernels make of the repairs of these damages, and
+# else of what the page lacks alone; all repairs with AGAIN=. (an hour).
 kernel-verdicts:
-	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 90m -run '^TestVerdicts$$$(if $(AGAIN),/^asked$$/^repaired$$)' ./test/kernel/ -update -again '$(AGAIN)'
+	BCTL_KERNEL_TEST=require $(GO) test -count=1 -timeout 90m -run '^TestVerdicts$$' ./test/kernel/ -update -again '$(AGAIN)'
 
 # Every workload of testdata/predict, replayed on a kernel and set beside what alloc-bench predicts: half an hour.
 kernel-predict:

@@ -31,7 +31,7 @@ func TestVerdicts(t *testing.T) {
 	var ask, repaired []damages.Damage
 	for _, s := range sections() {
 		for _, d := range s.list {
-			if s.always || *update && pageCell(page, d.Name, 0) == "" {
+			if s.always && *again == "" || *update && pageCell(page, d.Name, 0) == "" {
 				ask = append(ask, d)
 			}
 			if !s.innocent && askRepair(s, d, page) {

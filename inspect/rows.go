@@ -26,33 +26,30 @@ type BucketRow struct {
 }
 
 // Row returns one bucket.
-func (c *Cache) Row(b ondisk.Bucket) BucketRow { return ownerMemo{}.row(c.Buckets, b, c.Known()) }
-
-// ownerMemo keeps what rows said of their owners: few sets of volumes own millions of buckets.
-type ownerMemo map[[2]uint32]owned
-
-// owned is what a bucket's owners are called, and their inodes.
-type owned struct {
-	owner  string
-	inodes []uint32
+func (c *Cache) Row(b ondisk.Bucket) (r BucketRow) {
+	new(ownerMemo).fill(&r, c.Buckets, b, c.Known())
+	return r
 }
 
-// maxMemo bounds the memory of what is only a short cut.
-const maxMemo = 1 << 12
+// ownerMemo keeps what rows said of their owners, at the owners' number: few sets of volumes own millions of buckets.
+type ownerMemo [256]owned
 
-func (m ownerMemo) row(t *Buckets, b ondisk.Bucket, k Known) BucketRow {
+// owned is what a bucket's owners are called, and their inodes; nil inodes: nothing was asked yet.
+type owned struct {
+	flags, owners uint32
+	owner         string
+	inodes        []uint32
+}
+
+func (m *ownerMemo) fill(r *BucketRow, t *Buckets, b ondisk.Bucket, k Known) {
 	is := &t.of[b]
-	key := [2]uint32{is.flags & (flagMeta | levelMask), is.owners}
-	of, known := m[key]
-	if !known {
-		if len(m) == maxMemo {
-			clear(m)
-		}
-		of = owned{t.Owner(b), append([]uint32{}, t.Inodes(b)...)}
-		m[key] = of
+	flags := is.flags & (flagMeta | levelMask)
+	of := &m[(is.owners+flags)%uint32(len(m))]
+	if of.inodes == nil || of.flags != flags || of.owners != is.owners {
+		*of = owned{flags, is.owners, t.Owner(b), append([]uint32{}, t.Inodes(b)...)}
 	}
 	disk, mark, all := t.GenKnown(b), t.Mark(b), k.Tree && k.Journal
-	return BucketRow{
+	*r = BucketRow{
 		Bucket: b, Gen: If(disk || t.GenSeen(b), t.Gen(b)), DiskGen: If(disk, t.DiskGen(b)), Prio: If(disk, t.Prio(b)),
 		Mark: If(all || mark != Free, mark.String()), Sectors: If(all && disk, t.Sectors(b)), Owner: of.owner, Inodes: of.inodes,
 	}
@@ -90,12 +87,14 @@ func CheckSort(key string) error {
 	return fmt.Errorf("%q: not one of %s", key, strings.Join(SortKeys, ", "))
 }
 
-// Rows yields the buckets that f lets through. Only sorting keeps more than one of them.
-func (c *Cache) Rows(f Filter) iter.Seq2[BucketRow, error] {
-	return func(yield func(BucketRow, error) bool) {
-		known, memo := c.Known(), ownerMemo{}
+// Rows yields the buckets that f lets through: a row lasts until the next. Only sorting keeps more than one of them.
+func (c *Cache) Rows(f Filter) iter.Seq2[*BucketRow, error] {
+	return func(yield func(*BucketRow, error) bool) {
+		var row BucketRow
+		known, memo := c.Known(), new(ownerMemo)
 		for b := range c.numbers(f) {
-			if !yield(memo.row(c.Buckets, b, known), nil) {
+			memo.fill(&row, c.Buckets, b, known)
+			if !yield(&row, nil) {
 				return
 			}
 		}

@@ -140,7 +140,7 @@ func bucketView(o bucketsOptions, cache *inspect.Cache, io *app.IO) render.View[
 			{Key: "first_bucket", Value: cache.Geo.FirstBucket},
 		},
 		Key:     "buckets",
-		Rows:    render.Refs(cache.Rows(o.filter)),
+		Rows:    cache.Rows(o.filter),
 		Columns: bucketColumns,
 	}, o.limit, io)
 }

@@ -24,26 +24,38 @@ func (v View[T]) csv(w io.Writer) error {
 		return err
 	}
 	out.Flush() // what is plain goes around it
-	var b []byte
+	b := make([]byte, 0, plainBytes)
+	last := make([]string, len(v.Columns))
 	for row, err := range v.Rows {
 		if err != nil {
-			return err
+			return errors.Join(err, written(w, b))
 		}
+		n := len(b)
 		var plain bool
-		if b, plain = v.plainLine(b[:0], row); plain {
-			_, err = w.Write(b)
-		} else {
+		if b, plain = v.plainLine(b, row, last); !plain {
 			line = line[:0]
 			for _, c := range v.Columns {
 				line = append(line, c.raw(row))
 			}
-			err = errors.Join(out.Write(line), flushed(out))
+			err = errors.Join(written(w, b[:n]), out.Write(line), flushed(out))
+			b = b[:0]
+		} else if len(b) > plainBytes/2 {
+			err = written(w, b)
+			b = b[:0]
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return written(w, b)
+}
+
+// plainBytes is about what plain lines are kept back before they are written.
+const plainBytes = 32 << 10
+
+func written(w io.Writer, b []byte) error {
+	_, err := w.Write(b)
+	return err
 }
 
 func flushed(out *csv.Writer) error {
@@ -51,29 +63,42 @@ func flushed(out *csv.Writer) error {
 	return out.Error()
 }
 
-// plainLine appends the row's line to b, as csv.Writer would write it, if no cell of it can need quotes.
-func (v View[T]) plainLine(b []byte, row T) ([]byte, bool) {
+// plainLine appends the row's line to b, as csv.Writer would write it, if no cell of it can need quotes. last holds the
+// columns' last texts: few are new, and the same text needs no second look.
+func (v View[T]) plainLine(b []byte, row T, last []string) ([]byte, bool) {
 	for i := range v.Columns {
 		c := &v.Columns[i]
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if c.Int != nil && c.Raw == nil && (c.Has == nil || c.Has(row)) {
+		var text string
+		switch {
+		case c.Has != nil && !c.Has(row):
+		case c.Raw != nil:
+			text = c.Raw(row)
+		case c.Int != nil:
 			b = strconv.AppendUint(b, c.Int(row), 10)
 			continue
+		default:
+			text = c.Cell(row)
 		}
-		text := c.raw(row)
-		if len(v.Columns) == 1 && text == "" || len(text) > 0 && text[0] == ' ' {
+		if len(v.Columns) == 1 && text == "" || text != last[i] && !plain(text) {
 			return b, false
 		}
-		for j := 0; j < len(text); j++ {
-			if ch := text[j]; ch < ' ' || ch > '~' || ch == ',' || ch == '"' || ch == '\\' {
-				return b, false
-			}
-		}
+		last[i] = text
 		b = append(b, text...)
 	}
 	return append(b, '\n'), true
+}
+
+// plain reports whether a cell is written as it is: nothing to escape, nothing to quote.
+func plain(text string) bool {
+	for i := range len(text) {
+		if ch := text[i]; ch < ' ' || ch > '~' || ch == ',' || ch == '"' || ch == '\\' {
+			return false
+		}
+	}
+	return text == "" || text[0] != ' '
 }
 
 // writeFieldsCSV writes field,value lines: strings as they are, everything else as JSON has it.

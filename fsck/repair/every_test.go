@@ -105,3 +105,19 @@ func TestOtherImages(t *testing.T) {
 		t.Errorf("%v is %v afterwards, %q", codes(r.Before), codes(r.After), r.Evidence)
 	}
 }
+
+// A superblock that is whole, and says of another place that the journal is there, costs nothing: the entries themselves
+// tell where it is.
+func TestMovedJournal(t *testing.T) {
+	for _, first := range []int{400, 9} {
+		s := scenes.Open(t, "writeback-dirty")
+		was, err := truthOf(allOf(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.EditSuper(func(sb *ondisk.Super) { planter.SetJournal(sb, first, int(sb.Keys)) })
+		if r, bad := repairWell(t, was, allOf(s)); len(bad) > 0 || len(r.Lost) > 0 {
+			t.Errorf("first bucket %d: %v, lost %v", first, bad, r.Lost)
+		}
+	}
+}

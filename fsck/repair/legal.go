@@ -44,3 +44,17 @@ func (w *Work) fixLegal(s *ondisk.Super, size int64) error {
 	s.SetSync(true)
 	return nil
 }
+
+// fixMoved makes right a superblock that says, with a good checksum, sizes or places at which no journal entry of its set
+// stands, where some stand elsewhere. Errors: the context's, a hint's.
+func (w *Work) fixMoved(s *ondisk.Super, size int64) error {
+	t, err := w.trace(s, size)
+	if errors.Is(err, superblock.ErrNoTrace) || err == nil && (t.Newest == nil || t.SetMagic != s.SetMagic()) {
+		return w.ctx.Err() // they are gone, not elsewhere
+	}
+	if err != nil {
+		return err
+	}
+	_, err = w.fixCache(s, size)
+	return err
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
@@ -31,7 +32,7 @@ func mendSuper(w *Work, rep *fsck.Report) (did bool, err error) {
 		good, how := flippedSuper(raw), "corrected by its checksum"
 		sealed := []byte(nil)
 		if good == nil {
-			if good, err = w.wrongSuper(i, dev, raw); err != nil {
+			if good, err = w.wrongSuper(i, dev, raw, missed(rep)); err != nil {
 				return false, err
 			}
 			if how = changed(raw, good); i > 0 && good != nil && !w.credible(raw, good) {
@@ -82,8 +83,14 @@ func isBacking(raw []byte) bool {
 	return err == nil && s.IsBacking()
 }
 
-// wrongSuper is a superblock whose fields cannot be, made right; nil where nothing is wrong, or nothing tells.
-func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte) ([]byte, error) {
+// missed reports whether no journal entry is where the superblock says.
+func missed(rep *fsck.Report) bool {
+	return rep != nil && slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool { return f.Code == finding.JRNone })
+}
+
+// wrongSuper is a superblock whose fields cannot be, made right; nil where nothing is wrong, or nothing tells. missed: no
+// journal entry is where it says.
+func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, missed bool) ([]byte, error) {
 	s, err := ondisk.DecodeSuper(raw)
 	if err != nil {
 		return nil, err
@@ -94,6 +101,11 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte) ([]byte, error) {
 	if i == 0 && s.Csum == s.Checksum() && !s.IsBacking() {
 		if err := w.fixLegal(&fixed, dev.Size); err != nil {
 			return nil, err
+		}
+		if was == 0 && missed {
+			if err := w.fixMoved(&fixed, dev.Size); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if was == 0 && fixed == *s {

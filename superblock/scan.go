@@ -25,6 +25,7 @@ var ErrNoTrace = errors.New("no journal entry of a cache")
 type Trace struct {
 	SetMagic      uint64 // the first eight bytes of the set's uuid
 	Newest        *ondisk.Jset
+	Entries       int           // that were found
 	FirstEntry    ondisk.Sector // of the first journal entry that was found
 	LastEntry     ondisk.Sector
 	BlockSectors  ondisk.Sector // the largest that all entries stand on
@@ -103,6 +104,7 @@ func (t *Trace) note(j *ondisk.Jset, at, behind int64) {
 		t.FirstEntry = s
 	}
 	t.LastEntry = s
+	t.Entries++
 	if root := j.BtreeRoot.Bkey; root.Ptrs() == 1 && (len(t.roots) == 0 || t.roots[len(t.roots)-1].Ptr != root.Ptr) {
 		t.roots = append(t.roots[max(0, len(t.roots)-mostRoots+1):], root)
 	}

@@ -3,8 +3,11 @@
 package repair
 
 import (
+	"encoding/binary"
 	"errors"
+	"slices"
 
+	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 	"bctl/superblock"
@@ -45,16 +48,59 @@ func (w *Work) fixLegal(s *ondisk.Super, size int64) error {
 	return nil
 }
 
-// fixMoved makes right a superblock that says, with a good checksum, sizes or places at which no journal entry of its set
-// stands, where some stand elsewhere. Errors: the context's, a hint's.
+// misled reports whether what rep found looks as if the sizes or places of a superblock with a good checksum were wrong:
+// no journal entry is where it says, or neither the prio chain nor what the journal names.
+func misled(rep *fsck.Report) bool {
+	if rep == nil {
+		return false
+	}
+	has := func(of ...finding.Code) bool {
+		return slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool { return slices.Contains(of, f.Code) })
+	}
+	switch {
+	case has(finding.JRNone):
+		return true
+	case has(finding.PRChecksum, finding.PRMagic):
+		return has(finding.JRGap, finding.JRLost, finding.JRRoot, finding.JRUUIDBucket)
+	case has(finding.SBJournalOdd): // the ring reaches into what is none of it
+		return has(finding.JRRoot, finding.JRUUIDBucket, finding.EXReserved)
+	}
+	return has(finding.JRLost) && has(finding.BTCorrupted) // blocks are skipped, in the journal and in nodes
+}
+
+// Journal entries prove a block size if there are many, and a set's uuid in the place of one that is nearly the same.
+const (
+	manyEntries = 16
+	nearUUID    = 8 // bits
+)
+
+// fixMoved makes right a superblock with a good checksum whose sizes, places or set the journal entries contradict.
+// Errors: the context's, a hint's.
 func (w *Work) fixMoved(s *ondisk.Super, size int64) error {
 	t, err := w.trace(s, size)
-	if errors.Is(err, superblock.ErrNoTrace) || err == nil && (t.Newest == nil || t.SetMagic != s.SetMagic()) {
+	if errors.Is(err, superblock.ErrNoTrace) || err == nil && t.Newest == nil {
 		return w.ctx.Err() // they are gone, not elsewhere
 	}
 	if err != nil {
 		return err
 	}
-	_, err = w.fixCache(s, size)
-	return err
+	if t.SetMagic != s.SetMagic() {
+		set := s.SetUUID
+		binary.LittleEndian.PutUint64(set[:], t.SetMagic)
+		if !s.Sync() || set.Distance(s.SetUUID) > nearUUID {
+			return nil // those of a set that was here before
+		}
+		s.SetUUID = set
+	}
+	if t.Entries >= manyEntries {
+		s.BlockSize = uint16(t.BlockSectors)
+	}
+	s.Csum = s.Checksum()
+	if ok, err := w.fixCache(s, size); !ok || err != nil {
+		return err
+	}
+	if n := superblock.JournalCount(s.Nbuckets); int(s.Keys) > n && t.LastEntry < ondisk.Sector(int(s.FirstBucket)+n)*t.BucketSectors {
+		superblock.SetJournal(s)
+	}
+	return nil
 }

@@ -213,7 +213,7 @@ func (w *Work) Plan() (*Result, error) {
 		defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	}
 	rep, err := w.result.Before, w.failed
-	w.result.Unread = unread(rep, dev.Size)
+	w.result.Unread = w.unread(rep)
 	for range rounds {
 		if err == nil && (w.done(rep) || foreign(rep)) {
 			break

@@ -10,6 +10,7 @@ import (
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 	"bctl/internal/ui/render"
+	"bctl/superblock"
 )
 
 // plural is a count and what is counted.
@@ -127,11 +128,19 @@ func (l Lost) String() string {
 
 // unread reports whether the medium gave an error. That nothing can be read behind its end is none: there is nothing to
 // copy.
-func unread(rep *fsck.Report, size int64) bool {
+func (w *Work) unread(rep *fsck.Report) bool {
+	bucket := ondisk.Sector(0)
+	if s, err := w.super(); err == nil {
+		bucket = superblock.BucketSectors(s)
+	}
+
 	return rep != nil && slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
 		switch f.Code {
 		case finding.JRUnread, finding.PRUnread, finding.UUUnread, finding.BTUnread:
-			return f.Sector == nil || ondisk.Sector(*f.Sector).Bytes() < size
+			if f.Sector != nil {
+				return ondisk.Sector(*f.Sector).Bytes() < w.dev.Size
+			}
+			return f.Bucket == nil || (ondisk.Sector(*f.Bucket)*bucket).Bytes() < w.dev.Size
 		}
 		return false
 	})

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"slices"
 
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
@@ -32,7 +31,7 @@ func mendSuper(w *Work, rep *fsck.Report) (did bool, err error) {
 		good, how := flippedSuper(raw), "corrected by its checksum"
 		sealed := []byte(nil)
 		if good == nil {
-			if good, err = w.wrongSuper(i, dev, raw, missed(rep)); err != nil {
+			if good, err = w.wrongSuper(i, dev, raw, rep); err != nil {
 				return false, err
 			}
 			if how = changed(raw, good); i > 0 && good != nil && !w.credible(raw, good) {
@@ -83,14 +82,9 @@ func isBacking(raw []byte) bool {
 	return err == nil && s.IsBacking()
 }
 
-// missed reports whether no journal entry is where the superblock says.
-func missed(rep *fsck.Report) bool {
-	return rep != nil && slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool { return f.Code == finding.JRNone })
-}
-
-// wrongSuper is a superblock whose fields cannot be, made right; nil where nothing is wrong, or nothing tells. missed: no
-// journal entry is where it says.
-func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, missed bool) ([]byte, error) {
+// wrongSuper is a superblock whose fields cannot be, made right; nil where nothing is wrong, or nothing tells. rep is
+// what is wrong behind it.
+func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, rep *fsck.Report) ([]byte, error) {
 	s, err := ondisk.DecodeSuper(raw)
 	if err != nil {
 		return nil, err
@@ -102,7 +96,7 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, missed bool) ([]by
 		if err := w.fixLegal(&fixed, dev.Size); err != nil {
 			return nil, err
 		}
-		if was == 0 && missed {
+		if was == 0 && misled(rep) {
 			if err := w.fixMoved(&fixed, dev.Size); err != nil {
 				return nil, err
 			}

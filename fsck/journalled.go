@@ -65,19 +65,12 @@ func (c *checker) toldBefore() (told []btree.Piece, keys btree.Keys) {
 	log := c.c.Journal
 	var run []*ondisk.Jset // newest first
 	older := 0
-	for _, e := range slices.Backward(log.BySeq()) {
-		if e.Seq > log.Newest.Seq {
-			continue
-		}
-		if n := len(run); n > 0 && e.Seq+1 != run[n-1].Seq || older >= mostJournalled {
-			break
-		}
-		j, err := log.Read(e)
-		if j == nil || err != nil {
-			break
-		}
-		if run = append(run, j); e.Seq < log.Newest.LastSeq {
+	for j := range log.Run() {
+		if run = append(run, j); j.Seq < log.Newest.LastSeq {
 			older += len(j.Keys)
+		}
+		if older >= mostJournalled {
+			break
 		}
 	}
 	live := uint32(0) // where the live entries' keys begin

@@ -137,21 +137,7 @@ func (s *Sim) putBlocks(at, n, place uint64, dirty bool) (covered uint64) {
 	for end := at + n; at < end; {
 		a := at & (chunkSize - 1)
 		b := min(chunkSize, a+end-at)
-		w, fresh := s.word(at), newPiece(a, b-a, place, era, dirty)
-		switch {
-		case *w == 0:
-			*w = fresh
-		case *w&shapeMask == wholeBits && b-a == chunkSize:
-			if s.alive(*w) {
-				s.forget(*w, chunkSize)
-				covered += chunkSize
-			}
-			*w = fresh
-		default:
-			var c uint64
-			*w, c = s.cover(*w, a, b, fresh)
-			covered += c
-		}
+		covered += s.putWord(s.word(at), a, b, newPiece(a, b-a, place, era, dirty))
 		place += b - a
 		at += b - a
 	}

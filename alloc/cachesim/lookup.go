@@ -184,22 +184,7 @@ func (s *Sim) putChunks(volume uint32, sector, n, place uint64, era uint16, dirt
 		for stop = min(end, stop); at < stop; {
 			a := at & (chunkSize - 1)
 			b := min(chunkSize, a+stop-at)
-			w := &p.chunk[chunkOf(at)]
-			fresh := newPiece(a, b-a, place, era, dirty)
-			switch {
-			case *w == 0:
-				*w = fresh
-			case *w&shapeMask == wholeBits && b-a == chunkSize:
-				if s.alive(*w) {
-					s.forget(*w, chunkSize)
-					covered += chunkSize
-				}
-				*w = fresh
-			default:
-				var c uint64
-				*w, c = s.cover(*w, a, b, fresh)
-				covered += c
-			}
+			covered += s.putWord(&p.chunk[chunkOf(at)], a, b, newPiece(a, b-a, place, era, dirty))
 			place += b - a
 			at += b - a
 		}
@@ -240,6 +225,23 @@ func (s *Sim) dropIn(p *page, at, stop uint64) (covered uint64) {
 		b := min(chunkSize, a+stop-at)
 		covered += s.dropWord(&p.chunk[chunkOf(at)], a, b)
 		at += b - a
+	}
+	return covered
+}
+
+// putWord is put in one chunk.
+func (s *Sim) putWord(w *piece, a, b uint64, fresh piece) (covered uint64) {
+	switch {
+	case *w == 0:
+		*w = fresh
+	case *w&shapeMask == wholeBits && b-a == chunkSize:
+		if s.alive(*w) {
+			s.forget(*w, chunkSize)
+			covered = chunkSize
+		}
+		*w = fresh
+	default:
+		*w, covered = s.cover(*w, a, b, fresh)
 	}
 	return covered
 }

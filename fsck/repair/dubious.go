@@ -114,10 +114,10 @@ func confirmed(c *inspect.Cache, log *journal.Log, newest *ondisk.Jset) map[ondi
 	head := newest.PrioBucket[c.Geo.ThisDev]
 	first := newest.Seq
 	for _, e := range slices.Backward(log.BySeq()) {
-		j, _ := log.Read(e) // its header is enough
 		if e.Seq >= first {
 			continue
 		}
+		j, _ := log.Read(e) // its header is enough
 		if j == nil || e.Seq != first-1 || j.PrioBucket[c.Geo.ThisDev] != head {
 			break
 		}

@@ -12,21 +12,10 @@ import (
 	"bctl/internal/finding"
 )
 
-// run are the entries that can be read in an unbroken run up to the newest, that first, and the seq of the last.
+// run are the entries of the journal's unbroken run, the newest first, and the seq of the last.
 func (h *harvest) run() (out []*ondisk.Jset, oldest uint64, err error) {
-	log := h.c.Journal
-	for _, e := range slices.Backward(log.BySeq()) {
-		if e.Seq > log.Newest.Seq {
-			continue
-		}
-		if oldest != 0 && e.Seq+1 != oldest {
-			break
-		}
-		j, err := log.Read(e)
-		if j == nil || err != nil {
-			break
-		}
-		oldest = e.Seq
+	for j := range h.c.Journal.Run() {
+		oldest = j.Seq
 		out = append(out, j)
 	}
 	return out, oldest, h.w.ctx.Err()

@@ -4,6 +4,7 @@ package journal
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"bctl/internal/bcache/ondisk"
@@ -45,6 +46,26 @@ func (l *Log) BySeq() []Entry {
 		return cmp.Or(cmp.Compare(a.Seq, b.Seq), behind[a.Behind]-behind[b.Behind])
 	})
 	return slices.CompactFunc(all, func(a, b Entry) bool { return a.Seq == b.Seq })
+}
+
+// Run yields the entries that can be read in an unbroken run up to the newest, that first.
+func (l *Log) Run() iter.Seq[*ondisk.Jset] {
+	return func(yield func(*ondisk.Jset) bool) {
+		oldest := uint64(0)
+		for _, e := range slices.Backward(l.BySeq()) {
+			if e.Seq > l.Newest.Seq {
+				continue
+			}
+			if oldest != 0 && e.Seq+1 != oldest {
+				return
+			}
+			j, err := l.Read(e)
+			if j == nil || err != nil || !yield(j) {
+				return
+			}
+			oldest = e.Seq
+		}
+	}
 }
 
 // From is the journal as if top were the newest entry, with header for what it says: every valid entry from its last_seq

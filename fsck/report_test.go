@@ -17,6 +17,7 @@ import (
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
+	"bctl/internal/lab/planter"
 	"bctl/internal/lab/scenes"
 )
 
@@ -181,6 +182,12 @@ func TestSteps(t *testing.T) {
 		t.Errorf("%+v", r.Steps())
 	}
 	if r := check(t, s); r.Steps()[0].Command != "bctl fsck -p dev0" {
+		t.Errorf("%+v", r.Steps())
+	}
+	stale := scenes.Open(t, "writeback-dirty")
+	stale.Give = 1
+	planter.EditSuper(stale.Back[0], func(sb *ondisk.Super) { sb.SetState(ondisk.StateStale) }) // -p would leave it: one side loses
+	if r := check(t, stale); r.Steps()[0].Command != "bctl fsck -y --only BD14 --lost lost.json dev0 dev1" {
 		t.Errorf("%+v", r.Steps())
 	}
 }

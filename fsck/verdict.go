@@ -168,12 +168,21 @@ func (r *Report) Steps() (steps []Step) {
 			}
 			evidence := strings.HasPrefix(s.Command, "bctl fsck") || strings.HasPrefix(s.Command, "bctl rewrite-prios")
 			if severity == finding.Damage && row.Fix != finding.None && !evidence {
-				s.Command = "bctl fsck -p " + r.All() // whatever the class: what loses nothing here is mended by it
+				s.Command = r.mend(row)
 			}
 			steps = append(steps, s)
 		}
 	}
 	return steps
+}
+
+// mend is the repair of a code's damage: -p whatever the class, for what loses nothing here is mended by it; but of two
+// devices that disagree one has to give something up.
+func (r *Report) mend(row finding.Row) string {
+	if row.Fix == finding.Lossy && row.Kernel == finding.Loses && row.Code.Family() == "BD" {
+		return fmt.Sprintf("bctl fsck -y --only %s --lost lost.json %s", row.Code, r.All())
+	}
+	return "bctl fsck -p " + r.All()
 }
 
 // relink is what gives the dirty data of a detached volume back to a device that was given. Which it is of its label

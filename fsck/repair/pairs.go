@@ -66,7 +66,7 @@ func left(b *ondisk.Super, c *inspect.Cache) bool {
 // is given up when the cache's data count again.
 func (w *Work) overwritten(b *ondisk.Super, c *inspect.Cache, r io.ReaderAt) (list []Lost, err error) {
 	code := finding.BDDropped
-	if !b.SetUUID.IsZero() && b.SetUUID != c.Super.SetUUID {
+	if b.SetUUID != c.Super.SetUUID {
 		code = finding.BDOtherSet
 	}
 	inode, ok := c.UUIDs.Find(b.UUID)

@@ -182,7 +182,7 @@ func writeSteps(b *strings.Builder, rep *fsck.Report, steps []fsck.Step) {
 func leftByPreen(rep *fsck.Report, steps []fsck.Step) (why string) {
 	for _, s := range steps {
 		switch row := finding.Lookup(s.Code); {
-		case row.Severity != finding.Damage:
+		case row.Severity != finding.Damage, strings.HasPrefix(s.Command, "bctl fsck -y"):
 		case row.Fix == finding.Lossy:
 			return "data must be given up for it"
 		case row.Mend == finding.PrioChain && rep.Summary != nil && rep.Summary.Dirty() > 0:

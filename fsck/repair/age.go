@@ -60,7 +60,7 @@ func (h *harvest) mapped(rd *btree.Reader, o *orphan) (first, all []mapped) {
 	take := func(ps []btree.Piece) (out []mapped) {
 		var k ondisk.Bkey
 		for _, p := range ps {
-			if n.Keys.Key(p, &k); k.Ptrs() == 1 && h.sound(&k) {
+			if n.Keys.Key(p, &k); k.Ptrs() == 1 && h.legal(&k) {
 				out = append(out, mapped{p, k.Ptr[0].Offset(), k.Dirty()})
 			}
 		}

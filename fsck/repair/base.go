@@ -18,17 +18,18 @@ import (
 
 // A base is where a repair starts: for each structure the newest journal entry whose own leads to a sound one.
 type base struct {
-	log   *journal.Log // read from the chosen entry on
-	bare  *journal.Log // likewise with the newest entry's root, where that cannot be read; nil where it can
-	top   uint64       // the highest seq of the ring, whatever it belongs to
-	root  bool         // a root was found
-	ex    ondisk.Ptr   // an older root that is a leaf, where the newest cannot be read
-	since uint64       // all of the keys before this entry stand in it
-	uuids bool         // a uuid bucket was found
-	last  journal.Entry
-	older bool              // the prio chain is not the newest entry's: gens may have moved on
-	plain bool              // all of it is the newest entry's, as the kernel finds it in a ring that nothing is wrong with
-	rung  []finding.Finding // what is wrong with the ring
+	log      *journal.Log // read from the chosen entry on
+	bare     *journal.Log // likewise with the newest entry's root, where that cannot be read; nil where it can
+	top      uint64       // the highest seq of the ring, whatever it belongs to
+	root     bool         // a root was found
+	rootless bool         // the newest entry leads to none
+	ex       ondisk.Ptr   // an older root that is a leaf, where the newest cannot be read
+	since    uint64       // all of the keys before this entry stand in it
+	uuids    bool         // a uuid bucket was found
+	last     journal.Entry
+	older    bool              // the prio chain is not the newest entry's: gens may have moved on
+	plain    bool              // all of it is the newest entry's, as the kernel finds it in a ring that nothing is wrong with
+	rung     []finding.Finding // what is wrong with the ring
 
 	ringDamaged bool
 }
@@ -103,6 +104,7 @@ func (b *base) note(w *Work, from [3]uint64, top uint64) {
 		if from[i] != top {
 			b.plain = false
 			w.unknown = w.unknown || i == 0
+			b.rootless = b.rootless || i == 0
 			if from[i] == 0 {
 				w.saw("%s: no journal entry leads to one", what)
 			} else {

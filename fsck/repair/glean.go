@@ -110,9 +110,10 @@ func (h *harvest) adopt(n *btree.Node, b ondisk.Bucket) (o orphan, ok bool) {
 		h.c.Fetch(n.Keys, all, i)
 		n.Keys.Key(p, &k)
 		switch {
-		case h.sound(&k):
+		case h.legal(&k):
 			if touches(&p, h.holes) {
 				h.raise(&k)
+				h.nameless = h.nameless || !h.named(k.Inode())
 			}
 		case !h.harmless(&k):
 			o.sound = false
@@ -140,11 +141,16 @@ func (h *harvest) harmless(k *ondisk.Bkey) bool {
 	return lag > 0 && lag <= ondisk.GenLimit && (k.Offset()|k.Size()|p.Offset())&(g.BlockSectors-1) == 0
 }
 
-// raise raises the gen of a key's bucket as registration would, and has it count among those in use.
+// raise raises the gen of a key's bucket as registration would, and has it count among those in use: not for clean data
+// where no prio set tells whether they are of an older use of it, or where they must make room.
 func (h *harvest) raise(k *ondisk.Bkey) {
 	b := h.c.Geo.BucketOf(k.Ptr[0].Offset())
 	if ahead := k.Ptr[0].Gen() - h.tx.Gen(b); ahead > 0 && ahead < 128 {
 		h.tx.SetGen(b, k.Ptr[0].Gen())
+	}
+	if !k.Dirty() && (h.w.starved || !h.c.Buckets.GenKnown(b)) {
+		h.faint(b, k.Size())
+		return
 	}
 	h.tx.Use(b)
 }
@@ -188,9 +194,32 @@ func (h *harvest) hold(k *ondisk.Bkey) btree.Piece {
 	return p
 }
 
-// sound reports whether a key is an extent that the kernel would take, and not stale. Random bytes do not pass: most
-// of the key's bits follow from what is known.
+// sound reports whether a key is an extent that the kernel would take, of a volume that there is, and not stale. Random
+// bytes do not pass: most of the key's bits follow from what is known.
 func (h *harvest) sound(k *ondisk.Bkey) bool {
+	return int(k.Inode()) < h.c.Geo.NrUUIDs() && h.hasSlot(k.Inode()) && h.legal(k)
+}
+
+// hasSlot reports whether the table names an inode, or is lost and names nothing.
+func (h *harvest) hasSlot(inode uint32) bool {
+	if h.named(inode) {
+		return true
+	}
+	if h.slotless == nil {
+		none := !slices.ContainsFunc(h.c.UUIDs, func(u ondisk.UUIDEntry) bool { return u != (ondisk.UUIDEntry{}) })
+		h.slotless = &none
+	}
+	return *h.slotless
+}
+
+// named reports whether a slot is filled, or no table was read at all.
+func (h *harvest) named(inode uint32) bool {
+	t := h.c.UUIDs
+	return len(t) == 0 || int(inode) < len(t) && t[inode] != (ondisk.UUIDEntry{})
+}
+
+// legal is sound for a key that its checksum vouches for: its volume may have lost its slot.
+func (h *harvest) legal(k *ondisk.Bkey) bool {
 	g := &h.c.Geo
 	if k.Size() == 0 || k.Size() > k.Offset() || k.Ptrs() != 1 || !k.PadsZero() || int(k.Inode()) >= g.NrUUIDs() {
 		return false
@@ -205,8 +234,7 @@ func (h *harvest) sound(k *ondisk.Bkey) bool {
 	b := g.BucketOf(p.Offset())
 	block := g.BlockSectors - 1
 	return p.Dev() == uint64(g.ThisDev) && g.Contains(b) && g.Remainder(p.Offset())+k.Size() <= g.BucketSectors &&
-		(k.Offset()|k.Size()|p.Offset())&block == 0 && h.c.Buckets.Mark(b) != inspect.Metadata && !h.w.node[b] && h.near(b, p.Gen()) &&
-		(len(h.c.UUIDs) == 0 || h.c.UUIDs[k.Inode()] != (ondisk.UUIDEntry{}))
+		(k.Offset()|k.Size()|p.Offset())&block == 0 && h.c.Buckets.Mark(b) != inspect.Metadata && !h.w.node[b] && h.near(b, p.Gen())
 }
 
 // near reports whether a gen is the bucket's, or so little ahead that no prio write came between.

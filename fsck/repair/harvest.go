@@ -40,6 +40,10 @@ type harvest struct {
 	ring  map[badKey]bool        // the keys of the journal; nil: not looked for
 	dirty map[ondisk.Bucket]bool // buckets with dirty data; nil: likewise
 
+	nameless bool     // an orphan has keys of an inode that no slot names
+	slotless *bool    // no slot is filled; nil: not looked for
+	pale     []uint16 // clean sectors in buckets whose gens no prio set tells; nil: none
+
 	keys    btree.Keys    // of the next three
 	ex      ondisk.Ptr    // an older leaf, of which the journal tells all that came after
 	proved  []btree.Piece // what the journal tells of the doubtful ranges: it is newer than what damaged leaves have
@@ -78,6 +82,7 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 			return nil, err
 		}
 	}
+	h.fade()
 	h.tellUnknown()
 	return h, nil
 }

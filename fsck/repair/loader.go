@@ -138,7 +138,7 @@ func (l *loader) extents(to []btree.Piece, n *btree.Node, o *orphan) []btree.Pie
 	var k ondisk.Bkey
 	for i, p := range all {
 		l.h.c.Fetch(n.Keys, all, i)
-		if n.Keys.Key(p, &k); !l.h.sound(&k) {
+		if n.Keys.Key(p, &k); !l.h.legal(&k) {
 			continue
 		}
 		if inOne(&p, l.holes) { // as nearly all are

@@ -97,7 +97,8 @@ type Work struct {
 	told    *superblock.Trace        // what the metadata tell of the superblock; nil: not looked for
 	unknown bool                     // keys may be gone of which nothing is known any more
 
-	dubious *dubious // of what whole keeps; nil: nothing
+	dubious *dubious      // of what whole keeps; nil: nothing
+	faded   ondisk.Sector // clean data that whole does not keep, of which no check tells how much there was
 
 	replaced []Lost // what backing devices have in the place of dirty data that count again
 
@@ -109,6 +110,8 @@ type Work struct {
 	older   bool // no leaves are found but by an older root
 	alone   bool // the new entry does not find a place among the old ones
 	slots   bool // the uuid table is damaged
+	refused bool // the kernel takes nothing of the cache as it is: the newest root or the prio chain is lost
+	starved bool // likewise, and there is no room: clean data make it
 
 	patches, under int // how often something was patched, in all and below whole
 	before         int // notes that stand from before the metadata were made anew
@@ -275,6 +278,9 @@ func (w *Work) finish() {
 	}
 	w.result.Lost = append(w.result.Lost, w.replaced...)
 	w.result.Clean = w.result.cleanLost()
+	if w.whole != nil {
+		w.result.Clean = max(w.result.Clean, w.faded)
+	}
 	slices.SortFunc(w.result.Lost, func(a, b Lost) int { return cmp.Or(cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.Offset, b.Offset)) })
 }
 

@@ -44,7 +44,7 @@ func (h *harvest) leaves() iter.Seq[leaf] {
 // nothing is wrong, and those that nothing leads to, where no other source has anything to say. A repair then makes
 // the other leaves anew, and the nodes above.
 func (h *harvest) staying() []leaf {
-	if h.w.heavy || !h.c.Tree.InOrder() || !gensKnown(h.c) {
+	if h.w.heavy || !h.c.Tree.InOrder() {
 		return nil
 	}
 	over := h.overlays()

@@ -46,20 +46,24 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 			w.heavy = true
 		}
 	}
-	lost, node, evidence, unknown, unsure := w.lost, w.node, w.result.Evidence, w.unknown, w.dubious
+	lost, node, evidence, unknown, unsure, faded := w.lost, w.node, w.result.Evidence, w.unknown, w.dubious, w.faded
 	p, err := w.rebuild(s, &g, rep)
 	if errors.Is(err, change.ErrJournalFull) {
 		w.alone = true
 		p, err = w.rebuild(s, &g, rep)
 	}
+	if errors.Is(err, change.ErrNoSpace) && w.refused && !w.starved {
+		w.starved = true
+		p, err = w.rebuild(s, &g, rep)
+	}
 	switch {
 	case errors.Is(err, change.ErrNoSpace):
 		if w.whole != nil {
-			w.lost, w.node, w.result.Evidence, w.unknown, w.dubious = lost, node, evidence, unknown, unsure
+			w.lost, w.node, w.result.Evidence, w.unknown, w.dubious, w.faded = lost, node, evidence, unknown, unsure, faded
 			w.show()
 		}
 		w.drop()
-		w.saw("not made anew: %v", err)
+		w.saw("not made anew: %v; every other bucket holds dirty data, or what they would be made from", err)
 		return false, nil
 	case err != nil:
 		return false, err
@@ -88,6 +92,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if err != nil {
 		return nil, err
 	}
+	w.refused = b.rootless || !gensKnown(c)
 	h, err := w.gather(c, tx, b)
 	switch {
 	case err != nil:
@@ -156,7 +161,7 @@ func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) 
 	hidden := w.whole != nil
 	w.hide()
 	w.lost, w.node = map[Lost]bool{}, map[ondisk.Bucket]bool{}
-	w.result.Evidence, w.unknown, w.renamed, w.astray = w.result.Evidence[:w.before], false, false, false
+	w.result.Evidence, w.unknown, w.renamed, w.astray, w.faded = w.result.Evidence[:w.before], false, false, false, 0
 	b, err := w.baseOf(g)
 	if err != nil {
 		return nil, err
@@ -238,7 +243,7 @@ func (h *harvest) treeIsBad() bool {
 
 // newSlots are the slots that the uuid bucket shall have; nil where it can stay.
 func (w *Work) newSlots(h *harvest, b *base) (uuids.Table, error) {
-	w.slots = w.slots || !b.uuids || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
+	w.slots = w.slots || h.nameless || !b.uuids || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
 		return f.Severity == finding.Damage && (f.Code.Family() == "UU" || f.Code == finding.BDNoSlot)
 	})
 	bucket := h.c.Geo.BucketOf(h.c.Journal.Newest.UUIDBucket.Ptr[0].Offset())

@@ -52,25 +52,37 @@ type cursor struct {
 }
 
 // candidate is the next bucket that may be written. While a damaged cache is mended, those that were never used come
-// first: what the others hold may be wanted as evidence.
+// first, and those that only now are given up last: what the others hold may be wanted as evidence.
 func (t *Tx) candidate(at *cursor) (ondisk.Bucket, bool) {
-	for ; at.lap < 2; at.lap, at.at = at.lap+1, 0 {
-		if at.lap == 0 && !t.mends {
+	for ; at.lap < 3; at.lap, at.at = at.lap+1, 0 {
+		if at.lap != 1 && !t.mends {
 			continue
 		}
 		for at.at = max(at.at, t.g.FirstBucket); at.at < t.g.NBuckets; {
 			b := at.at
 			at.at++
-			unused := t.c.Buckets.DiskGen(b) == 0 && t.c.Buckets.Prio(b) == 0
-			if t.mends && unused != (at.lap == 0) {
-				continue
-			}
-			if t.Free(b) && !t.usage.pointed[b] && !t.avoid.has(b) && t.usage.lag[b] < ondisk.GenLimit {
+			if (!t.mends || at.lap == t.lapOf(b)) && t.writable(b) {
 				return b, true
 			}
 		}
 	}
 	return 0, false
+}
+
+// lapOf is when b's turn comes.
+func (t *Tx) lapOf(b ondisk.Bucket) int {
+	switch {
+	case t.spare.has(b):
+		return 2
+	case t.c.Buckets.DiskGen(b) == 0 && t.c.Buckets.Prio(b) == 0:
+		return 0
+	}
+	return 1
+}
+
+func (t *Tx) writable(b ondisk.Bucket) bool {
+	free := t.Free(b) || t.spare.has(b) && !t.taken.has(b) && !t.used.has(b)
+	return free && !t.usage.pointed[b] && !t.avoid.has(b) && t.usage.lag[b] < ondisk.GenLimit
 }
 
 // Free reports whether b may be written: it is free, and not taken.

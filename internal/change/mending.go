@@ -13,6 +13,7 @@ import (
 type mending struct {
 	mends bool
 	used  bits // by what the old tree does not lead to
+	spare bits // of clean data that are given up and that nobody can read any more: written last
 	avoid bits // free, but not to be written: what it holds is evidence
 	kept  map[ondisk.Bucket]bool
 
@@ -47,6 +48,13 @@ func (t *Tx) least() int {
 
 // Use counts a bucket among those in use that nothing led to before: it holds data that the new tree leads to.
 func (t *Tx) Use(b ondisk.Bucket) { t.used.add(b, t.g.NBuckets) }
+
+// Spare gives up clean data in b that no old state leads to, for the kernel refuses that as it is: it may be written to
+// at once. Its gen was raised.
+func (t *Tx) Spare(b ondisk.Bucket) {
+	t.spare.add(b, t.g.NBuckets)
+	t.GivenUp(b)
+}
 
 // Used reports whether Use was told of b.
 func (t *Tx) Used(b ondisk.Bucket) bool { return t.used.has(b) }

@@ -218,7 +218,7 @@ func TestClock(t *testing.T) {
 // A kernel has the model that decides most like it.
 func TestParseModel(t *testing.T) {
 	for version, want := range map[string]string{
-		"7.2": "7.2", "6.2": "6.2", "5.8": "5.8", "4.6": "4.6", "6.1": "6.2", "6.12.41-amd64": "6.2", "6.16": "7.2", "7.0": "7.2",
+		"7.2": "7.2", "6.2": "6.2", "5.8": "5.8", "4.6": "4.6", "6.1": "6.2", "6.10": "6.2", "6.11": "6.12", "6.12.41-amd64": "6.12", "6.16": "7.2", "7.0": "7.2",
 		"8.1-rc1": "7.2", "4.15": "5.8", "5.10.0-30-amd64": "5.8", "4.14.3": "4.6", "3.10": "4.6",
 	} {
 		if m, err := ParseModel(version); err != nil || m.Name != want {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 // Package alloc is bcache's bucket allocator, decision for decision, as
-// drivers/md/bcache/alloc.c of Linux 6.2, 5.8 and 4.6 makes them.
+// drivers/md/bcache/alloc.c of Linux 7.2, 6.12, 6.2, 5.8
+// and 4.6 makes them.
 //
 // # A bucket's life
 //

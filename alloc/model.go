@@ -7,7 +7,7 @@ import "fmt"
 // A Model says which kernel's allocator to follow. It carries everything in
 // which the texts of alloc.c differ, so that no other code asks for a version.
 type Model struct {
-	Name string // the kernel whose text it follows: "7.2", "6.2", "5.8", "4.6"
+	Name string // the kernel whose text it follows: "7.2", "6.12", "6.2", "5.8", "4.6"
 
 	// OpenBuckets is MAX_OPEN_BUCKETS: how many buckets take data at once.
 	OpenBuckets int
@@ -39,20 +39,22 @@ type Model struct {
 // Models returns the models, newest first.
 //
 // The text of 5.8 decides as 6.2's does: what it adds, several caches in a
-// set, no caller of it ever asks for.
+// set, no caller of it ever asks for. That of 6.12 is Debian's 6.12.117: other
+// kernels from 6.11 to 6.15 break lru's ties in another order.
 func Models() []Model {
 	newer := Model{
 		OpenBuckets: 128, FlashApart: true, CountsAvail: true,
 		StopsOnIODisable: true, BtreeByJournal: true,
 	}
-	v72, v62, v58 := newer, newer, newer
-	v72.Name, v62.Name, v58.Name = "7.2", "6.2", "5.8"
+	v72, v612, v62, v58 := newer, newer, newer, newer
+	v72.Name, v612.Name, v62.Name, v58.Name = "7.2", "6.12", "6.2", "5.8"
 	v72.BtreeByBuckets, v72.NoDiscard, v72.GoesOnInGC = true, true, true
-	return []Model{v72, v62, v58, {Name: "4.6", OpenBuckets: 6, PrioWriteWaits: true}}
+	v612.GoesOnInGC = true
+	return []Model{v72, v612, v62, v58, {Name: "4.6", OpenBuckets: 6, PrioWriteWaits: true}}
 }
 
 // DefaultModel is that of the kernels that most run.
-func DefaultModel() Model { return Models()[1] }
+func DefaultModel() Model { return Models()[2] }
 
 // ParseModel finds the model of a kernel's version, "6.2" or "6.12.41-amd64":
 // the one it has, or the one that decides most like it.
@@ -66,10 +68,12 @@ func ParseModel(version string) (Model, error) {
 	switch {
 	case newer(6, 16): // the btree reserve; no discard since 6.19
 		return all[0], nil
-	case newer(6, 0):
+	case newer(6, 11): // the allocator does not wait for gc
 		return all[1], nil
-	case newer(4, 15): // avail_nbuckets
+	case newer(6, 0):
 		return all[2], nil
+	case newer(4, 15): // avail_nbuckets
+		return all[3], nil
 	}
-	return all[3], nil
+	return all[4], nil
 }

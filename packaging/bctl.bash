@@ -141,7 +141,7 @@ _bctl() {
 	alloc-bench:--script) values="files" ;;
 	alloc-bench:--trace) values="files" ;;
 	alloc-bench:--trace-format) values="auto fio blkparse msr alibaba tencent oracleGeneral spc systor fiu vscsi lcs csv tracepoints" ;;
-	alloc-bench:--model) values="7.2 6.2 5.8 4.6" ;;
+	alloc-bench:--model) values="7.2 6.12 6.2 5.8 4.6" ;;
 	alloc-bench:--policy) values="lru fifo random all clock exact-lru belady" ;;
 	alloc-bench:--buckets) values="files" ;;
 	alloc-bench:--bucket) values="files" ;;

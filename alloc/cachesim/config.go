@@ -59,6 +59,7 @@ type Config struct {
 	SyncWrites       bool   // every write counts as synchronous, because the trace does not tell
 	WritebackPercent int    // writeback_percent
 	Rate             uint64 // requests a second, for traces without times; 0: they have some
+	BySize           bool   // Rate is of requests of 16 KiB: larger ones take longer, smaller ones less
 	MovingGC         bool   // copy_gc_enabled
 	Used             bool   // the cache has served others before, though nothing of it is in the trace; else it was just made
 
@@ -73,17 +74,19 @@ type Config struct {
 	GC time.Duration
 }
 
-// gcTime is GC, or what stands for it. writes: at least one request of eleven is one.
-func (c *Config) gcTime(writes bool) time.Duration {
+// gcTime is GC, or what stands for it. leaves: of the btree, more than one.
+func (c *Config) gcTime(leaves int) time.Duration {
 	switch {
 	case c.GC >= 0:
 		return c.GC
-	case c.Mode == Writeback:
-		return gcWriteback
-	case writes:
-		return gcWrites
+	case c.Alloc.Model.GoesOnInGC:
+		return gcSleep
 	}
-	return gcReads
+	took := gcFirst + gcLeaf*time.Duration(min(leaves, mostLeaves))
+	if c.Mode == Writeback {
+		took += gcWriteback
+	}
+	return took
 }
 
 // DefaultConfig is the kernel's defaults.
@@ -97,14 +100,17 @@ func DefaultConfig() Config {
 // DefaultPrioWrite is how long the allocator is held up by a prio write, in effect, where the model was held against
 // kernels: they were emulated, at a request a millisecond. It itself takes 3 ms there; the rest is that it has to get the
 // processor, and that several threads fill buckets at once.
-const DefaultPrioWrite = 8500 * time.Microsecond
+const DefaultPrioWrite = 7 * time.Millisecond
 
-// The same of gc, of a btree with several nodes. It sleeps for 100 ms whenever somebody else wants the processor: twice
-// a gc where writes wait for no disk, half the time where they do, seldom where all is read.
+// The same of gc, of a btree with several nodes. It sleeps for 100 ms whenever somebody else wants the processor, which it
+// looks after at each node. Kernels that have it run while nothing can be invalidated sleep about twice; later ones, whose
+// scheduler takes the processor away from a thread less often, once.
 const (
-	gcWriteback = 210 * time.Millisecond
-	gcWrites    = 110 * time.Millisecond
-	gcReads     = 30 * time.Millisecond
+	gcSleep     = 100 * time.Millisecond
+	gcFirst     = 120 * time.Millisecond
+	gcLeaf      = 30 * time.Millisecond
+	gcWriteback = 50 * time.Millisecond
+	mostLeaves  = 8
 )
 
 // mostPercent is the most that sysfs takes for writeback_percent.

@@ -20,7 +20,6 @@ func (s *Sim) startGC() {
 	s.setGCSectors()
 	s.f.GCs++
 	s.c.GCStart()
-	s.mark()
 	took := time.Duration(0)
 	if s.sample.share == 0 {
 		took = s.gcTakes()
@@ -69,6 +68,7 @@ func (s *Sim) mark() {
 // finishGC is bch_btree_gc_finish(), and moving gc.
 func (s *Sim) finishGC() {
 	s.gcDone = never
+	s.mark()
 	s.c.GCFinish()
 	s.setGCSectors()
 	if s.cfg.MovingGC {

@@ -14,10 +14,6 @@ import (
 	"bctl/internal/lab/workloads"
 )
 
-// recorded is what two workloads need beside their recipe: the machine was busy, and replayed them at less than half
-// the usual rate.
-var recorded = map[string]uint64{"mixed-fifo": 417, "read-random": 475}
-
 // A bound is how far a workload may be off: in points of the reads, and in percent.
 type bound struct{ hits, bypassed, written, dirty float64 }
 
@@ -25,7 +21,7 @@ type bound struct{ hits, bypassed, written, dirty float64 }
 // the model, and each thread has an average.
 var (
 	bounds = bound{1.5, 2, 12, 15}
-	loose  = map[string]bound{"scan-around": {1.5, 9, 12, 15}}
+	loose  = map[string]bound{"scan-around": {1.6, 9, 12, 15}}
 )
 
 // bytesOf reads 64k, 64M.
@@ -62,7 +58,7 @@ func configOf(tb testing.TB, said *workloads.Said) Config {
 		cfg.SequentialCutoff = uint32(n)
 	}
 	if said.Gap == 0 {
-		cfg.Rate = 1000
+		cfg.Rate, cfg.BySize = 1000, true
 	}
 	return cfg
 }
@@ -110,11 +106,7 @@ func TestPredict(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := strings.TrimSuffix(filepath.Base(path), ".txt")
-		cfg := configOf(t, said)
-		if rate := recorded[name]; rate > 0 {
-			cfg.Rate = rate
-		}
-		f := predict(t, said, cfg)
+		f := predict(t, said, configOf(t, said))
 		hits := 100 * (float64(f.CacheHits()) - float64(said.Hits)) / float64(said.Reads())
 		bypassed := offBy(float64(f.BypassReads), float64(said.BypassHits+said.BypassMisses))
 		written := offBy(float64(f.WrittenSectors()*sectorBytes), said.Written)

@@ -113,8 +113,9 @@ func (s *Sim) gcTakes() time.Duration {
 	if s.sample.share != 0 {
 		c.GC, live = s.short.gc, s.sample.share.whole(live)
 	}
-	took := c.gcTime(s.f.Writes*10 > s.f.Reads)
-	if s.meta.leaves(live) < 2 {
+	leaves := s.meta.leaves(live)
+	took := c.gcTime(leaves)
+	if leaves < 2 {
 		took = min(took, shortGC) // one node: there is nobody to let by on the way
 	}
 	return took

@@ -59,7 +59,8 @@ type Sim struct {
 	tasks   tasks
 
 	requests  uint64
-	now       int64 // ns since the trace began
+	asked     uint64 // sectors by these
+	now       int64  // ns since the trace began
 	stamp     stamp
 	nextEvent int64 // when there is something to do besides requests
 	lag       int64 // ns that requests have waited
@@ -213,11 +214,19 @@ func (s *Sim) setVolume(q *blktrace.Request) {
 func (s *Sim) setClock(q *blktrace.Request) {
 	if s.cfg.Rate > 0 {
 		s.now = int64(s.requests*1e9/s.cfg.Rate) + s.lag
+		if s.cfg.BySize {
+			s.now = int64((s.requests*4*usualSize+s.asked)*(1e9/(5*usualSize))/s.cfg.Rate) + s.lag
+			s.asked += uint64(q.Sectors)
+		}
 	} else {
 		s.now = max(s.now, s.stamp.next(int64(q.Time)*1000))
 	}
 	s.requests++
 }
+
+// usualSize is the sectors of a request that takes as long as Rate says. Four fifths of that are taken by any, and the rest
+// is in proportion: as kernels were seen to, one request at a time.
+const usualSize = 32
 
 // A stamp is the time of the last request. Many traces count seconds: requests of the same time are spread over as long
 // as those before them took.

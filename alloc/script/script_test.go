@@ -36,11 +36,24 @@ func TestCases(t *testing.T) {
 					continue // no output of that kernel was recorded for it
 				}
 			}
+			if m.Name == "6.12" && hasOp(t, script, "gc_start") {
+				continue // what it has of its own is while gc runs; the slow model has that, too
+			}
 			t.Run(m.Name+"/"+filepath.Base(script), func(t *testing.T) {
 				compareCase(t, m, script, want)
 			})
 		}
 	}
+}
+
+// hasOp reports whether a script has an op.
+func hasOp(t *testing.T, script, op string) bool {
+	t.Helper()
+	text, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(text, []byte("\n"+op))
 }
 
 func compareCase(t *testing.T, m alloc.Model, script, want string) {

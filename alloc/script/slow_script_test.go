@@ -12,7 +12,7 @@ import (
 
 func newSlowKernel(model string) *slowKernel {
 	return &slowKernel{
-		v46: model == "4.6", v72: model == "7.2", nbuckets: 1024, bucketSize: 1024, blockSize: 8, first: 1,
+		v46: model == "4.6", v72: model == "7.2", goesOn: model == "7.2" || model == "6.12", nbuckets: 1024, bucketSize: 1024, blockSize: 8, first: 1,
 		policy: "lru", sync: true, autogc: true, seed: 1, hand: -1, state: "none",
 		flash: map[uint64]bool{},
 	}
@@ -172,7 +172,7 @@ func (k *slowKernel) gcStart() {
 	for i := k.first; i < k.nbuckets; i++ {
 		b := &k.buckets[i]
 		b.lastGC = b.gen
-		if k.v72 && b.pin == 0 && b.mark < 2 {
+		if k.goesOn && b.pin == 0 && b.mark < 2 {
 			b.inGC = true
 		}
 		if b.pin == 0 {

@@ -14,6 +14,8 @@ type slowKernel struct {
 	v46 bool
 	v72 bool
 
+	goesOn bool // while gc runs
+
 	nbuckets, bucketSize, blockSize, first, njournal int
 	policy                                           string
 	discard, sync, lazy, autogc                      bool
@@ -108,7 +110,7 @@ func (k *slowKernel) allocatorThread(t *slowTask) {
 			}
 		}
 		for {
-			if !k.allocatorWait(t, "wait gc", func() bool { return (k.gcMarkValid || k.v72) && !k.needsGC }) {
+			if !k.allocatorWait(t, "wait gc", func() bool { return (k.gcMarkValid || k.goesOn) && !k.needsGC }) {
 				return
 			}
 			switch k.policy {

@@ -150,7 +150,11 @@ func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
 	case err != nil:
 		io.Note("interrupted: each row is of the requests until then")
 	case !t.timed:
-		io.Note("%s tells no times: taken as %d requests a second (--rate)", t.name(), o.path.Rate)
+		size := ""
+		if o.path.BySize {
+			size = ", of 16 KiB"
+		}
+		io.Note("%s tells no times: taken as %d requests a second%s (--rate)", t.name(), o.path.Rate, size)
 	}
 	return err
 }

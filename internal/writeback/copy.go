@@ -9,6 +9,7 @@ import (
 	"iter"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
 	"bctl/internal/disk/full"
 	"bctl/internal/disk/plan"
 	"bctl/internal/ui/progress"
@@ -99,7 +100,7 @@ func (d *Data) Carry(ctx context.Context, dev plan.Device, done func(bytes int64
 	p := newPipeline(d)
 	defer p.stop()
 	p.start(ctx)
-	w := newWriter(ctx, d, dev)
+	w := newWriter(d, dev)
 	defer w.stop()
 	for b := range p.order {
 		select {
@@ -219,7 +220,7 @@ func (p *pipeline) take(ctx context.Context) *batch {
 	case b := <-p.free:
 		b.n, b.runs, b.segs, b.read = 0, b.runs[:0], b.segs[:0], make(chan struct{})
 		if b.buf == nil {
-			b.buf = make([]byte, batchBytes)
+			b.buf = blockdev.Aligned(batchBytes)
 		}
 		return b
 	case <-ctx.Done():

@@ -4,60 +4,59 @@ package writeback
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"sync"
 
-	"bctl/internal/bcache/ondisk"
-	"bctl/internal/disk/full"
 	"bctl/internal/disk/plan"
 	"bctl/internal/workers"
 )
 
-// What is written is flushed and read back in windows: of so many bytes, or so many writes.
-const (
-	windowBytes  = 256 << 20
-	windowWrites = 1 << 15
-	hintBytes    = 8 << 20 // after so many the device begins to write
-	checkers     = 8       // a device is read fast only while several reads wait
-	checkBytes   = 256 << 10
-)
+// hintBytes is how much is written before the device is told to begin.
+const hintBytes = 8 << 20
 
-// A check is what a place of the backing device should hold.
-type check struct {
-	off int64
-	n   int32
-	sum uint64
-}
-
-// A writer writes batches. While it fills a window, the one before is read back.
+// A writer writes batches. What lies behind is read back meanwhile.
 type writer struct {
-	ctx    context.Context
 	d      *Data
 	dev    plan.Device
-	window []check
-	spare  []check
-	bytes  int64 // in the window
-	hinted int64 // from where on the device was not told to begin
-	last   int64 // up to where was written
-	crew   *workers.Group
-	faults chan error // of the window before
+	check  *checker     // nil: nothing is read back
+	hinted int64        // from where on the device was not told to begin
+	last   int64        // up to where was written
+	past   mediumWriter // nil: there is none
+}
 
-	buffers [checkers][]byte
+// What goes past the page cache: segments of so many bytes, so many at a time.
+const (
+	largeSegment = 32 << 10
+	writers      = 8
+)
+
+// mediumWriter is a device that can be written to past the page cache, by several at a time.
+type mediumWriter interface {
+	WriteMedium(b []byte, off int64) (int, error)
+	PastCache() bool
 }
 
 // starter is a device that can be told to begin to write.
 type starter interface{ StartWriting(off, n int64) }
 
-func newWriter(ctx context.Context, d *Data, dev plan.Device) *writer {
-	return &writer{ctx: ctx, d: d, dev: dev, hinted: -1}
+func newWriter(d *Data, dev plan.Device) *writer {
+	w := &writer{d: d, dev: dev, hinted: -1}
+	if m, ok := dev.(mediumWriter); ok && m.PastCache() {
+		w.past = m
+	}
+	if d.j.o.Verify {
+		w.check = newChecker(dev)
+	}
+	return w
 }
 
 // batch writes one. Errors name the place.
 func (w *writer) batch(b *batch) error {
+	if err := w.segments(b); err != nil {
+		return err
+	}
 	for i := range b.segs {
-		s := &b.segs[i]
-		if err := w.write(s); err != nil {
+		if err := w.wrote(&b.segs[i]); err != nil {
 			return err
 		}
 	}
@@ -81,136 +80,61 @@ func (w *writer) batch(b *batch) error {
 	return nil
 }
 
-func (w *writer) write(s *segment) error {
-	if _, err := w.dev.WriteAt(s.b, s.off); err != nil {
+// segments writes those of a batch: one behind the other, by way of the page cache; past it, where that is possible and
+// they are large, several at a time.
+func (w *writer) segments(b *batch) error {
+	if w.past == nil || b.n < largeSegment*int64(len(b.segs)) {
+		for i := range b.segs {
+			if err := put(w.dev.WriteAt, &b.segs[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	errs := make([]error, len(b.segs))
+	workers.Each(context.Background(), writers, len(b.segs), func() func(int) {
+		return func(i int) { errs[i] = put(w.past.WriteMedium, &b.segs[i]) }
+	})
+	return errors.Join(errs...)
+}
+
+func put(write func(b []byte, off int64) (int, error), s *segment) error {
+	if _, err := write(s.b, s.off); err != nil {
 		return fmt.Errorf("%d bytes at byte %d: %w", len(s.b), s.off, err)
 	}
+	return nil
+}
+
+// wrote notes that a segment was written.
+func (w *writer) wrote(s *segment) error {
 	n := int64(len(s.b))
 	if w.hinted < 0 {
 		w.hinted = s.off
 	}
 	w.last = s.off + n
-	w.bytes += n
 	if w.last-w.hinted >= hintBytes {
 		if d, ok := w.dev.(starter); ok {
 			d.StartWriting(w.hinted, w.last-w.hinted)
 		}
 		w.hinted = w.last
 	}
-	if w.d.j.o.Verify {
-		w.window = append(w.window, check{s.off, int32(n), s.sum})
-	}
-	if w.bytes < windowBytes && len(w.window) < windowWrites {
+	if w.check == nil {
 		return nil
 	}
-	return w.turn()
-}
-
-// turn flushes the window, and has it read back.
-func (w *writer) turn() error {
-	if w.bytes = 0; !w.d.j.o.Verify {
-		return nil // one flush, at the end, is enough
-	}
-	if err := w.dev.Sync(); err != nil {
-		return err
-	}
-	if err := w.checked(); err != nil {
-		return err
-	}
-	w.faults = make(chan error, 1)
-	w.crew = new(workers.Group)
-	window, faults := w.window, w.faults
-	w.crew.Go(func() {
-		defer close(faults)
-		if err := w.verify(window); err != nil {
-			faults <- err
-		}
-	})
-	w.window, w.spare = w.spare[:0], w.window
-	return nil
-}
-
-// checked waits for the window before.
-func (w *writer) checked() error {
-	if w.crew == nil {
-		return nil
-	}
-	w.crew.Wait()
-	w.crew = nil
-	return <-w.faults
+	return w.check.add(check{s.off, int32(n), s.sum})
 }
 
 // finish has all of it on the medium, and read back.
 func (w *writer) finish() error {
-	if !w.d.j.o.Verify {
-		return w.dev.Sync()
-	}
-	if err := w.turn(); err != nil {
+	if err := w.dev.Sync(); err != nil || w.check == nil {
 		return err
 	}
-	return w.checked()
+	return w.check.finish()
 }
 
 // stop waits for what still goes on, on the way out of an error.
 func (w *writer) stop() {
-	if w.crew != nil {
-		w.crew.Wait()
+	if w.check != nil {
+		w.check.stop()
 	}
-}
-
-// verify compares what the device holds with what was written. Errors wrap plan.ErrReadBack.
-func (w *writer) verify(window []check) error {
-	var r io.ReaderAt = w.dev
-	if m, ok := w.dev.(mediumReader); ok {
-		r = readerAt(m.ReadMedium)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(w.ctx))
-	defer stop()
-	var mu sync.Mutex
-	var failed error
-	next := 0
-	workers.Each(ctx, checkers, len(window), func() func(int) {
-		buf := w.buffer(next)
-		next++
-		return func(i int) {
-			c := &window[i]
-			sum, err := sumOf(r, c, buf)
-			if err == nil && sum == c.sum {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if failed == nil {
-				failed = fmt.Errorf("%d bytes at byte %d: %w", c.n, c.off, plan.ErrReadBack)
-				if err != nil {
-					failed = fmt.Errorf("%w: %w", failed, err)
-				}
-			}
-			stop()
-		}
-	})
-	return failed
-}
-
-// buffer is what checker i reads into.
-func (w *writer) buffer(i int) []byte {
-	if w.buffers[i] == nil {
-		w.buffers[i] = make([]byte, checkBytes)
-	}
-	return w.buffers[i]
-}
-
-// sumOf is the checksum of what stands at a place, read piece by piece.
-func sumOf(r io.ReaderAt, c *check, buf []byte) (sum uint64, err error) {
-	crc := ^uint64(0)
-	for at, n := c.off, int64(c.n); n > 0; {
-		b := buf[:min(n, checkBytes)]
-		if err := full.ReadAt(r, b, at); err != nil {
-			return 0, err
-		}
-		sum = ondisk.Crc64Seeded(crc, b)
-		crc = ^sum
-		at, n = at+int64(len(b)), n-int64(len(b))
-	}
-	return sum, nil
 }

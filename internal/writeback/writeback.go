@@ -5,7 +5,7 @@
 //
 //	Match      which device is which volume's, and whether its data may be overwritten
 //	Survey     what there is to do, before anything is written
-//	Copy       the data, in the order of the backing device:   cache -> buffers -> backing device, flush, read back
+//	Copy       the data, in the order of the backing device:   cache -> buffers -> backing device -> read back; flush
 //	Clear      the keys made clean, in one transaction; then the devices' state
 //	Detach     a volume that is clean taken from the cache for good
 //

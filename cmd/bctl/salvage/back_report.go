@@ -8,6 +8,7 @@ import (
 	"bctl/cmd/bctl/app"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/blockdev"
 	"bctl/internal/finding"
 	"bctl/internal/ui/render"
 	"bctl/internal/writeback"
@@ -110,7 +111,7 @@ func (b *back) tell() error {
 		{Key: "dry_run", Value: !b.o.yes},
 		{Key: "copied_bytes", Value: r.copied, Name: app.OptionalName("copied", b.o.yes), Text: fmt.Sprintf("%s in %.1f s, %s", size(r.copied), r.seconds, rate(r.copied, r.seconds))},
 		{Key: "seconds", Value: r.seconds},
-		{Key: "verified", Value: b.o.yes && b.o.verify, Name: app.OptionalName("read back", b.o.yes && b.o.verify), Text: "and equal"},
+		{Key: "verified", Value: b.o.yes && b.o.verify, Name: app.OptionalName("read back", b.o.yes && b.o.verify), Text: "and equal" + b.fromMemory()},
 		{Key: "cleared", Value: r.isClear},
 		{Key: "cleared_keys", Value: r.keys, Name: app.OptionalName("keys made clean", r.isClear)},
 		{Key: "undo_files", Value: append([]undoFile{}, r.files...)},
@@ -140,6 +141,19 @@ func (b *back) tell() error {
 		b.io.Note("nothing was written: --yes does it")
 	}
 	return nil
+}
+
+// fromMemory names devices of which what was read back need not be what the medium holds.
+func (b *back) fromMemory() (names string) {
+	for _, t := range b.targets {
+		if d, ok := t.Dev.(*blockdev.Device); ok && !d.PastCache() {
+			names += ", " + t.Dev.Path()
+		}
+	}
+	if names != "" {
+		names = ", by way of the page cache, as it cannot be read past it: " + names[2:]
+	}
+	return names
 }
 
 // newer reports whether something was left alone because the cache has other data of the device under its new number.

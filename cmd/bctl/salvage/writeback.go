@@ -23,7 +23,8 @@ without the cache, whose data may be newer. Volumes whose device is not given, a
 data, and are named. --inode with --to names the device of a volume that was detached, so that no slot of the cache
 tells; where the cache holds newer data of the device, under its new number, those are left alone.
 
-What is written is flushed and read back past the page cache. With --clear the keys of what was copied are then made
+What is written is read back, past the page cache where its filesystem has that, while the next is copied, and flushed.
+With --clear the keys of what was copied are then made
 clean in one transaction, and each given device's state. Interrupted anywhere, it is run again.
 
 What cannot be read from the cache is not written, and its keys stay dirty; --failed lists it. Of a cache that ddrescue

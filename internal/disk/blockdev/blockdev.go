@@ -54,6 +54,8 @@ type Device struct {
 
 	mediumOnce sync.Once
 	medium     *os.File // of ReadMedium; nil where there is none
+	writeOnce  sync.Once
+	past       *os.File // of WriteMedium; nil where there is none
 
 	inside *Inside // of files that hold a device in another form
 }
@@ -249,8 +251,11 @@ func (d *Device) ReadAt(b []byte, off int64) (int, error) {
 // Close gives the device and its lock up. For an armed block device this is when udev looks at it.
 func (d *Device) Close() error {
 	var err error
+	if d.past != nil {
+		err = d.past.Close()
+	}
 	if d.w != nil {
-		err = d.w.Close() // first: whom it makes look finds the lock gone a moment later
+		err = errors.Join(err, d.w.Close()) // first: whom it makes look finds the lock gone a moment later
 	}
 	if d.inside != nil {
 		err = errors.Join(err, d.inside.Close())

@@ -22,15 +22,23 @@ const (
 
 // directBuffers are aligned.
 var directBuffers = sync.Pool{New: func() any {
-	b := make([]byte, directBytes+directAlign)
-	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (directAlign - 1)
-	b = b[skip : skip+directBytes]
+	b := Aligned(directBytes)
 	return &b
 }}
 
+// Aligned is a buffer that is read into past the page cache without another copy.
+func Aligned(n int) []byte {
+	b := make([]byte, n+directAlign)
+	skip := -offset(b) & (directAlign - 1)
+	return b[skip:][:n:n]
+}
+
+// offset is where b stands in memory.
+func offset(b []byte) int { return int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
+
 // bypass makes readers of d read past the page cache from here on, or empties it where that cannot be.
 func (d *Device) bypass() {
-	if f, err := d.openDirect(); err == nil {
+	if f, err := d.openDirect(os.O_RDONLY); err == nil {
 		d.direct = f
 		return
 	}
@@ -39,8 +47,8 @@ func (d *Device) bypass() {
 }
 
 // openDirect opens the device again, past the page cache.
-func (d *Device) openDirect() (*os.File, error) {
-	f, err := os.OpenFile(d.path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_DIRECT, 0)
+func (d *Device) openDirect(flags int) (*os.File, error) {
+	f, err := os.OpenFile(d.path, flags|unix.O_NONBLOCK|unix.O_DIRECT, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +63,9 @@ func (d *Device) openDirect() (*os.File, error) {
 func (d *Device) readDirect(f *os.File, b []byte, off int64) (n int, err error) {
 	if off >= d.size {
 		return 0, io.EOF
+	}
+	if block := int64(d.logical); offset(b)&(directAlign-1) == 0 && (off|int64(len(b)))&(block-1) == 0 {
+		return f.ReadAt(b, off)
 	}
 	buf := directBuffers.Get().(*[]byte)
 	defer directBuffers.Put(buf)

@@ -3,10 +3,39 @@
 package blockdev
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
+
+// PastCache reports whether ReadMedium and WriteMedium go past the page cache.
+func (d *Device) PastCache() bool { return d.direct != nil || d.pastCache() != nil }
+
+// WriteMedium is WriteAt past the page cache, of whole blocks in memory of Aligned; of whatever else it is WriteAt. A block
+// is not written both ways at a time.
+func (d *Device) WriteMedium(b []byte, off int64) (int, error) {
+	block := max(d.logical, SectorBytes)
+	if d.w == nil || (off|int64(len(b))|int64(offset(b)))&int64(block-1) != 0 || !d.PastCache() {
+		return d.WriteAt(b, off)
+	}
+	d.writeOnce.Do(func() {
+		if f, err := d.openDirect(os.O_WRONLY); err == nil {
+			d.past = f
+		}
+	})
+	if d.past == nil {
+		return d.WriteAt(b, off)
+	}
+	n, err := d.past.WriteAt(b, off)
+	switch {
+	case errors.Is(err, unix.EINVAL): // not of this size
+		return d.WriteAt(b, off)
+	case err != nil:
+		err = atPath(d.path, err)
+	}
+	return n, err
+}
 
 // ReadMedium is ReadAt past the page cache: what comes back is what the medium holds, and where it cannot be read, only
 // the blocks that cannot. What does not read that way, as a file of tmpfs, is read as ever, with its cached copy
@@ -17,7 +46,10 @@ func (d *Device) ReadMedium(b []byte, off int64) (int, error) {
 		f = d.pastCache()
 	}
 	if f == nil {
-		_ = d.control(func(fd uintptr) error { return unix.Fadvise(int(fd), off, int64(len(b)), unix.FADV_DONTNEED) })
+		if d.w != nil { // what was written and is not on the medium yet is not forgotten either
+			_ = control(d.w, func(fd uintptr) error { return unix.SyncFileRange(int(fd), off, int64(len(b)), syncRange) })
+		}
+		d.Forget(off, int64(len(b)))
 		return d.ReadAt(b, off)
 	}
 	n, err := d.readDirect(f, b, off)
@@ -30,18 +62,32 @@ func (d *Device) ReadMedium(b []byte, off int64) (int, error) {
 // pastCache is a handle past the page cache, opened when it is first needed; nil where there is none.
 func (d *Device) pastCache() *os.File {
 	d.mediumOnce.Do(func() {
-		f, err := d.openDirect()
+		f, err := d.openDirect(os.O_RDONLY)
 		if err != nil {
 			return
 		}
 		var probe [1]byte
-		if _, err := d.readDirect(f, probe[:], 0); err != nil && d.size > 0 { // some take the flag, and then refuse
+		if _, err := d.readDirect(f, probe[:], 0); err != nil && d.size > 0 || d.inMemory() { // some take the flag, and then refuse
 			_ = f.Close()
 			return
 		}
 		d.medium = f
 	})
 	return d.medium
+}
+
+const syncRange = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+
+// inMemory reports whether d is a file that has no medium: the flag is taken there, and means nothing.
+func (d *Device) inMemory() (yes bool) {
+	_ = d.control(func(fd uintptr) error {
+		var st unix.Statfs_t
+		err := unix.Fstatfs(int(fd), &st)
+		magic := uint32(st.Type) // of more bits on some machines
+		yes = err == nil && !d.IsBlock() && (magic == unix.TMPFS_MAGIC || magic == unix.RAMFS_MAGIC)
+		return err
+	})
+	return yes
 }
 
 // StartWriting has the device begin to write n bytes from off on, which were written to the page cache, and does not

@@ -43,8 +43,12 @@ func spots(s *damages.Scene) map[string][]spot {
 	for _, b := range s.Back {
 		add("backing superblock", b, ondisk.SuperOffset, ondisk.SuperSize)
 	}
-	newest := s.Newest()
-	for _, e := range s.Entries() {
+	entries := s.Entries()
+	if len(entries) == 0 { // never registered
+		return out
+	}
+	newest := entries[len(entries)-1]
+	for _, e := range entries {
 		if e.Seq >= newest.LastSeq {
 			add("journal entry", s.Image, e.Sector.Bytes(), int64(e.Bytes))
 			add("journal entry's head", s.Image, e.Sector.Bytes(), ondisk.JsetBytes)

@@ -7,7 +7,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -95,13 +97,12 @@ type verdict []string
 func (v *verdict) add(format string, args ...any) { *v = append(*v, fmt.Sprintf(format, args...)) }
 
 // compare holds what a repaired set shows against what it showed undamaged, and what the repair said against that.
-// devs are those before, done those after.
-func compare(was *truth, devs, done []fsck.Device, r *repair.Result) (bad verdict) {
+// devs are those before, done those after; base is what the damage may change, nil for nothing.
+func compare(was *truth, base *baseline, devs, done []fsck.Device, r *repair.Result) (bad verdict) {
 	now, err := truthOf(done)
 	if err != nil {
 		return verdict{err.Error()}
 	}
-	bad = append(bad, was.names(now)...)
 	said := map[sector]bool{}
 	maybe := map[uint32][]repair.Lost{}
 	for _, l := range r.Lost {
@@ -115,6 +116,8 @@ func compare(was *truth, devs, done []fsck.Device, r *repair.Result) (bad verdic
 			}
 		}
 	}
+	bad = append(bad, was.names(now, base, func(at sector) bool { return said[at] || mayBeGone(maybe[at.inode], at) })...)
+	silent := r.Before != nil && r.Before.Result != fsck.Damaged
 	seen := map[uint32]bool{}
 	for i := range was.backing { // by device: a volume may have got another slot
 		a, attached := was.inodeOf(i)
@@ -126,31 +129,41 @@ func compare(was *truth, devs, done []fsck.Device, r *repair.Result) (bad verdic
 			b = a // it does not start, so nothing of it is wrong
 		}
 		seen[a], seen[b] = true, true
-		c := &contents{inode: a, was: devs[0].R, now: done[0].R, below: devs[i+1].R, said: said, maybe: maybe[a]}
+		c := &contents{inode: a, base: base, silent: silent, was: devs[0].R, now: done[0].R, below: devs[i+1].R, said: said, maybe: maybe[a]}
 		bad = append(bad, c.compare(was.volumes[a], now.volumes[b])...)
 	}
 	for inode, v := range was.volumes {
 		if !seen[inode] {
-			c := &contents{inode: inode, was: devs[0].R, now: done[0].R, said: said, maybe: maybe[inode]}
+			c := &contents{inode: inode, base: base, silent: silent, was: devs[0].R, now: done[0].R, said: said, maybe: maybe[inode]}
 			bad = append(bad, c.compare(v, now.volumes[inode])...)
 		}
 	}
+	maps.DeleteFunc(said, func(at sector, _ bool) bool { return base.dirties(at) })
 	if n := len(said); n > 0 {
 		bad.add("%d sectors are said to be given up that are there", n)
 	}
 	return bad
 }
 
-// names compares which volumes there are.
-func (t *truth) names(now *truth) (bad verdict) {
+// names compares which volumes there are. What a volume had may be a volume of its own, if it is said that it is given up.
+func (t *truth) names(now *truth, base *baseline, said func(sector) bool) (bad verdict) {
+	told := func(inode uint32) bool {
+		for at, p := range t.volumes[inode] {
+			if p.dirty() && !said(sector{inode, ondisk.Sector(at)}) {
+				return false
+			}
+		}
+		return true
+	}
 	for i, b := range t.backing {
 		after := now.backing[i]
 		a, attached := t.inodeOf(i)
 		n, still := now.inodeOf(i)
 		switch {
+		case base != nil && (base.blind || base.slots[a] || base.slots[n] || base.backed(i)):
 		case attached && !still:
 			bad.add("backing device %d has no slot any more, it was %d", i, a)
-		case attached && a != n && slices.ContainsFunc(t.volumes[a], place.dirty):
+		case attached && a != n && !told(a):
 			bad.add("backing device %d is volume %d, it was %d", i, n, a)
 		case superblock.DataOffset(b) != superblock.DataOffset(after):
 			bad.add("backing device %d: data from sector %d on, it was %d", i, superblock.DataOffset(after), superblock.DataOffset(b))
@@ -158,10 +171,13 @@ func (t *truth) names(now *truth) (bad verdict) {
 	}
 	for i := range t.slots {
 		u := &t.slots[i]
-		if uuids.StateOf(u) != uuids.Valid || u.Flags&1 == 0 {
+		if uuids.StateOf(u) != uuids.Valid || u.Flags&1 == 0 || base != nil && (base.blind || base.slots[uint32(i)]) {
 			continue
 		}
-		if i >= len(now.slots) || now.slots[i].Flags != u.Flags || now.slots[i].Sectors != u.Sectors || now.slots[i].UUID != u.UUID {
+		if i < len(now.slots) && now.slots[i].FlashOnly() && strings.HasPrefix(superblock.Label(now.slots[i].Label), "lost+found") {
+			continue // its name is lost, its data are not
+		}
+		if i >= len(now.slots) || now.slots[i].Flags != u.Flags || now.slots[i].Sectors != u.Sectors { // its uuid may be lost
 			bad.add("flash-only volume %d is another", i)
 		}
 	}
@@ -174,10 +190,12 @@ type contents struct {
 	was, now, below io.ReaderAt // below is nil for a flash-only volume
 	said            map[sector]bool
 	maybe           []repair.Lost // where the repair said that keys may be gone
+	base            *baseline
+	silent          bool // nothing was found
 
-	silent, clean, other, cleaned int
-	first                         ondisk.Sector
-	a, b                          place
+	gone, spared, clean, other, cleaned int
+	first                               ondisk.Sector
+	a, b                                place
 }
 
 func (c *contents) compare(was, now []place) (bad verdict) {
@@ -193,8 +211,11 @@ func (c *contents) compare(was, now []place) (bad verdict) {
 			c.differs(s, a, b)
 		}
 	}
-	if c.silent > 0 {
-		bad.add("volume %d: %d dirty sectors are gone in silence, from %d on", c.inode, c.silent, c.first)
+	if c.gone > 0 {
+		bad.add("volume %d: %d dirty sectors are gone in silence, from %d on", c.inode, c.gone, c.first)
+	}
+	if c.spared > 0 {
+		bad.add("volume %d: %d dirty sectors are given up that the damage does not touch", c.inode, c.spared)
 	}
 	if c.other > 0 {
 		bad.add("volume %d: %d sectors have other data, the first %d: %v at %d, then %v at %d", c.inode, c.other, c.first, c.a.dirty(), c.a.at(), c.b.dirty(), c.b.at())
@@ -210,14 +231,17 @@ func (c *contents) differs(s ondisk.Sector, a, b place) {
 	perhaps := mayBeGone(c.maybe, key)
 	switch {
 	case a.dirty() && c.said[key]:
-		delete(c.said, key)
-	case a.dirty() && b != 0 && perhaps && a&^dirtyPlace != b&^dirtyPlace:
+		if delete(c.said, key); !c.base.mayLose(key, a) {
+			c.spared++
+		}
+	case c.base.shows(key, a, b), c.silent && c.base.hides(key):
+	case b != 0 && perhaps && (a.dirty() || b.dirty()) && a&^dirtyPlace != b&^dirtyPlace:
 		// an older key of the same sectors shows: that the newer one may be gone was said
 	case a.dirty() && b == 0:
-		if perhaps {
-			return
+		if perhaps || c.below != nil && same(c.was, a, c.below, place(s), nil, s) {
+			return // the backing device has it too
 		}
-		if c.silent++; c.silent == 1 {
+		if c.gone++; c.gone == 1 {
 			c.first = s
 		}
 	case b == 0:
@@ -273,6 +297,12 @@ func tramples(r *repair.Result, now *truth) bool {
 // repairWell repairs devices and says what is untrue of it: the truth is that of the undamaged ones.
 func repairWell(t testing.TB, was *truth, devs []fsck.Device) (r *repair.Result, bad verdict) {
 	t.Helper()
+	return repairBy(t, was, nil, devs)
+}
+
+// repairBy is repairWell where the damage may change what base says; nil for nothing.
+func repairBy(t testing.TB, was *truth, base *baseline, devs []fsck.Device) (r *repair.Result, bad verdict) {
+	t.Helper()
 	r, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: now}})
 	if err != nil {
 		return nil, verdict{"no plan: " + err.Error()}
@@ -290,7 +320,7 @@ func repairWell(t testing.TB, was *truth, devs []fsck.Device) (r *repair.Result,
 		return r, nil // as after a crash: the kernel, too, shows what was before that entry
 	}
 	done := after(r, devs)
-	bad = compare(was, devs, done, r)
+	bad = compare(was, base, devs, done, r)
 	if r.Before != nil && r.Before.Result != fsck.Damaged {
 		for i, p := range r.Plans {
 			if p != nil {
@@ -302,6 +332,7 @@ func repairWell(t testing.TB, was *truth, devs []fsck.Device) (r *repair.Result,
 	if after, err := truthOf(done); err == nil && tramples(r, after) {
 		bad.add("live data are written over")
 	}
+	bad = append(bad, takenBack(t, devs, r)...)
 	again, err := repair.Plan(context.Background(), done[0], done[1:], repair.Options{Options: fsck.Options{Now: now}})
 	switch {
 	case err != nil:

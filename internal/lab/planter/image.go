@@ -73,6 +73,9 @@ func (m *Image) Broken() (sectors []int64) {
 	return sectors
 }
 
+// Pages are the places, in bytes, of the pages of 4 KiB that were written to since the original, in order.
+func (m *Image) Pages() []int64 { return slices.Sorted(maps.Keys(m.pages)) }
+
 // Save writes the device to a new file, broken or not. What is zero stays a hole.
 func (m *Image) Save(path string) error {
 	f, err := os.Create(path)

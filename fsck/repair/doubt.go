@@ -9,6 +9,7 @@ import (
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
 )
 
@@ -135,14 +136,18 @@ func (h *harvest) veil(ps []btree.Piece, keys btree.Keys, in []inspect.Range, ho
 }
 
 // perhaps notes what may be gone: of keys without a trace nobody knows whether they were dirty.
-func (h *harvest) perhaps(rs []inspect.Range, code finding.Code) {
+func (h *harvest) perhaps(rs []inspect.Range, slots uuids.Table, code finding.Code) {
+	ends := h.w.volumeEnds(slots)
 	for _, r := range rs {
-		for i := range h.c.UUIDs {
+		for i := range slots {
 			inode := uint32(i)
-			if inode < r.From.Inode || inode > r.To.Inode || h.c.UUIDs[i] == (ondisk.UUIDEntry{}) {
+			if inode < r.From.Inode || inode > r.To.Inode || slots[i] == (ondisk.UUIDEntry{}) {
 				continue
 			}
 			from, to := ondisk.Sector(0), h.end(inode, ondisk.MaxKeyOffset)
+			if end, ok := ends[inode]; ok {
+				to = min(to, end)
+			}
 			if inode == r.From.Inode {
 				from = r.From.Offset
 			}
@@ -156,17 +161,62 @@ func (h *harvest) perhaps(rs []inspect.Range, code finding.Code) {
 	}
 }
 
+// lostEntries finds where a live journal entry that is not there may have had the last word: everywhere but for what the
+// entries behind it tell. What is clean there is not kept: it may be old, and the backing device has the newest.
+func (h *harvest) lostEntries() error {
+	if !h.w.missing && !slices.ContainsFunc(h.w.seen, func(f finding.Finding) bool { return losesKeys(f) && f.Code.Family() == "JR" }) {
+		return nil
+	}
+	run, _, err := h.run()
+	if err != nil {
+		return err
+	}
+	var told []inspect.Range
+	h.current = map[ondisk.Bucket]bool{}
+	for _, j := range run {
+		if j.Seq >= h.c.Journal.Newest.LastSeq && !h.newerLost() {
+			told = append(told, rangesIn(j)...)
+			for i := range j.Keys {
+				h.current[h.c.Geo.BucketOf(j.Keys[i].Ptr[0].Offset())] = true
+			}
+		}
+	}
+	h.since = minus([]inspect.Range{inspect.Everything}, joined(told))
+	return nil
+}
+
+// newerLost reports whether an entry behind the newest that was found may stand where the journal cannot be read: the
+// kernel puts it directly behind, or at the start of the next bucket.
+func (h *harvest) newerLost() bool {
+	g, last := &h.c.Geo, h.base.last
+	bad := h.w.unreadable(g)
+	lost := func(from, n ondisk.Sector) bool {
+		return slices.ContainsFunc(bad, func(at ondisk.Sector) bool { return at >= from && at < from+n })
+	}
+	if last.Seq == 0 {
+		return true
+	}
+	from := h.base.log.Sector(last)
+	start := g.Start(g.BucketOf(from))
+	next := g.Start(g.FirstBucket + ondisk.Bucket((last.Ring+1)%g.NJournal))
+	return lost(from, start+g.BucketSectors-from) || lost(next, g.BucketSectors)
+}
+
 // tellUnknown notes all that may be gone without a trace: what damaged leaves lost, what nothing leads to any more, and
 // everything where a journal entry is missing; but for what the live journal tells.
-func (h *harvest) tellUnknown() {
+// slots are those that the uuid bucket will have; nil where it stays.
+func (h *harvest) tellUnknown(slots uuids.Table) {
 	if !h.w.unknown {
 		return
 	}
-	told := joined(journalled(h.c))
-	if h.w.missing || slices.ContainsFunc(h.w.seen, func(f finding.Finding) bool { return losesKeys(f) && f.Code.Family() == "JR" }) {
-		h.perhaps(minus([]inspect.Range{inspect.Everything}, told), finding.JRGap)
+	if slots == nil {
+		slots = h.c.UUIDs
+	}
+	if len(h.since) > 0 {
+		h.perhaps(h.since, slots, finding.JRGap)
 		return
 	}
+	told := joined(journalled(h.c))
 	code := finding.BTHeader
 	for _, f := range h.w.seen {
 		if losesKeys(f) {
@@ -179,5 +229,5 @@ func (h *harvest) tellUnknown() {
 		spans = append(spans, inspect.Range{From: h.orphans[i].lo, To: h.orphans[i].hi})
 	}
 	gone := minus(h.holes, joined(slices.Concat(spans, slices.Clone(h.doubt))))
-	h.perhaps(minus(joined(slices.Concat(gone, h.doubt, h.blank)), told), code)
+	h.perhaps(minus(joined(slices.Concat(gone, h.doubt, h.blank)), told), slots, code)
 }

@@ -33,6 +33,8 @@ type harvest struct {
 	doubt   []inspect.Range         // where damaged leaves lost keys, and nothing newer tells
 	first   []inspect.Range         // likewise, the keys of their first bset
 	shaky   []inspect.Range         // where a damaged bset has the last word
+	since   []inspect.Range         // where a journal entry that is lost may have had the last word
+	current map[ondisk.Bucket]bool  // buckets that entries behind it lead to
 	cut     []inspect.Range         // leaves that lost their last bsets, of which the journal tells all
 	blank   []inspect.Range         // those of them where its key leads nowhere
 	scanned map[ondisk.Sector]bool  // those leaves
@@ -77,13 +79,15 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 			return nil, err
 		}
 	}
+	if err := h.lostEntries(); err != nil {
+		return nil, err
+	}
 	if len(h.holes) > 0 {
 		if err := h.findOrphans(); err != nil {
 			return nil, err
 		}
 	}
 	h.fade()
-	h.tellUnknown()
 	return h, nil
 }
 

@@ -18,7 +18,7 @@ const chunk = 4096
 // Errors: yield's, the context's, and inspect.ErrChanged.
 func (h *harvest) each(r inspect.Range, yield func(k *ondisk.Bkey) error) error {
 	s := &stream{h: h, yield: yield, at: r.From, scraped: reach(h.scraped, r), proved: reach(h.proved, r), strays: reach(h.strays, r), orphans: h.load(r)}
-	alone := s.orphans == nil && len(s.scraped) == 0 && len(s.strays) == 0 && len(s.proved) == 0 && !meets(h.doubt, r)
+	alone := s.orphans == nil && len(s.scraped) == 0 && len(s.strays) == 0 && len(s.proved) == 0 && !meets(h.doubt, r) && !meets(h.since, r)
 	var k ondisk.Bkey
 	for e, err := range h.c.Extents(r) {
 		if err != nil {
@@ -135,9 +135,10 @@ func (s *stream) ahead(to ondisk.Pos) error {
 
 // clear reports whether nothing that is to be laid over or under anything stands before the end of k.
 func (s *stream) clear(k *ondisk.Bkey) bool {
+	span := inspect.Of(k.Inode(), k.Start(), k.Offset())
 	return s.orphans == nil && len(s.tree) == 0 && len(s.jrnl) == 0 &&
 		behind(s.scraped, k) && behind(s.strays, k) && behind(s.proved, k) &&
-		!meets(s.h.doubt, inspect.Of(k.Inode(), k.Start(), k.Offset()))
+		!meets(s.h.doubt, span) && (k.Dirty() || !meets(s.h.since, span))
 }
 
 // behind reports whether what is left of a list starts behind k.
@@ -169,6 +170,7 @@ func (s *stream) flush(to ondisk.Pos) error {
 			out = btree.Overlay(nil, out, btree.Under(nil, out, under))
 		}
 	}
+	out = btree.Overlay(nil, s.h.veil(out, s.keys, s.h.since, s.piece), out)
 	for some := range slices.Chunk(out, fewKeys) {
 		if err := s.hand(some); err != nil {
 			return err

@@ -23,7 +23,7 @@ func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos, m *marker) branch {
 		surviving = len(pieces)
 	}
 	c.Tree.Surviving.Add(int64(surviving))
-	out := branch{fits: true, whole: n.Whole, hides: runs == nil}
+	out := branch{fits: true, whole: n.Whole && !n.Cut, hides: runs == nil}
 	if len(pieces) == 0 {
 		return out
 	}

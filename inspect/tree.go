@@ -283,7 +283,7 @@ func (c *Cache) adoptInterior(n *btree.Node) branch {
 		c.adoptKey(&keys[i], keys[i].IsZero())
 	}
 	keys = slices.DeleteFunc(keys, func(k ondisk.Bkey) bool { return k.IsZero() || c.notChild(&k) != "" })
-	return branch{keys: keys, fits: true, whole: n.Whole, bad: bad}
+	return branch{keys: keys, fits: true, whole: n.Whole && !n.Cut, bad: bad}
 }
 
 // notChild is __bch_btree_ptr_invalid.

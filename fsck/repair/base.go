@@ -26,6 +26,7 @@ type base struct {
 	ex       ondisk.Ptr   // an older root that is a leaf, where the newest cannot be read
 	since    uint64       // all of the keys before this entry stand in it
 	uuids    bool         // a uuid bucket was found
+	stray    bool         // and it is not the newest entry's
 	last     journal.Entry
 	older    bool              // the prio chain is not the newest entry's: gens may have moved on
 	plain    bool              // all of it is the newest entry's, as the kernel finds it in a ring that nothing is wrong with
@@ -100,6 +101,7 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 // note says what was not taken from the newest entry.
 func (b *base) note(w *Work, from [3]uint64, top uint64) {
 	b.older = from[2] != top
+	b.stray = b.uuids && from[1] != top
 	for i, what := range []string{"btree root", "uuid bucket", "prio chain"} {
 		if from[i] != top {
 			b.plain = false

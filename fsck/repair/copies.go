@@ -29,6 +29,11 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 	} else if b.uuids {
 		copy(t, h.c.UUIDs)
 	}
+	if b.stray { // an older entry's bucket: the newest may stand somewhere, though nothing leads there any more
+		if other := w.oldSlots(h); newer(other, t) {
+			copy(t, other)
+		}
+	}
 	wanting := !b.uuids
 	for i := range t {
 		wanting = wanting || uuids.Garbage(&t[i]) || t[i].UUID.IsZero() && data[uint32(i)] != nil
@@ -56,6 +61,23 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 		}
 	}
 	return t, old
+}
+
+// newer reports whether a table was written after another: the kernel notes the time of what it changes, and empties no
+// slot.
+func newer(t, than uuids.Table) bool {
+	a, ok := plausible(t)
+	b, _ := plausible(than)
+	return ok && (a > b || a == b && inUse(t) > inUse(than))
+}
+
+func inUse(t uuids.Table) (n int) {
+	for i := range t {
+		if t[i] != (ondisk.UUIDEntry{}) {
+			n++
+		}
+	}
+	return n
 }
 
 // outdated invalidates slots that an older copy tells of a given backing device, where its data say otherwise. A device

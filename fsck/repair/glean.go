@@ -101,7 +101,7 @@ func (h *harvest) adopt(n *btree.Node, b ondisk.Bucket) (o orphan, ok bool) {
 	if len(all) == 0 {
 		return o, false
 	}
-	o = orphan{bucket: b, ptr: n.Key.Ptr[0], lo: startOf(&all[0]), hi: endOf(&all[len(all)-1]), sound: n.Whole}
+	o = orphan{bucket: b, ptr: n.Key.Ptr[0], lo: startOf(&all[0]), hi: endOf(&all[len(all)-1]), sound: n.Whole && !n.Cut}
 	if len(h.holesIn(inspect.Range{From: o.lo, To: o.hi})) == 0 {
 		return o, false
 	}

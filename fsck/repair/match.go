@@ -38,8 +38,7 @@ func (w *Work) slotOf(h *harvest, t uuids.Table, data map[uint32]*held, s *ondis
 		}
 	}
 	may = slices.DeleteFunc(may, func(i uint32) bool {
-		differs := w.equalData(data[i], d.R) < len(data[i].some)
-		return differs || s.State() == ondisk.StateDirty && data[i].dirty == 0 || w.writtenBack(h, i)
+		return !most(w.equalData(data[i], d.R), len(data[i].some)) || s.State() == ondisk.StateDirty && data[i].dirty == 0 || w.writtenBack(h, i)
 	})
 	if len(may) != 1 || w.nameless(t) != 1 {
 		return -1, ""
@@ -109,8 +108,12 @@ func (w *Work) holds(v *held, r io.ReaderAt) bool {
 		b, err := readAll(w.dev.R, k.Ptr[0].Offset().Bytes(), int(k.Size().Bytes()))
 		return err != nil || len(bytes.Trim(b, "\x00")) == 0
 	})}
-	return len(told.some) > 0 && w.equalData(&told, r) == len(told.some)
+	return len(told.some) > 0 && most(w.equalData(&told, r), len(told.some))
 }
+
+// most reports whether so many of the samples are the same that the others differ by a power cut: what was written through
+// then may have reached the one device and not the other.
+func most(equal, samples int) bool { return 4*equal >= 3*samples }
 
 // fitting are the inodes without a name whose data a backing device may have, by their places. A slot that is empty in
 // the table is a candidate; one that was invalidated is only where there is no other, and the device says that its data are
@@ -126,7 +129,7 @@ func (w *Work) fitting(t uuids.Table, data map[uint32]*held, s *ondisk.Super, d 
 		return may
 	}
 	for i, v := range data {
-		if int(i) < len(t) && t.State(i) == uuids.Invalid && !t[i].FlashOnly() && v.dirty > 0 {
+		if int(i) < len(t) && (t.State(i) == uuids.Invalid || t[i].UUID.Distance(ondisk.InvalidUUID) <= flippedBits) && !t[i].FlashOnly() && v.dirty > 0 {
 			may = append(may, i)
 		}
 	}

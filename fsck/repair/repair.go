@@ -100,13 +100,15 @@ type Work struct {
 	dubious *dubious      // of what whole keeps; nil: nothing
 	faded   ondisk.Sector // clean data that whole does not keep, of which no check tells how much there was
 
+	astray   []uint32 // inodes with dirty data that may be of a given device which starts without them
+	homeless int      // how many such devices there are
+
 	replaced []Lost // what backing devices have in the place of dirty data that count again
 
 	rebuilt bool // whole was made by mendWhole
 	heavy   bool // nothing is to stay where it is
 	missing bool // a live journal entry is not there
 	renamed bool // dirty data whose volume has no name became a volume of their own
-	astray  bool // a given device that they may be of starts without them
 	older   bool // no leaves are found but by an older root
 	alone   bool // the new entry does not find a place among the old ones
 	slots   bool // the uuid table is damaged

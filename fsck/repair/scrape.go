@@ -42,7 +42,7 @@ func (h *harvest) damagedLeaves() error {
 		k.SetPtrs(1)
 		k.Ptr[0] = p
 		n := rd.Read(k, 0)
-		if n.Whole {
+		if n.Whole && !n.Cut {
 			continue
 		}
 		l, ok := known[at]

@@ -16,12 +16,15 @@ import (
 // mendSlots makes the uuid bucket's slots from the best that is left: the slots that could be read, or an old copy of
 // them, the backing devices that were given, and the inodes that have data.
 func (w *Work) mendSlots(h *harvest, b *base) (uuids.Table, error) {
+	journal := h.journal // a live journal that stays has data of the volumes all the same
+	h.journal = true
+	defer func() { h.journal = journal }()
 	data, err := h.volumes()
 	if err != nil {
 		return nil, err
 	}
 	t, old := w.bestSlots(h, b, data)
-	w.mendMarks(t, data)
+	w.mendMarks(h.c.Super.SetUUID, t, data)
 	w.mendOdd(t, data)
 	w.outdated(t, old, data)
 	w.matchBacking(h, t, data)
@@ -42,6 +45,9 @@ const sampled = 64
 
 func (h *harvest) volumes() (map[uint32]*held, error) {
 	out := map[uint32]*held{}
+	since := h.since // to know a device by, clean data that may be old do
+	h.since = nil
+	defer func() { h.since = since }()
 	err := h.each(inspect.Everything, func(k *ondisk.Bkey) error {
 		v := out[k.Inode()]
 		if v == nil {
@@ -61,7 +67,7 @@ func (h *harvest) volumes() (map[uint32]*held, error) {
 
 // mendMarks puts what is half there right: the invalid uuid and the time of invalidation come together, and no uuid
 // stands twice.
-func (w *Work) mendMarks(t uuids.Table, data map[uint32]*held) {
+func (w *Work) mendMarks(set ondisk.UUID, t uuids.Table, data map[uint32]*held) {
 	first := map[ondisk.UUID]int{}
 	for i := range t {
 		u := &t[i]
@@ -78,7 +84,11 @@ func (w *Work) mendMarks(t uuids.Table, data map[uint32]*held) {
 			u.Invalidated = 0
 			w.saw("uuid slot %d: not invalidated, nothing was there", i)
 		case uuids.Invalid:
-			if u.Invalidated == 0 {
+			switch {
+			case u.Invalidated == 0 && u.FlashOnly() && u.Sectors > 0: // the kernel takes that away too, where it invalidates a slot
+				u.UUID = derivedUUID(set, fmt.Sprintf("volume %d", i))
+				w.saw("uuid slot %d: not invalidated, it is a flash-only volume's still", i)
+			case u.Invalidated == 0:
 				u.Invalidated = max(u.LastReg, u.FirstReg, 1)
 				w.saw("uuid slot %d: invalidated", i)
 			}
@@ -126,7 +136,8 @@ func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
 				continue
 			}
 			w.renamed = w.renamed || s.State() == ondisk.StateDirty && w.strangers(t, data)
-			w.astray = w.astray || slices.ContainsFunc(w.fitting(t, data, s, d), func(i uint32) bool { return data[i].dirty > 0 })
+			w.astray = append(w.astray, slices.DeleteFunc(w.fitting(t, data, s, d), func(i uint32) bool { return data[i].dirty == 0 })...)
+			w.homeless++
 			i, why = free, "the first free one; it has nothing in the cache, and" // a clean one would get it at registration
 		}
 		t[i] = ondisk.UUIDEntry{UUID: s.UUID, Label: s.Label, FirstReg: max(t[i].FirstReg, s.LastMount, 1), LastReg: max(t[i].LastReg, s.LastMount, 1)}
@@ -135,8 +146,11 @@ func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
 }
 
 // adoptOrphans makes what no slot names a volume of its own: a flash-only one, from which its data can be read. Where a
-// given device may be the one that they were of, and starts without them, they are lost to it.
+// given device may be the one that they were of, and starts without them, they are lost to it; perhaps, where there are
+// more of them than such devices.
 func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) error {
+	slices.Sort(w.astray)
+	w.astray = slices.Compact(w.astray)
 	for i := range t {
 		v := data[uint32(i)]
 		if v == nil || v.dirty == 0 || t.State(uint32(i)) == uuids.Valid {
@@ -152,12 +166,14 @@ func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) er
 		w.renamed = true
 		copy(u.Label[:], fmt.Sprintf("lost+found %d", i))
 		w.saw("volume %d: its %d dirty sectors become the flash-only volume %q", i, v.dirty, superblock.Label(u.Label))
-		if !w.astray {
+		if !slices.Contains(w.astray, uint32(i)) {
 			continue // the volume's device is not given, or gone
 		}
 		err := h.each(inspect.OfVolume(uint32(i)), func(k *ondisk.Bkey) error {
 			if k.Dirty() {
-				w.lose(k, finding.UUNoSlotDirty)
+				w.lost[Lost{
+					Inode: k.Inode(), Offset: k.Start(), Count: k.Size(), Dirty: true, Known: len(w.astray) <= w.homeless, Code: finding.UUNoSlotDirty,
+				}] = true
 			}
 			return nil
 		})
@@ -172,7 +188,7 @@ func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) er
 // if all of it parses as slots that somebody may have filled; the one with the latest registration is taken.
 func (w *Work) oldSlots(h *harvest) (best uuids.Table) {
 	g := &h.c.Geo
-	latest, at := uint32(0), ondisk.Bucket(0)
+	at := ondisk.Bucket(0)
 	for b := g.FirstBucket + ondisk.Bucket(g.NJournal); b < g.NBuckets && w.ctx.Err() == nil; b++ {
 		if h.c.Buckets.Mark(b) != inspect.Free {
 			continue
@@ -182,8 +198,8 @@ func (w *Work) oldSlots(h *harvest) (best uuids.Table) {
 			continue
 		}
 		t, err := uuids.Read(w.dev.R, g, g.Start(b), 1)
-		if last, ok := plausible(t); err == nil && ok && last > latest {
-			best, latest, at = t, last, b
+		if err == nil && newer(t, best) {
+			best, at = t, b
 		}
 	}
 	if best != nil {
@@ -203,16 +219,16 @@ func filled(b []byte) bool {
 func sane(u *ondisk.UUIDEntry) bool {
 	const y2008, y2100 = 1199145600, 4102444800 // bcache is younger than the first
 	return !u.UUID.IsZero() && u.FirstReg > y2008 && u.FirstReg <= u.LastReg && int64(u.LastReg) < y2100 &&
-		u.Flags&^1 == 0 && (u.Flags == 1) == (u.Sectors > 0) && u.Pad == [len(u.Pad)]byte{} && superblock.PrintableLabel(u.Label)
+		u.Flags&^1 == 0 && ((u.Flags == 1) == (u.Sectors > 0) || u.UUID == ondisk.InvalidUUID) && u.Pad == [len(u.Pad)]byte{} // a label may hold anything
 }
 
-// plausible reports whether all slots may be, and when the last of them was registered.
+// plausible reports whether all slots may be, and when the last of them was changed.
 func plausible(t uuids.Table) (last uint32, ok bool) {
 	for i := range t {
 		switch {
 		case t[i] == (ondisk.UUIDEntry{}):
 		case sane(&t[i]):
-			last = max(last, t[i].LastReg)
+			last = max(last, t[i].LastReg, t[i].Invalidated)
 		default:
 			return 0, false
 		}

@@ -48,17 +48,18 @@ func (h *harvest) staying() []leaf {
 		return nil
 	}
 	over := h.overlays()
+	rd := btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
 	var stay []leaf
 	var spans []inspect.Range // of all leaves
 	for l := range h.leaves() {
 		holes := h.holesIn(l.span())
-		if len(holes) == 1 && holes[0].From == l.lower && holes[0].To.Compare(l.key.Pos()) < 0 {
+		if len(holes) == 1 && holes[0].From == l.lower && holes[0].To.Compare(l.key.Pos()) < 0 && !h.reachesInto(rd, &l, holes[0]) {
 			l.lower, holes = holes[0].To, nil // a leaf is missing before it
 		}
 		spans = append(spans, l.span())
 		p := l.key.Ptr[0]
 		b := h.c.Geo.BucketOf(p.Offset())
-		if len(holes) == 0 && !h.hurt[b] && ondisk.GenAfter(h.tx.Gen(b), p.Gen()) == 0 && !h.w.bad.in(l.span()) && !meets(over, l.span()) {
+		if len(holes) == 0 && !h.hurt[b] && ondisk.GenAfter(h.tx.Gen(b), p.Gen()) == 0 && !h.w.bad.in(l.span()) && !meets(over, l.span()) && !h.mayBeOld(rd, l.key, l.span()) {
 			stay = append(stay, l)
 		}
 	}
@@ -70,12 +71,35 @@ func (h *harvest) staying() []leaf {
 		if last.Compare(o.hi) < 0 {
 			last = o.hi
 		}
-		if free && o.sound && o.age == 0 && !h.hurt[o.bucket] && h.inOneHole(span) && !meets(h.doubt, span) && !meets(spans, span) && !meets(over, span) {
+		if free && o.sound && o.age == 0 && !h.hurt[o.bucket] && h.inOneHole(span) && !meets(h.doubt, span) && !meets(spans, span) && !meets(over, span) && !h.mayBeOld(rd, o.key(&h.c.Geo), span) {
 			stay = append(stay, leaf{o.key(&h.c.Geo), o.lo})
 		}
 	}
 	slices.SortFunc(stay, func(a, b leaf) int { return a.lower.Compare(b.lower) })
 	return stay
+}
+
+// reachesInto reports whether a leaf has extents in a hole before it: no leaf is missing there, the key above is wrong.
+func (h *harvest) reachesInto(rd *btree.Reader, l *leaf, hole inspect.Range) bool {
+	all := rd.Read(l.key, 0).Extents()
+	return len(all) > 0 && startOf(&all[0]).Compare(hole.To) < 0
+}
+
+// mayBeOld reports whether a leaf leads to clean data that a journal entry which is lost may have replaced, and that were
+// not made stale.
+func (h *harvest) mayBeOld(rd *btree.Reader, leaf ondisk.Bkey, r inspect.Range) bool {
+	if !meets(h.since, r) {
+		return false
+	}
+	n := rd.Read(leaf, 0)
+	var k ondisk.Bkey
+	for _, p := range n.Extents() {
+		n.Keys.Key(p, &k)
+		if k.Ptrs() > 0 && !k.Dirty() && meets(h.since, inspect.Of(k.Inode(), k.Start(), k.Offset())) && (!h.inBucket(&k) || !h.stale(&k)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *harvest) inOneHole(r inspect.Range) bool {
@@ -131,7 +155,7 @@ func (h *harvest) doubtful() []inspect.Range {
 			hurt[s.Sector] = true
 		}
 	}
-	rs := h.c.Holes(inspect.Everything)
+	rs := append(h.c.Holes(inspect.Everything), h.passedOver()...)
 	var scanned []inspect.Range // of these it is known what they lost
 	for l := range h.leaves() {
 		switch at := l.key.Ptr[0].Offset(); {
@@ -142,6 +166,21 @@ func (h *harvest) doubtful() []inspect.Range {
 		}
 	}
 	return joined(slices.Concat(minus(joined(rs), joined(scanned)), h.first))
+}
+
+// passedOver are the ranges of leaves that end where another does, which the tree takes: of these either may be right.
+func (h *harvest) passedOver() (rs []inspect.Range) {
+	rd := btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
+	for _, f := range h.w.seen {
+		node, ok := f.Subject.(finding.Node)
+		if !ok || f.Code != finding.BTDuplicate || node.Level != 1 || node.Key == nil {
+			continue
+		}
+		if all := rd.Read(*node.Key, 0).Extents(); len(all) > 0 {
+			rs = append(rs, inspect.Range{From: startOf(&all[0]), To: node.Key.Pos()})
+		}
+	}
+	return rs
 }
 
 // holesIn are the parts of the holes in r.
@@ -163,13 +202,18 @@ func (h *harvest) holesIn(r inspect.Range) (out []inspect.Range) {
 // journalled are the ranges of the live journal's keys.
 func journalled(c *inspect.Cache) (rs []inspect.Range) {
 	for j := range c.Entries() { //nolint:errcheck // what could be read of an entry is what is replayed
-		if j == nil {
-			continue
+		if j != nil {
+			rs = append(rs, rangesIn(j)...)
 		}
-		for i := range j.Keys {
-			if k := &j.Keys[i]; k.Size() > 0 && k.Size() <= k.Offset() {
-				rs = append(rs, inspect.Of(k.Inode(), k.Start(), k.Offset()))
-			}
+	}
+	return rs
+}
+
+// rangesIn are those of a journal entry's keys.
+func rangesIn(j *ondisk.Jset) (rs []inspect.Range) {
+	for i := range j.Keys {
+		if k := &j.Keys[i]; k.Size() > 0 && k.Size() <= k.Offset() {
+			rs = append(rs, inspect.Of(k.Inode(), k.Start(), k.Offset()))
 		}
 	}
 	return rs

@@ -114,6 +114,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if err != nil {
 		return nil, err
 	}
+	h.tellUnknown(slots)
 	h.setPrios()
 	if _, err := tx.MakeRoom(); err != nil {
 		return nil, err
@@ -161,7 +162,7 @@ func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) 
 	hidden := w.whole != nil
 	w.hide()
 	w.lost, w.node = map[Lost]bool{}, map[ondisk.Bucket]bool{}
-	w.result.Evidence, w.unknown, w.renamed, w.astray, w.faded = w.result.Evidence[:w.before], false, false, false, 0
+	w.result.Evidence, w.unknown, w.renamed, w.astray, w.homeless, w.faded = w.result.Evidence[:w.before], false, false, nil, 0, 0
 	b, err := w.baseOf(g)
 	if err != nil {
 		return nil, err
@@ -226,7 +227,7 @@ func (h *harvest) newTree(s *ondisk.Super) error {
 
 // treeIsBad reports whether the tree cannot stay as it is.
 func (h *harvest) treeIsBad() bool {
-	if len(h.holes) > 0 || len(h.scraped) > 0 || len(h.w.bad.codes) > 0 || h.w.heavy || !gensKnown(h.c) || !h.c.Tree.InOrder() ||
+	if len(h.holes) > 0 || len(h.scraped) > 0 || len(h.since) > 0 || len(h.w.bad.codes) > 0 || h.w.heavy || !gensKnown(h.c) || !h.c.Tree.InOrder() ||
 		h.journal && len(journalled(h.c)) > 0 {
 		return true
 	}
@@ -243,7 +244,7 @@ func (h *harvest) treeIsBad() bool {
 
 // newSlots are the slots that the uuid bucket shall have; nil where it can stay.
 func (w *Work) newSlots(h *harvest, b *base) (uuids.Table, error) {
-	w.slots = w.slots || h.nameless || !b.uuids || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
+	w.slots = w.slots || h.nameless || !b.uuids || b.stray || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
 		return f.Severity == finding.Damage && (f.Code.Family() == "UU" || f.Code == finding.BDNoSlot)
 	})
 	bucket := h.c.Geo.BucketOf(h.c.Journal.Newest.UUIDBucket.Ptr[0].Offset())

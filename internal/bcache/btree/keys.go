@@ -25,6 +25,7 @@ func (rd *Reader) keys(s *Set) {
 		size, err := k.Decode(n.Keys[at:s.to])
 		if err != nil {
 			rd.emit(finding.BTOverrun, s.Sector, "key at byte %d: %v", at-s.from, err)
+			n.Cut = true
 			break
 		}
 		if !k.PadsZero() {

@@ -66,6 +66,7 @@ type Node struct {
 	Level int
 	Sets  []Set // oldest first
 	Whole bool  // all its bsets could be read
+	Cut   bool  // but not all keys of one: one of them does not parse
 	Keys  Keys
 
 	pieces, merged, spare []Piece

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair_test
+
+import (
+	"testing"
+
+	"bctl/fsck"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
+)
+
+// kept plants a damage in a scene, repairs it, and fails the test unless all that the scene showed is there, or was said to
+// be given up.
+func kept(t *testing.T, name string, s *damages.Scene, plant func()) *truth {
+	t.Helper()
+	was, err := truthOf(allOf(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plant()
+	r, bad := repairWell(t, was, allOf(s))
+	if len(bad) > 0 {
+		t.Errorf("%s: %v", name, bad)
+	}
+	if r == nil || r.Before == nil || r.Before.Result != fsck.Damaged {
+		t.Fatalf("%s: nothing is found", name)
+	}
+	t.Logf("%s: %v: %q, %d lost", name, codes(r.Before), r.Evidence, len(r.Lost))
+	is, err := truthOf(after(r, allOf(s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is
+}
+
+// dirtyTree is made-tree with dirty data: none of them may be lost in silence, nor without need.
+func dirtyTree(t *testing.T) *damages.Scene {
+	s := scenes.Open(t, "made-tree")
+	for _, n := range s.Leaves() {
+		s.EditSet(n, 0, func(b *ondisk.Bset) {
+			for i := range b.Data {
+				b.Data[i].SetDirty(true)
+			}
+		})
+	}
+	return s
+}
+
+// What is wrong above leaves costs none of theirs: a key that leads nowhere before a leaf whose extents reach over its
+// place, one that does not parse, and one of two that end at the same place.
+func TestWrongAboveLeaves(t *testing.T) {
+	for name, plant := range map[string]func(s *damages.Scene){
+		"leads nowhere": func(s *damages.Scene) {
+			s.AddSet(s.Levels()[1][0], s.Key(0, 550, s.Geo.NodeSectors, s.Geo.Start(s.Free(1)[0])+4, 0))
+		},
+		"does not parse": func(s *damages.Scene) {
+			n := s.Levels()[1][0]
+			second := s.Leaves()[1].Key
+			s.EditSet(n, 0, func(b *ondisk.Bset) { b.Data = b.Data[:1] })
+			s.AddSet(n, second)
+			s.RawSet(n, 1, func(b []byte) { b[ondisk.BsetBytes+7] |= 0x60 })
+		},
+		"passed over": func(s *damages.Scene) {
+			s.AddSet(s.Levels()[1][0], s.PutNode(s.Free(1)[0], 0, 888, s.Leaves()[1].Key.Pos()))
+		},
+	} {
+		s := dirtyTree(t)
+		was, err := truthOf(allOf(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := kept(t, name, s, func() { plant(s) })
+		for at, p := range was.volumes[0] {
+			if at >= len(is.volumes[0]) || is.volumes[0][at] != p {
+				t.Errorf("%s: sector %d is elsewhere", name, at)
+				break
+			}
+		}
+	}
+}
+
+// A live journal entry that is lost may have replaced whatever no entry behind it tells of: clean data are not kept there,
+// for they may be old, and of dirty data it is said that newer ones may be gone.
+func TestEntryLost(t *testing.T) {
+	s := scenes.Open(t, "made-small")
+	b := s.Free(8)
+	s.AddSet(s.Root(), s.Key(0, 504, 8, s.Geo.Start(b[0]), 0), planter.Dirty(s.Key(0, 608, 8, s.Geo.Start(b[1]), 0)), s.Key(0, 704, 8, s.Geo.Start(b[2]), 0))
+	var lost planter.Entry
+	for i, keys := range [][]ondisk.Bkey{
+		{planter.Dirty(s.Key(0, 808, 8, s.Geo.Start(b[3]), 0)), s.Key(0, 904, 8, s.Geo.Start(b[3])+8, 0)},
+		{s.Key(0, 504, 8, s.Geo.Start(b[4]), 0), planter.Dirty(s.Key(0, 608, 8, s.Geo.Start(b[5]), 0)), planter.Dirty(s.Key(0, 808, 8, s.Geo.Start(b[6]), 0)), s.Key(0, 904, 8, s.Geo.Start(b[6])+8, 0)},
+		{s.Key(0, 704, 8, s.Geo.Start(b[7]), 0)},
+	} {
+		for j := range keys { // of each its own data
+			s.Put(keys[j].Ptr[0].Offset().Bytes(), []byte{byte(i + 1), byte(j)})
+		}
+		e := s.AddEntryInNextBucket(func(j *ondisk.Jset) { j.Keys = keys })
+		if i == 1 {
+			lost = e
+		}
+	}
+	is := kept(t, "an entry", s, func() { s.WipeEntry(lost) })
+	for at, want := range map[ondisk.Sector]bool{500: false, 600: true, 700: true, 800: true, 900: false} {
+		if got := int(at) < len(is.volumes[0]) && is.volumes[0][at] != 0; got != want {
+			t.Errorf("sector %d: %v, want %v", at, got, want)
+		}
+	}
+}
+
+// A uuid bucket that nothing leads to any more is known by its times to be newer than that of an older entry, also where
+// flash-only volumes in it were destroyed.
+func TestNewestSlots(t *testing.T) {
+	s := scenes.Open(t, "two-backing-flash")
+	raw := s.Bytes(s.Geo.Start(s.UUIDBucket()).Bytes(), int(s.Geo.MetaSectors.Bytes()))
+	to := s.Free(1)[0]
+	s.PutBucket(to, raw)
+	s.AddEntry(func(j *ondisk.Jset) { j.UUIDBucket.Ptr[0] = ondisk.MakePtr(0, s.Geo.Start(to), 0) })
+	s.EditSlot(3, func(u *ondisk.UUIDEntry) {
+		*u = ondisk.UUIDEntry{UUID: ondisk.UUID{1, 2, 3, 4}, FirstReg: 1800000000, LastReg: 1800000000, Flags: 1, Sectors: 2048}
+	})
+	s.EditSlot(4, func(u *ondisk.UUIDEntry) {
+		*u = ondisk.UUIDEntry{UUID: ondisk.InvalidUUID, FirstReg: 1800000000, LastReg: 1800000000, Invalidated: 1800000001, Sectors: 2048}
+	})
+	kept(t, "the newest", s, func() {
+		s.EditNewest(func(j *ondisk.Jset) { j.UUIDBucket.Ptr[0] = ondisk.MakePtr(0, s.Geo.Start(s.Geo.NBuckets+1), 0) })
+	})
+}
+
+// A flash-only volume whose uuid alone became the invalid one is no destroyed one; and a slot whose uuid is nearly that
+// names nobody, but the one device that has no slot, and says that it has dirty data.
+func TestNearlyInvalid(t *testing.T) {
+	s := scenes.Open(t, "two-backing-flash")
+	kept(t, "flash-only", s, func() {
+		was := s.Bytes(s.Geo.Start(s.UUIDBucket()).Bytes()+2*ondisk.UUIDEntryBytes, ondisk.UUIDEntryBytes)
+		if u, err := ondisk.DecodeUUIDEntry(was); err != nil || uuids.StateOf(&u) != uuids.Valid || !u.FlashOnly() {
+			t.Fatal("slot 2 is no flash-only volume's")
+		}
+		s.EditSlot(2, func(u *ondisk.UUIDEntry) { u.UUID = ondisk.InvalidUUID })
+	})
+	s = scenes.Open(t, "writeback-dirty")
+	kept(t, "nearly", s, func() {
+		s.EditSlot(0, func(u *ondisk.UUIDEntry) { u.UUID = ondisk.InvalidUUID; u.UUID[5] ^= 4 })
+	})
+}
+
+// Slots that nothing is left of, of more volumes than devices: of none it is said that it is lost which is there. Dirty
+// data that the journal alone has count too.
+func TestSlotsLost(t *testing.T) {
+	s := scenes.Open(t, "two-backing-flash")
+	kept(t, "three volumes", s, func() {
+		s.Edit(s.Geo.Start(s.UUIDBucket()).Bytes(), 3*ondisk.UUIDEntryBytes, func(b []byte) { clear(b) })
+	})
+}

@@ -84,6 +84,9 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 			header.PrioBucket = j.PrioBucket
 		}
 	}
+	if from[2] != top.Seq {
+		from[2] = w.chainSought(g, header, newest, from[2])
+	}
 	b.note(w, from, top.Seq)
 	b.plain = b.plain && header.Level == newest.Level
 	b.log = log.From(top, header)

@@ -90,14 +90,18 @@ func TestEveryImage(t *testing.T) {
 // corrected again and again; a slot that is lost is mended too where the metadata are made anew a second time, for
 // something else.
 func TestOtherImages(t *testing.T) {
-	for _, name := range []string{"K47", "K48"} {
-		s := plantAnywhere(t, "writeback-crash-mid", find(t, name))
-		was, err := truthOf(allOf(scenes.Open(t, "writeback-crash-mid")))
+	for _, x := range [][2]string{
+		{"writeback-crash-mid", "K47"}, {"writeback-crash-mid", "K48"},
+		{"discard-random", "U20"}, {"discard-random", "U20.2"}, // an older prio chain, and clean data that it made current again
+	} {
+		image, name := x[0], x[1]
+		s := plantAnywhere(t, image, find(t, name))
+		was, err := truthOf(allOf(scenes.Open(t, image)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, bad := repairWell(t, was, allOf(s)); len(bad) > 0 {
-			t.Errorf("%s: %v", name, bad)
+			t.Errorf("%s: %s: %v", image, name, bad)
 		}
 	}
 	s := plantAnywhere(t, "read-misses", find(t, "journalled key of size 0"))

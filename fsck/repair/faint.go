@@ -18,11 +18,18 @@ func (h *harvest) faint(b ondisk.Bucket, n ondisk.Sector) {
 }
 
 // fade makes clean data stale that may be of an older use of their bucket, where no prio set tells its gen: whatever leaf
-// leads to them may stay, and the bucket is free. So do clean data that a lost journal entry may have replaced. What stands beside dirty data is as current as those are, for a bucket
+// leads to them may stay, and the bucket is free. So do clean data that a lost journal entry may
+// have replaced, or whose bucket may have been handed out since the older chain that is left was written. What stands beside dirty data is as current as those are, for a bucket
 // is not handed out before all in it is written back. Where there is no room, all clean data go that no old root leads
 // to. A run that is cut short is followed by one that has no more room, so it takes none of them for anything either.
 func (h *harvest) fade() {
 	t := h.c.Buckets
+	var sure map[ondisk.Bucket]bool
+	if h.base.older {
+		if j, _ := h.base.log.Read(h.base.last); j != nil {
+			sure = confirmed(h.c, h.base.log, j)
+		}
+	}
 	for b := h.c.Geo.FirstBucket; b < h.c.Geo.NBuckets; b++ {
 		known, mark, n := t.GenKnown(b), t.Mark(b), ondisk.Sector(0)
 		if h.pale != nil {
@@ -34,7 +41,7 @@ func (h *harvest) fade() {
 		case mark == inspect.Free && n > 0:
 		case mark == inspect.Clean && !known:
 			h.tx.Spare(b)
-		case mark == inspect.Clean && len(h.since) > 0 && !h.current[b] && t.Lag(b) < ondisk.GenLimit:
+		case mark == inspect.Clean && t.Lag(b) < ondisk.GenLimit && (len(h.since) > 0 && !h.current[b] || h.base.older && !sure[b]):
 			h.tx.GivenUp(b)
 		default:
 			continue

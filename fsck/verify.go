@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -64,7 +65,7 @@ func (r *verifier) note(e *inspect.Extent, same bool, err error) {
 
 // first leaves the first of those that could not be read.
 func (r *verifier) first() {
-	slices.SortFunc(r.unread, func(a, b unread) int { return int(a.at) - int(b.at) })
+	sort.Slice(r.unread, func(i, j int) bool { return r.unread[i].at < r.unread[j].at })
 	r.unread = r.unread[:min(len(r.unread), unreadNamed)]
 }
 

@@ -62,8 +62,7 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 		return b, nil
 	}
 	*header = *newest
-	var from [3]uint64
-	rootSince := uint64(0)
+	from, rootSince := [3]uint64{}, uint64(0)
 	for i := len(all) - 1; i >= 0; i-- {
 		if all[i].Seq > top.Seq {
 			continue
@@ -84,9 +83,7 @@ func (w *Work) chooseBase(g *superblock.Geometry) (*base, error) {
 			header.PrioBucket = j.PrioBucket
 		}
 	}
-	if from[2] != top.Seq {
-		from[2] = w.chainSought(g, header, newest, from[2])
-	}
+	from[2] = w.chainSought(g, header, newest, from[2])
 	b.note(w, from, top.Seq)
 	b.plain = b.plain && header.Level == newest.Level
 	b.log = log.From(top, header)

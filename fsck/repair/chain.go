@@ -53,7 +53,7 @@ func mendPrios(w *Work, rep *fsck.Report) (bool, error) {
 // damaged, so the newest that is whole is current. It stands in header then, and the newest entry's seq is returned, else from.
 func (w *Work) chainSought(g *superblock.Geometry, header, newest *ondisk.Jset, from uint64) uint64 {
 	first := g.FirstBucket + ondisk.Bucket(g.NJournal)
-	if at := ondisk.Bucket(newest.PrioBucket[g.ThisDev]); at >= first && at < g.NBuckets {
+	if at := ondisk.Bucket(newest.PrioBucket[g.ThisDev]); from == newest.Seq || at >= first && at < g.NBuckets {
 		return from
 	}
 	best, seq := ondisk.Bucket(0), uint64(0)

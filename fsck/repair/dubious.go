@@ -5,6 +5,7 @@ package repair
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -74,10 +75,9 @@ func (d *dubious) runs() (out []Run) {
 
 // volumes are the sums by inode.
 func (d *dubious) volumes() (out []Unconfirmed) {
-	for inode, n := range d.sums {
-		out = append(out, Unconfirmed{Inode: inode, Sectors: n})
+	for _, inode := range slices.Sorted(maps.Keys(d.sums)) {
+		out = append(out, Unconfirmed{Inode: inode, Sectors: d.sums[inode]})
 	}
-	slices.SortFunc(out, func(a, b Unconfirmed) int { return cmp.Compare(a.Inode, b.Inode) })
 	return out
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sort"
 	"sync"
 
 	"bctl/inspect"
@@ -150,7 +151,7 @@ func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.Re
 		doubtful[u.Bucket] = append(doubtful[u.Bucket], u)
 	}
 	for _, us := range doubtful {
-		slices.SortFunc(us, func(a, b Unsure) int { return cmp.Compare(a.Inode, b.Inode) })
+		sort.Slice(us, func(i, j int) bool { return us[i].Inode < us[j].Inode })
 	}
 	return doubtful, held, nil
 }

@@ -5,7 +5,7 @@ package repair
 import (
 	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 	"sync"
 
 	"bctl/inspect"
@@ -65,8 +65,9 @@ func Risks(tx *change.Tx) (risks []Risk, err error) {
 		}
 	})
 	last := map[bool]int{true: 1}
-	slices.SortFunc(risks, func(a, b Risk) int {
-		return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), last[a.idle]-last[b.idle], cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.Offset, b.Offset))
+	sort.Slice(risks, func(i, j int) bool {
+		a, b := &risks[i], &risks[j]
+		return 0 > cmp.Or(cmp.Compare(a.Bucket, b.Bucket), last[a.idle]-last[b.idle], cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.Offset, b.Offset))
 	})
 	return risks, err
 }

@@ -49,6 +49,33 @@ func (c *Cache) openWindow() {
 	}
 }
 
+// A Found is what gc finds in a bucket.
+type Found struct {
+	Sectors uint32 // of data that are live
+	Mark    GCMark // MarkFree: nothing
+}
+
+// GCMark marks every bucket, between GCStart and GCFinish, as a walk through the btree does: found is what there is in
+// bucket i. What somebody holds keeps its mark unless it is dirty or metadata, and what it had used is added to.
+func (c *Cache) GCMark(found func(i int) Found) {
+	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
+		f := found(i)
+		if f.Mark == MarkFree {
+			continue
+		}
+		b := &c.buckets[i]
+		if f.Mark > MarkReclaimable || b.mark() == MarkFree {
+			b.setMark(f.Mark)
+		}
+		used := int(f.Sectors)
+		if f.Mark != MarkMetadata {
+			used += b.used()
+		}
+		b.setUsed(min(used, maxSectorsUsed))
+	}
+	c.lru.fresh = false
+}
+
 // GCKeep is a garbage collection that finds everything as it was: every bucket
 // keeps its mark and no stale pointer is left.
 func (c *Cache) GCKeep() {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/hugepages"
 	"bctl/superblock"
 )
 
@@ -80,7 +81,7 @@ type Buckets struct {
 func newBuckets(g *superblock.Geometry) *Buckets {
 	n := g.NBuckets
 	return &Buckets{
-		of:     inHugePages(make([]bucket, n)),
+		of:     hugepages.Below(make([]bucket, n)),
 		perSet: ondisk.Bucket(g.PriosPerBucket()),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
+	"bctl/internal/hugepages"
 )
 
 // judge checks extents one by one, and that no two claim the same sectors of the cache.
@@ -50,7 +51,7 @@ func newJudge(c *Cache, sink finding.Sink) *judge {
 	switch {
 	case j.cell == g.BlockSectors: // no edges
 	case blocks/8 <= blocksAtMost || j.cell/g.BlockSectors > 64:
-		j.blocks = inHugePages(make([]uint64, blocks/64+1))
+		j.blocks = hugepages.Below(make([]uint64, blocks/64+1))
 	default:
 		j.edges = map[uint64]uint64{}
 	}

@@ -5,6 +5,8 @@ package cachesim
 import (
 	"math"
 	"math/bits"
+
+	"bctl/internal/hugepages"
 )
 
 // The extent map: where on the cache each sector of each volume is. It is a hash table of pages. A page is 2 chunks of
@@ -85,6 +87,26 @@ type extents struct {
 	used  int
 	shift uint // of hashes to a quarter of the slots
 	lists lists
+	eras  eras
+}
+
+// eras is how often each bucket was invalidated.
+type eras struct {
+	of    []uint16
+	shift uint // of sectors to buckets
+}
+
+// alive reports whether nothing has invalidated the bucket since p was written.
+func (e *eras) alive(p piece) bool { return e.of[p.sector()>>e.shift] == p.era() }
+
+// stale reports whether a page leads to nothing. One with a list may.
+func (e *eras) stale(p *page) bool {
+	for _, w := range p.chunk {
+		if w != 0 && (w&listBit != 0 || e.alive(w)) {
+			return false
+		}
+	}
+	return true
 }
 
 const firstPages = 1 << 10
@@ -97,7 +119,7 @@ func newExtents() extents {
 
 // size makes an empty table of n slots, a power of two.
 func (m *extents) size(n int) {
-	m.pages, m.used = make([]page, n), 0
+	m.pages, m.used = hugepages.Below(make([]page, n)), 0
 	m.shift = uint(64 - bits.Len(uint(n/4-1)))
 }
 
@@ -136,14 +158,27 @@ func (m *extents) find(k pageKey) *page {
 // full says whether the table has to be swept before a page is added.
 func (m *extents) full() bool { return m.used >= len(m.pages)/8*5 }
 
-// add is k's page, a new one if there is none. The table is not full.
+// add is k's page, a new one if there is none: the first on the way to it that leads to nothing is taken for it. The table
+// is not full.
 func (m *extents) add(k pageKey) *page {
-	p := m.slot(k)
-	if p.empty() {
-		p.key = k
-		m.used++
+	mask := len(m.pages) - 1
+	var free *page
+	for i := m.home(k); ; i++ {
+		p := &m.pages[i&mask]
+		switch {
+		case p.key == k:
+			return p
+		case p.empty():
+			if free == nil {
+				free = p
+				m.used++
+			}
+			*free = page{key: k}
+			return free
+		case free == nil && m.eras.stale(p):
+			free = p
+		}
 	}
-	return p
 }
 
 // sweep takes the pages out that alive leaves nothing of. Where there is not room for as many more, the table grows.
@@ -170,7 +205,8 @@ func (m *extents) sweep(alive func(*page) bool) {
 	m.size(size)
 	for i := range old {
 		if p := &old[i]; !p.empty() && p.key != gonePage {
-			*m.add(p.key) = *p
+			*m.slot(p.key) = *p
+			m.used++
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 func TestSweep(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	m := newExtents()
+	m.eras = eras{make([]uint16, 1), sectorBits}
 	want := map[pageKey]piece{}
 	sizes := map[int]bool{}
 	inPlace := 0
@@ -19,7 +20,7 @@ func TestSweep(t *testing.T) {
 		for !m.full() {
 			k := key(uint32(r.IntN(3)), uint64(r.IntN(1<<20))<<(r.IntN(2)*26))
 			p := m.add(k)
-			p.chunk = [2]piece{piece(r.IntN(100)), piece(r.IntN(100))}
+			p.chunk = [2]piece{piece(1 + r.IntN(99)), piece(r.IntN(100))}
 			want[k] = p.chunk[0]<<32 | p.chunk[1]
 		}
 		if round%16 == 15 {
@@ -54,5 +55,45 @@ func TestSweep(t *testing.T) {
 	}
 	if inPlace < 10 || len(sizes) < 3 {
 		t.Errorf("%d sweeps in place, %d sizes", inPlace, len(sizes))
+	}
+}
+
+// A new page takes the place of one that leads to nothing, and every other is still found.
+func TestAddReuses(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	m := newExtents()
+	m.eras = eras{make([]uint16, 8), 10} // of buckets of 1024 sectors
+	want := map[pageKey]piece{}
+	reused, alive := 0, 0
+	for range 200 {
+		for !m.full() && r.IntN(300) > 0 {
+			k, bucket := key(uint32(r.IntN(2)), uint64(r.IntN(1<<16))), r.IntN(8)
+			_, had := want[k]
+			used := m.used
+			p := m.add(k)
+			if !had && m.used == used {
+				reused++
+			}
+			p.chunk = [2]piece{newPiece(0, 8, uint64(bucket)<<10, m.eras.of[bucket], false), 0}
+			want[k] = p.chunk[0]
+		}
+		m.eras.of[r.IntN(8)]++
+		for k, w := range want {
+			p := m.find(k)
+			switch {
+			case !m.eras.alive(w):
+				delete(want, k)
+			case p == nil || p.chunk[0] != w:
+				t.Fatalf("page %v is lost", k)
+			default:
+				alive++
+			}
+		}
+		if m.full() {
+			m.sweep(func(p *page) bool { return !m.eras.stale(p) })
+		}
+	}
+	if reused < 1000 || alive < 10000 {
+		t.Errorf("%d pages took another's place, %d were found", reused, alive)
 	}
 }

@@ -8,9 +8,6 @@ import (
 	"bctl/alloc"
 )
 
-// maxUsed is MAX_GC_SECTORS_USED.
-const maxUsed = 1<<13 - 1
-
 // startGC is btree_gc_start(), and the end of gc if that takes no time.
 func (s *Sim) startGC() {
 	s.wantGC = false
@@ -41,28 +38,20 @@ func (s *Sim) setGCSectors() {
 // shortGC is how long a gc of one node takes.
 const shortGC = time.Millisecond
 
-// mark is the walk of bch_btree_gc() through the btree: every bucket's mark and live sectors as the extent map has
-// them. What is held keeps its mark, and what it had used is added to.
+// mark is the walk of bch_btree_gc() through the btree: every bucket's mark and live sectors as the extent map has them.
 func (s *Sim) mark() {
-	cfg := &s.cfg.Alloc
-	for i := cfg.FirstBucket; i < cfg.NBuckets; i++ {
-		if s.live[i] == 0 && !s.node[i] {
-			continue
-		}
-		b := s.c.Bucket(i)
-		switch {
+	s.c.GCMark(func(i int) alloc.Found {
+		switch live := s.live[i]; {
 		case s.node[i]:
-			b.Mark, b.Used = alloc.MarkMetadata, s.meta.nodeSectors
+			return alloc.Found{Sectors: uint32(s.meta.nodeSectors), Mark: alloc.MarkMetadata}
+		case live == 0:
+			return alloc.Found{}
 		case s.dirty[i] > 0:
-			b.Mark = alloc.MarkDirty
-		case b.Mark == alloc.MarkFree:
-			b.Mark = alloc.MarkReclaimable
+			return alloc.Found{Sectors: live, Mark: alloc.MarkDirty}
+		default:
+			return alloc.Found{Sectors: live, Mark: alloc.MarkReclaimable}
 		}
-		if !s.node[i] {
-			b.Used = min(b.Used+int(s.live[i]), maxUsed)
-		}
-		s.c.SetBucket(i, b)
-	}
+	})
 }
 
 // finishGC is bch_btree_gc_finish(), and moving gc.

@@ -10,7 +10,7 @@ func (s *Sim) request(q *blktrace.Request, bypass bool) {
 	if bypass {
 		s.f.Bypassed++
 		s.f.BypassedSectors += n
-	} else if s.sample.share == 0 {
+	} else if s.sample.share == 0 && s.ages {
 		s.c.Rescale(int32(n))
 	}
 	switch q.Op {

@@ -70,6 +70,7 @@ type Sim struct {
 	idle      int  // update_writeback_rate()s since the last request
 	maxRate   bool // at_max_writeback_rate
 
+	ages        bool // prios matter: fifo and random look at none
 	sectorsToGC int64
 	wantGC      bool
 	weight      uint64   // of the request at hand, where it is a piece of one
@@ -148,6 +149,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 		cfg: cfg, m: newExtents(), units: newExtents(), shift: uint(bits.TrailingZeros(uint(cfg.Alloc.BucketSize))),
 		nextEvent: never, priosDone: never, gcDone: never,
 		sample: sampled{share: cfg.share}, short: cfg.short,
+		ages:        cfg.Alloc.Policy != alloc.FIFO && cfg.Alloc.Policy != alloc.Random,
 		sectorsToGC: int64(uint64(n) * uint64(cfg.Alloc.BucketSize) / gcShare),
 	}
 	cfg.Alloc.Sync, cfg.Alloc.SlowPrios, cfg.Alloc.Prios, cfg.Alloc.Trace = sync, cfg.PrioWrite > 0, nil, s
@@ -156,6 +158,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 		return nil, err
 	}
 	s.era, s.live, s.dirty, s.node = make([]uint16, n), make([]uint32, n), make([]uint32, n), make([]bool, n)
+	s.m.eras, s.units.eras = eras{s.era, s.shift}, eras{s.era, s.shift}
 	s.meta.size(s.c.Geometry())
 	return s, nil
 }

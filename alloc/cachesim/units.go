@@ -35,7 +35,9 @@ func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered u
 	for at, end := sector, sector+n; at < end; {
 		to := min(end, at|(unitSize-1)+1)
 		if to-at == unitSize {
-			covered += s.putUnit(volume, at, place, era)
+			_, stop := s.unitsAt(at, end)
+			to = at + (stop-at)&^(unitSize-1)
+			covered += s.putUnits(volume, at, to, place, era)
 		} else {
 			if s.units.used > 0 {
 				covered += s.dropUnits(volume, at, to)
@@ -48,20 +50,24 @@ func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered u
 	return covered
 }
 
-// putUnit is put of a whole unit.
-func (s *Sim) putUnit(volume uint32, at, place uint64, era uint16) (covered uint64) {
+// putUnits is put of whole units of one page.
+func (s *Sim) putUnits(volume uint32, at, end, place uint64, era uint16) (covered uint64) {
 	if s.units.full() {
 		s.sweepUnits()
 	}
 	number, _ := s.unitsAt(at, at)
-	w := &s.units.add(key(volume, number)).chunk[unitOf(at)]
-	if *w != 0 && s.alive(*w) {
-		s.forgetUnit(*w)
-		covered = unitSize
-	} else {
-		covered = s.dropChunks(volume, at, unitSize)
+	p := s.units.add(key(volume, number))
+	for ; at < end; at += unitSize {
+		w := &p.chunk[unitOf(at)]
+		if *w != 0 && s.alive(*w) {
+			s.forgetUnit(*w)
+			covered += unitSize
+		} else if s.m.used > 0 {
+			covered += s.dropChunks(volume, at, unitSize)
+		}
+		*w = newPiece(0, 0, place, era, false)
+		place += unitSize
 	}
-	*w = newPiece(0, 0, place, era, false)
 	return covered
 }
 

@@ -23,7 +23,7 @@ const root = "../.."
 // floors are import paths from the ground up, one floor a row: a package stands on the floor of the longest path that
 // is its own or above it, and imports from floors below its own, and from within its own folder.
 var floors = [][]string{
-	{"internal/disk/full", "internal/disk/tightzstd", "internal/hint", "internal/workers"},
+	{"internal/disk/full", "internal/disk/tightzstd", "internal/hint", "internal/hugepages", "internal/workers"},
 	{"internal/bcache/ondisk", "internal/disk", "internal/ui"},
 	{"internal/finding"},
 	{"superblock", "internal/message"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package inspect
+package hugepages
 
 import (
 	"syscall"
@@ -9,9 +9,9 @@ import (
 
 const hugePage = 2 << 20
 
-// inHugePages asks for huge pages below a large table that nobody has touched yet. It is read and written in no order, and
+// Below asks for huge pages below a large table that nobody has touched yet. It is read and written in no order, and
 // with pages of 4 KiB finding the page takes as long as fetching what stands there. Where there are none, nothing is lost.
-func inHugePages[T any](table []T) []T {
+func Below[T any](table []T) []T {
 	var t T
 	size := uintptr(len(table)) * unsafe.Sizeof(t)
 	if size < 2*hugePage {

@@ -11,6 +11,14 @@ func (r Share) Estimate(part, full *Figures) Figures {
 	f.ReadSectors, f.WriteSectors = full.ReadSectors, full.WriteSectors
 	f.Bypassed, f.BypassedSectors, f.BypassReads = full.Bypassed, full.BypassedSectors, full.BypassReads
 	requests := func(weight, most uint64) uint64 { return min((r.whole(weight)+weightOne/2)/weightOne, most) }
+	// What the sample has more of requests than its share, or less, is of hot blocks.
+	others := func(weight, misses, all, hot, of uint64) uint64 {
+		n := float64(requests(misses, all))
+		if of > 0 {
+			n += (float64(all) - float64(r.whole(weight))/weightOne) * float64(hot) / float64(of)
+		}
+		return uint64(min(max(n, 0), float64(all)))
+	}
 	f.BypassWrites = full.BypassWrites
 	w := &part.Weights
 	// What goes past the cache may be hot and miss all the same: of that the sample's share of misses is taken.
@@ -23,9 +31,11 @@ func (r Share) Estimate(part, full *Figures) Figures {
 		return n
 	}
 	f.BypassReadMisses = past(w.BypassReadMisses, w.BypassReads, full.BypassReads)
-	f.ReadMisses = f.BypassReadMisses + requests(w.ReadMisses-w.BypassReadMisses, full.Reads-full.BypassReads)
+	hot := &w.Hot
+	f.ReadMisses = f.BypassReadMisses +
+		others(w.Reads-w.BypassReads, w.ReadMisses-w.BypassReadMisses, full.Reads-full.BypassReads, hot.ReadMisses, hot.Reads)
 	f.WriteMisses = past(w.BypassWriteMisses, w.BypassWrites, full.BypassWrites) +
-		requests(w.WriteMisses-w.BypassWriteMisses, full.Writes-full.BypassWrites)
+		others(w.Writes-w.BypassWrites, w.WriteMisses-w.BypassWriteMisses, full.Writes-full.BypassWrites, hot.WriteMisses, hot.Writes)
 	f.ReadMissSectors = min(r.whole(part.ReadMissSectors), full.ReadSectors)
 	f.WriteMissSectors = min(r.whole(part.WriteMissSectors), full.WriteSectors)
 	for _, n := range []*uint64{

@@ -38,6 +38,31 @@ type Weights struct {
 	Reads, ReadMisses, BypassReads, BypassReadMisses uint64
 	Writes, WriteMisses                              uint64
 	BypassWrites, BypassWriteMisses                  uint64
+	Hot                                              Hot
+}
+
+// Hot is what a block would have come to that some requests of a sample are of, of all kinds but those that go past the
+// cache. It is always cached, unless it is written while there is no room.
+type Hot struct {
+	Reads, ReadMisses, Writes, WriteMisses uint64
+	lost                                   bool
+}
+
+// add counts a request. room: the cache has some for it.
+func (h *Hot) add(read bool, weight uint64, room bool) {
+	missed := uint64(0)
+	if h.lost {
+		missed = weight
+	}
+	if read {
+		h.Reads += weight
+		h.ReadMisses += missed
+		h.lost = h.lost && !room
+		return
+	}
+	h.Writes += weight
+	h.WriteMisses += missed
+	h.lost = !room
 }
 
 // Figures returns what was counted since the last ResetFigures.

@@ -31,8 +31,31 @@ func (s *Sim) startGC() {
 	s.nextEvent = min(s.nextEvent, s.gcDone)
 }
 
+// setGCSectors is set_gc_sectors(), of a sample that of the whole cache.
 func (s *Sim) setGCSectors() {
-	s.sectorsToGC = int64(s.cfg.Alloc.NBuckets) * int64(s.cfg.Alloc.BucketSize) / gcShare
+	n := uint64(s.cfg.Alloc.NBuckets)
+	if s.sample.share != 0 {
+		n = uint64(s.cfg.Alloc.SampleOf)
+	}
+	n *= uint64(s.cfg.Alloc.BucketSize)
+	if s.sample.share != 0 {
+		n = s.sample.share.of(n)
+	}
+	s.sectorsToGC = int64(n / gcShare)
+}
+
+// asked counts sectors that are to be put into the cache, for the next gc. Of a sample, what comes while gc runs does not
+// bring it nearer.
+func (s *Sim) asked(n uint64) {
+	if s.sample.share != 0 {
+		s.short.asked(n, s.now)
+		if s.now < s.short.gcEnds {
+			return
+		}
+	}
+	if s.sectorsToGC -= int64(n); s.sectorsToGC < 0 && s.gcDone == never {
+		s.wantGC = true
+	}
 }
 
 // shortGC is how long a gc of one node takes.

@@ -13,21 +13,22 @@ import (
 type insertion struct {
 	dirty bool
 	wait  bool // for buckets
+	write bool // of a request
 	move  bool // for moving gc
 }
 
 // insert is bch_data_insert_start(): it allocates n sectors of q's volume and maps them. It returns how many there was
 // room for.
 func (s *Sim) insert(q *blktrace.Request, sector, n uint64, how insertion) (placed uint64) {
-	if s.sectorsToGC -= int64(n); s.sectorsToGC < 0 && s.gcDone == never {
-		s.wantGC = true
+	if s.sample.share == 0 || !how.write {
+		s.asked(n)
 	}
 	point := s.writePoint(q)
 	prio := uint32(0)
 	if how.move {
 		prio = 1
 	}
-	if s.sample.share != 0 && !how.wait && s.without(n) {
+	if s.sample.share != 0 && !how.wait && s.short.none(s.now) {
 		s.f.NoRoom++
 		return 0
 	}

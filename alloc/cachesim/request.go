@@ -121,7 +121,7 @@ func (s *Sim) write(q *blktrace.Request, bypass bool) {
 	default:
 		s.sample.written += n
 		back := s.shouldWriteback(q)
-		if placed := s.insert(q, q.Sector, n, insertion{dirty: back, wait: back}); placed < n {
+		if placed := s.insert(q, q.Sector, n, insertion{dirty: back, wait: back, write: true}); placed < n {
 			// What the cache had of the rest is not what is there now.
 			s.f.Overwritten += s.drop(q.Volume, q.Sector+placed, n-placed)
 		}

@@ -329,10 +329,18 @@ func (s *Sim) DoPieces(pieces []Piece) error {
 		s.setVolume(&p.Request)
 		s.weight = p.weight
 		s.settleSample(p)
-		s.request(&p.Request, p.bypass || s.crowded())
+		bypass := p.bypass || s.crowded()
+		if !s.short.off() && !bypass && p.Op <= blktrace.Write && s.requests%max(s.sample.share.of(hotOf), 1) == 0 {
+			s.f.Weights.Hot.add(p.Op == blktrace.Read, p.weight, !s.short.none(s.now))
+		}
+		s.request(&p.Request, bypass)
 	}
 	return s.c.Err()
 }
+
+// hotOf is of how many requests one is of Weights.Hot: what makes a sample have more requests than its share are a few blocks
+// with as much of all, or a few times that.
+const hotOf = 400
 
 // settleSample makes a sample's prios age, and its buckets fill, as all requests have it. One hot block that is written
 // again and again fills many: the sample has more than its share of it, or nothing.
@@ -342,6 +350,9 @@ func (s *Sim) settleSample(p *Piece) {
 		return
 	}
 	s.c.Rescale(int32(p.sectors - m.aged))
+	if written := p.written - m.all; written > 0 {
+		s.asked(written) // by all: the sample's own writes may be far from their share
+	}
 	m.aged, m.all = p.sectors, p.written
 	for m.all >= m.written+sampleBlock {
 		n := min(m.all-m.written, uint64(s.cfg.Alloc.BucketSize)) / sampleBlock * sampleBlock
@@ -352,10 +363,7 @@ func (s *Sim) settleSample(p *Piece) {
 
 // garbage fills n sectors with what nobody asks for.
 func (s *Sim) garbage(n uint64) {
-	if s.sectorsToGC -= int64(n); s.sectorsToGC < 0 && s.gcDone == never {
-		s.wantGC = true
-	}
-	for n > 0 {
+	for n > 0 && !s.short.none(s.now) {
 		r := alloc.Request{Key: alloc.Key{Inode: s.vol.number, Offset: 1 << 62}, Sectors: int(n), WritePoint: s.vol.number + 1}
 		p, ok := s.c.AllocSectors(r)
 		if !ok {
@@ -372,7 +380,7 @@ func (s *Sim) garbage(n uint64) {
 // put more than its share.
 func (s *Sim) inPlace(q *blktrace.Request) bool {
 	m := &s.sample
-	if m.share == 0 || m.written <= m.all {
+	if m.share == 0 || m.written <= m.all || s.short.none(s.now) { // as it is the cache loses what it has
 		return false
 	}
 	missing, _ := s.lookup(q.Volume, q.Sector, uint64(q.Sectors))

@@ -31,8 +31,9 @@ type shortage struct {
 }
 
 const (
-	shortageWindow = 64 // fills that the rate is taken from
-	mostRefills    = 16 // that are gone through between two requests
+	openLeast      = 0.3 // of the open bucket is left when more are invalidated
+	shortageWindow = 64  // fills that the rate is taken from
+	mostRefills    = 16  // that are gone through between two requests
 )
 
 // shortageOf is that of a whole cache.
@@ -47,26 +48,34 @@ func shortageOf(c *Config, r Share) shortage {
 	return h
 }
 
-// without reports whether n sectors that may not wait find no bucket.
-func (s *Sim) without(n uint64) bool {
-	h := &s.short
-	if h.prios == 0 && h.gc == 0 {
-		return false
+// asked counts n sectors of the sample that are to be put into the cache, whether or not there is room.
+func (h *shortage) asked(n uint64, now int64) {
+	if h.off() {
+		return
 	}
 	h.sectors += n
 	if h.requests++; h.requests == shortageWindow {
-		if took := s.now - h.since; took > 0 {
+		if took := now - h.since; took > 0 {
 			h.rate = float64(h.share.whole(h.sectors)) / float64(took)
 		}
-		h.sectors, h.requests, h.since = 0, 0, s.now
+		h.sectors, h.requests, h.since = 0, 0, now
 	}
-	h.advance(s.now)
+}
+
+func (h *shortage) off() bool { return h.prios == 0 && h.gc == 0 }
+
+// none reports whether there is no bucket to be had.
+func (h *shortage) none(now int64) bool {
+	if h.off() {
+		return false
+	}
+	h.advance(now)
 	return h.stock <= 0
 }
 
 // gcBegins is what a gc of the sample is for the whole: it begins, too, and takes its time.
 func (s *Sim) gcBegins() {
-	if h := &s.short; !h.goesOnInGC && (h.prios != 0 || h.gc != 0) {
+	if h := &s.short; !h.off() {
 		h.advance(s.now)
 		h.gcEnds = s.now + int64(s.gcTakes())
 	}
@@ -85,9 +94,9 @@ func (h *shortage) advance(now int64) {
 			if h.at == h.refilled {
 				h.stock += h.refill
 				h.refilled = never
-				// Any part of the open bucket may be left when the last of the others is taken.
+				// When the last of the others is taken a bucket was opened just before, of which most is left.
 				h.turn += 0x9e3779b97f4a7c15
-				h.low = h.ready + h.bucket*float64(h.turn>>32)/whole
+				h.low = h.ready + h.bucket*(openLeast+(1-openLeast)*float64(h.turn>>32)/whole)
 			}
 			continue
 		}
@@ -97,7 +106,10 @@ func (h *shortage) advance(now int64) {
 		}
 		h.flow(min(now, at))
 		if at <= now {
-			h.refilled = max(at, h.gcEnds) + int64(h.prios)
+			h.refilled = at + int64(h.prios)
+			if !h.goesOnInGC {
+				h.refilled += max(0, h.gcEnds-at)
+			}
 		}
 	}
 }

@@ -59,7 +59,7 @@ type Sim struct {
 	tasks   tasks
 
 	requests  uint64
-	asked     uint64 // sectors by these
+	sectors   uint64 // of these
 	now       int64  // ns since the trace began
 	stamp     stamp
 	nextEvent int64 // when there is something to do besides requests
@@ -149,8 +149,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 		cfg: cfg, m: newExtents(), units: newExtents(), shift: uint(bits.TrailingZeros(uint(cfg.Alloc.BucketSize))),
 		nextEvent: never, priosDone: never, gcDone: never,
 		sample: sampled{share: cfg.share}, short: cfg.short,
-		ages:        cfg.Alloc.Policy != alloc.FIFO && cfg.Alloc.Policy != alloc.Random,
-		sectorsToGC: int64(uint64(n) * uint64(cfg.Alloc.BucketSize) / gcShare),
+		ages: cfg.Alloc.Policy != alloc.FIFO && cfg.Alloc.Policy != alloc.Random,
 	}
 	cfg.Alloc.Sync, cfg.Alloc.SlowPrios, cfg.Alloc.Prios, cfg.Alloc.Trace = sync, cfg.PrioWrite > 0, nil, s
 	var err error
@@ -160,6 +159,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 	s.era, s.live, s.dirty, s.node = make([]uint16, n), make([]uint32, n), make([]uint32, n), make([]bool, n)
 	s.m.eras, s.units.eras = eras{s.era, s.shift}, eras{s.era, s.shift}
 	s.meta.size(s.c.Geometry())
+	s.setGCSectors()
 	return s, nil
 }
 
@@ -218,8 +218,8 @@ func (s *Sim) setClock(q *blktrace.Request) {
 	if s.cfg.Rate > 0 {
 		s.now = int64(s.requests*1e9/s.cfg.Rate) + s.lag
 		if s.cfg.BySize {
-			s.now = int64((s.requests*4*usualSize+s.asked)*(1e9/(5*usualSize))/s.cfg.Rate) + s.lag
-			s.asked += uint64(q.Sectors)
+			s.now = int64((s.requests*4*usualSize+s.sectors)*(1e9/(5*usualSize))/s.cfg.Rate) + s.lag
+			s.sectors += uint64(q.Sectors)
 		}
 	} else {
 		s.now = max(s.now, s.stamp.next(int64(q.Time)*1000))

@@ -141,7 +141,8 @@ func (h *harvest) perhaps(rs []inspect.Range, slots uuids.Table, code finding.Co
 	for _, r := range rs {
 		for i := range slots {
 			inode := uint32(i)
-			if inode < r.From.Inode || inode > r.To.Inode || slots[i] == (ondisk.UUIDEntry{}) {
+			none := slots[i] == (ondisk.UUIDEntry{}) && (i >= len(h.c.UUIDs) || h.c.UUIDs[i] == (ondisk.UUIDEntry{}))
+			if inode < r.From.Inode || inode > r.To.Inode || none {
 				continue
 			}
 			from, to := ondisk.Sector(0), h.end(inode, ondisk.MaxKeyOffset)

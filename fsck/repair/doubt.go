@@ -69,7 +69,7 @@ func (h *harvest) ringTells() error {
 		}
 	}
 	var k ondisk.Bkey
-	told := btree.Resolve(found)
+	told, settled := btree.Resolve(found), []btree.Piece(nil)
 	tree := h.c.Lookup(lookupBytes)
 	for i := range told {
 		h.keys.Key(told[i], &k)
@@ -88,13 +88,17 @@ func (h *harvest) ringTells() error {
 		if len(done) > 0 {
 			in = minus(wanted, done)
 		}
+		if h.stood[sourceOf(&k)] { // the leaf has it, and what is newer there may be newer than the journal, after a power cut
+			settled = append(settled, within(told[i], in)...)
+			continue
+		}
 		h.proved = append(h.proved, within(told[i], in)...)
 	}
 	if n := len(h.proved); n > 0 {
 		h.w.saw("btree: %d keys of damaged leaves are told by the journal", n)
 	}
 	for _, rs := range []*[]inspect.Range{&h.doubt, &h.first, &h.blank} {
-		*rs = minus(*rs, joined(rangesOf(h.proved)))
+		*rs = minus(*rs, joined(slices.Concat(rangesOf(h.proved), rangesOf(settled))))
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type harvest struct {
 	cut     []inspect.Range         // leaves that lost their last bsets, of which the journal tells all
 	blank   []inspect.Range         // those of them where its key leads nowhere
 	scanned map[ondisk.Sector]bool  // those leaves
+	stood   map[source]bool         // where keys of their good bsets lead
 
 	ring  map[badKey]bool        // the keys of the journal; nil: not looked for
 	dirty map[ondisk.Bucket]bool // buckets with dirty data; nil: likewise

@@ -16,7 +16,7 @@ import (
 // what parses of the bad one itself. A key out of its leaf's range has a damaged position.
 func (h *harvest) damagedLeaves() error {
 	g := &h.c.Geo
-	h.scanned = map[ondisk.Sector]bool{}
+	h.scanned, h.stood = map[ondisk.Sector]bool{}, map[source]bool{}
 	hurt := map[ondisk.Sector]bool{}
 	var order []ondisk.Sector
 	for _, f := range h.w.seen {
@@ -42,6 +42,7 @@ func (h *harvest) damagedLeaves() error {
 		k.SetPtrs(1)
 		k.Ptr[0] = p
 		n := rd.Read(k, 0)
+		n.Every(func(k *ondisk.Bkey) { h.stood[sourceOf(k)] = true })
 		if n.Whole && !n.Cut {
 			continue
 		}
@@ -69,6 +70,17 @@ func (h *harvest) damagedLeaves() error {
 	}
 	h.scraped = btree.Resolve(all)
 	return nil
+}
+
+// A source tells keys apart that were written apart, however they are cut.
+type source struct {
+	inode uint32
+	ahead ondisk.Sector // of the place on the cache before that in the volume
+	gen   uint8
+}
+
+func sourceOf(k *ondisk.Bkey) source {
+	return source{k.Inode(), k.Ptr[0].Offset() - k.Start(), k.Ptr[0].Gen()}
 }
 
 // damagedNode is the node that a finding says could not be read whole.
@@ -127,6 +139,9 @@ func (s *scraper) leaf(n *btree.Node) {
 	for at+ondisk.BsetBytes <= len(s.raw) {
 		if set := s.set(at, seq); set != nil {
 			s.keep(s.h.bset(set.Data))
+			for i := range set.Data {
+				s.h.stood[sourceOf(&set.Data[i])] = true
+			}
 			at, seq, s.ran = at+int(s.h.c.Geo.Blocks(set.Bytes()).Bytes()), set.Seq, false
 			continue
 		}

@@ -69,7 +69,8 @@ func (l *Log) Run() iter.Seq[*ondisk.Jset] {
 }
 
 // From is the journal as if top were the newest entry, with header for what it says: every valid entry from its last_seq
-// to it is live, wherever it stands. Where last_seq is impossible, the run without a gap up to it is.
+// to it is live, wherever it stands. Where last_seq is impossible, the entries are that the one before needs, for what was
+// done with then may have been replaced in the tree since; in the run without a gap up to it.
 func (l *Log) From(top Entry, header *ondisk.Jset) *Log {
 	out := *l
 	out.Newest, out.Live = header, nil
@@ -77,9 +78,13 @@ func (l *Log) From(top Entry, header *ondisk.Jset) *Log {
 	oldest := header.LastSeq
 	if oldest > top.Seq || top.Seq-oldest >= pinFifo {
 		oldest = top.Seq
+		need := uint64(0)
 		for _, e := range slices.Backward(all) {
-			if e.Seq < top.Seq && e.Seq+1 == oldest {
+			if e.Seq >= need && e.Seq < top.Seq && e.Seq+1 == oldest {
 				oldest = e.Seq
+				if need == 0 && e.LastSeq <= e.Seq && e.Seq-e.LastSeq < pinFifo {
+					need = e.LastSeq
+				}
 			}
 		}
 	}

@@ -220,6 +220,9 @@ func (s *Sim) setClock(q *blktrace.Request) {
 		if s.cfg.BySize {
 			s.now = int64((s.requests*4*usualSize+s.sectors)*(1e9/(5*usualSize))/s.cfg.Rate) + s.lag
 			s.sectors += uint64(q.Sectors)
+			if q.Op == blktrace.Write && s.cfg.Mode != Writeback {
+				s.sectors += usualSize + uint64(q.Sectors)/4
+			}
 		}
 	} else {
 		s.now = max(s.now, s.stamp.next(int64(q.Time)*1000))
@@ -228,7 +231,8 @@ func (s *Sim) setClock(q *blktrace.Request) {
 }
 
 // usualSize is the sectors of a request that takes as long as Rate says. Four fifths of that are taken by any, and the rest
-// is in proportion: as kernels were seen to, one request at a time.
+// is in proportion, and a quarter more by writes that wait for the backing device: as kernels were seen to, one request at a
+// time.
 const usualSize = 32
 
 // A stamp is the time of the last request. Many traces count seconds: requests of the same time are spread over as long

@@ -109,8 +109,8 @@ const (
 	gcSleep     = 100 * time.Millisecond
 	gcFirst     = 120 * time.Millisecond
 	gcLeaf      = 30 * time.Millisecond
-	gcWriteback = 50 * time.Millisecond
-	mostLeaves  = 8
+	gcWriteback = 70 * time.Millisecond
+	mostLeaves  = 5
 )
 
 // mostPercent is the most that sysfs takes for writeback_percent.

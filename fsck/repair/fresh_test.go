@@ -184,3 +184,11 @@ func TestLeafNewerThanJournal(t *testing.T) {
 		}
 	}
 }
+
+// A cache whose superblock is as before its first registration was in use if a device of its set is dirty.
+func TestRegisteredOnce(t *testing.T) {
+	s := scenes.Open(t, "writeback-dirty")
+	kept(t, "as made", s, func() {
+		s.EditSuper(func(sb *ondisk.Super) { sb.SetSync(false); sb.Version, sb.Seq = 0, 0; planter.SetJournal(sb, 1, 0) })
+	})
+}

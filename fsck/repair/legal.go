@@ -27,7 +27,7 @@ func (w *Work) fixLegal(s *ondisk.Super, size int64) error {
 		clear(s.D[min(int(s.Keys), len(s.D)):])
 		clear(s.Tail[:])
 	}
-	lost := s.Seq > 0 && w.o.Wants(finding.SBSyncGone) || w.o.Wants(finding.SBSyncLost)
+	lost := s.Seq > 0 && w.o.Wants(finding.SBSyncGone) || w.o.Wants(finding.SBSyncLost) || w.o.Wants(finding.BDNoSlot) && w.inUse(s)
 	if s.Sync() || !lost {
 		return nil
 	}
@@ -46,6 +46,14 @@ func (w *Work) fixLegal(s *ondisk.Super, size int64) error {
 	}
 	s.SetSync(true)
 	return nil
+}
+
+// inUse reports whether a given backing device says that the set has dirty data of it: then a kernel had registered it.
+func (w *Work) inUse(s *ondisk.Super) bool {
+	return slices.ContainsFunc(w.backing, func(d fsck.Device) bool {
+		b, err := superblock.Read(d.R)
+		return err == nil && b.IsBacking() && b.SetUUID == s.SetUUID && b.State() == ondisk.StateDirty
+	})
 }
 
 // misled reports whether what rep found looks as if the sizes or places of a superblock with a good checksum were wrong:

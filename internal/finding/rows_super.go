@@ -132,7 +132,7 @@ var superRows = []Row{
 		Title:   "SYNC is clear, but a journal is there",
 		Help:    "The superblock is as make-bcache wrote it. A crash of the first registration leaves that, and then nothing is in the cache. But a cache made anew over an older one of the same set looks the same: the next registration drops everything in it, dirty data too.",
 		Cost:    "no data: the flag is set again",
-		Advice:  "Do not register the device before you know: if it was in use, fsck -p --only SB17 sets the flag again.",
+		Advice:  "Do not register the device before you know: if it was in use, fsck -p --only SB17 sets the flag again. Where a dirty backing device of the set is given, fsck -p does.",
 		Command: "bctl show-super DEVICE",
 	},
 	{

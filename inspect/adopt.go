@@ -20,7 +20,7 @@ func (t *Buckets) unknownGens(from, to ondisk.Bucket) {
 		set := b / t.perSet
 		t.unknown[set] = true
 		for i := set * t.perSet; i < min((set+1)*t.perSet, t.Len()); i++ {
-			t.of[i].flags |= flagUntold
+			t.at(i).flags |= flagUntold
 		}
 	}
 }
@@ -37,7 +37,7 @@ func (t *Buckets) adopt(b ondisk.Bucket, gen uint8, freed bool) {
 		return
 	}
 	for {
-		w := atomic.LoadUint32(&t.of[b].gens)
+		w := atomic.LoadUint32(&t.at(b).gens)
 		disk := uint8(w >> 8)
 		ahead := gen - disk
 		if ahead == 0 || ahead >= 128 {
@@ -49,7 +49,7 @@ func (t *Buckets) adopt(b ondisk.Bucket, gen uint8, freed bool) {
 		if ahead <= uint8(w)-disk {
 			return
 		}
-		if atomic.CompareAndSwapUint32(&t.of[b].gens, w, w&^0xff|uint32(gen)) {
+		if atomic.CompareAndSwapUint32(&t.at(b).gens, w, w&^0xff|uint32(gen)) {
 			t.raised.Store(true)
 			return
 		}
@@ -70,17 +70,17 @@ func (t *Buckets) adoptUnknown(b ondisk.Bucket, gen uint8) {
 		}
 	}
 	for {
-		w, told := atomic.LoadUint32(&t.of[b].gens), atomic.LoadUint32(&t.told[b])
+		w, told := atomic.LoadUint32(&t.at(b).gens), atomic.LoadUint32(&t.told[b])
 		newest := w&^0xff | uint32(newestGen(told))
 		if newest != w && !t.has(b, flagUntold) {
 			t.raised.Store(true)
 		}
-		if (newest == w || atomic.CompareAndSwapUint32(&t.of[b].gens, w, newest)) && atomic.LoadUint32(&t.told[b]) == told {
+		if (newest == w || atomic.CompareAndSwapUint32(&t.at(b).gens, w, newest)) && atomic.LoadUint32(&t.told[b]) == told {
 			break
 		}
 	}
 	if t.has(b, flagUntold) {
-		atomic.AndUint32(&t.of[b].flags, ^flagUntold)
+		atomic.AndUint32(&t.at(b).flags, ^flagUntold)
 	}
 }
 

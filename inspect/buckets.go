@@ -50,12 +50,17 @@ const (
 // bucket is what is known of one, side by side: whoever looks at one part looks at the others, and most buckets are not
 // in the processor's cache.
 type bucket struct {
-	gens    uint32 // gen, disk's gen, prio: 8, 8 and 16 bits
-	flags   uint32
+	head
 	sectors uint32 // live
 	owners  uint32 // see owners.go
 
 	cells [cellWords]uint64 // that live extents claim; see judge.claim
+}
+
+// head is what is known of a bucket at least.
+type head struct {
+	gens  uint32 // gen, disk's gen, prio: 8, 8 and 16 bits
+	flags uint32
 }
 
 // A bucket's sectors are claimed in so many cells.
@@ -66,7 +71,8 @@ const (
 
 // Buckets is the table of all buckets. Its methods may be called from several goroutines.
 type Buckets struct {
-	of []bucket
+	of    []bucket
+	small []head // instead; see Options.Small
 
 	// Where the prio chain could not be read whole; see adopt.go. Both are nil where it could.
 	unknown []bool        // of each prio set: whether only pointers tell its buckets' gens
@@ -86,29 +92,48 @@ func newBuckets(g *superblock.Geometry) *Buckets {
 	}
 }
 
-func (t *Buckets) Len() ondisk.Bucket            { return ondisk.Bucket(len(t.of)) }
-func (t *Buckets) set(b ondisk.Bucket, f uint32) { atomic.OrUint32(&t.of[b].flags, f) }
+// newSmall is a table of a quarter of the memory; see Options.Small.
+func newSmall(g *superblock.Geometry) *Buckets {
+	return &Buckets{small: make([]head, g.NBuckets), perSet: ondisk.Bucket(g.PriosPerBucket())}
+}
+
+func (t *Buckets) Len() ondisk.Bucket { return ondisk.Bucket(max(len(t.of), len(t.small))) }
+
+// at is what is known of b at least.
+func (t *Buckets) at(b ondisk.Bucket) *head {
+	if t.small != nil {
+		return &t.small[b]
+	}
+	return &t.of[b].head
+}
+
+func (t *Buckets) set(b ondisk.Bucket, f uint32) { atomic.OrUint32(&t.at(b).flags, f) }
 func (t *Buckets) has(b ondisk.Bucket, f uint32) bool {
-	return atomic.LoadUint32(&t.of[b].flags)&f != 0
+	return atomic.LoadUint32(&t.at(b).flags)&f != 0
 }
 
 // Gen is the bucket's gen at registration: the disk's, raised by every adopted pointer.
-func (t *Buckets) Gen(b ondisk.Bucket) uint8 { return uint8(atomic.LoadUint32(&t.of[b].gens)) }
+func (t *Buckets) Gen(b ondisk.Bucket) uint8 { return uint8(atomic.LoadUint32(&t.at(b).gens)) }
 
 // DiskGen is the gen in the prio chain.
-func (t *Buckets) DiskGen(b ondisk.Bucket) uint8 { return uint8(t.of[b].gens >> 8) }
+func (t *Buckets) DiskGen(b ondisk.Bucket) uint8 { return uint8(t.at(b).gens >> 8) }
 
 // Prio is the prio in the prio chain.
-func (t *Buckets) Prio(b ondisk.Bucket) uint16 { return uint16(t.of[b].gens >> 16) }
+func (t *Buckets) Prio(b ondisk.Bucket) uint16 { return uint16(t.at(b).gens >> 16) }
 
 // GenKnown reports whether the prio chain could be read for b.
 func (t *Buckets) GenKnown(b ondisk.Bucket) bool { return t.unknown == nil || !t.unknown[b/t.perSet] }
 
-// Sectors is the sum of the bucket's live extent pieces.
-func (t *Buckets) Sectors(b ondisk.Bucket) uint32 { return atomic.LoadUint32(&t.of[b].sectors) }
+// Sectors is the sum of the bucket's live extent pieces; 0 in a small table.
+func (t *Buckets) Sectors(b ondisk.Bucket) uint32 {
+	if t.small != nil {
+		return 0
+	}
+	return atomic.LoadUint32(&t.of[b].sectors)
+}
 
 // Lag is how far the oldest pointer to the bucket is behind its gen.
-func (t *Buckets) Lag(b ondisk.Bucket) uint8 { return uint8(t.of[b].flags >> lagShift) }
+func (t *Buckets) Lag(b ondisk.Bucket) uint8 { return uint8(t.at(b).flags >> lagShift) }
 
 // RaisedByFreedNode reports whether a freed node's record raised the gen.
 func (t *Buckets) RaisedByFreedNode(b ondisk.Bucket) bool { return t.has(b, flagFreed) }
@@ -123,7 +148,7 @@ func (t *Buckets) Shared(b ondisk.Bucket) bool {
 
 // Mark is the bucket's mark.
 func (t *Buckets) Mark(b ondisk.Bucket) Mark {
-	switch f := t.of[b].flags; {
+	switch f := t.at(b).flags; {
 	case f&flagMeta != 0:
 		return Metadata
 	case f&flagDirty != 0:
@@ -135,14 +160,14 @@ func (t *Buckets) Mark(b ondisk.Bucket) Mark {
 }
 
 func (t *Buckets) load(b ondisk.Bucket, e ondisk.PrioEntry) {
-	t.of[b].gens = uint32(e.Gen) | uint32(e.Gen)<<8 | uint32(e.Prio)<<16
+	t.at(b).gens = uint32(e.Gen) | uint32(e.Gen)<<8 | uint32(e.Prio)<<16
 }
 
 // lag notes how far a pointer is behind.
 func (t *Buckets) lag(b ondisk.Bucket, by uint8) {
 	for {
-		w := atomic.LoadUint32(&t.of[b].flags)
-		if uint8(w>>lagShift) >= by || atomic.CompareAndSwapUint32(&t.of[b].flags, w, w&^lagMask|uint32(by)<<lagShift) {
+		w := atomic.LoadUint32(&t.at(b).flags)
+		if uint8(w>>lagShift) >= by || atomic.CompareAndSwapUint32(&t.at(b).flags, w, w&^lagMask|uint32(by)<<lagShift) {
 			return
 		}
 	}
@@ -150,7 +175,7 @@ func (t *Buckets) lag(b ondisk.Bucket, by uint8) {
 
 // claimNode marks b as a node's. It returns what b was marked before; the level is that of the first claim.
 func (t *Buckets) claimNode(b ondisk.Bucket, level int) uint32 {
-	was := atomic.LoadUint32(&t.of[b].flags)
+	was := atomic.LoadUint32(&t.at(b).flags)
 	if was&flagNode == 0 {
 		t.set(b, flagNode|uint32(min(level, 15))<<levelShift)
 	}
@@ -159,9 +184,11 @@ func (t *Buckets) claimNode(b ondisk.Bucket, level int) uint32 {
 
 // unmark forgets all that extents made of the buckets but their gens.
 func (t *Buckets) unmark() {
+	for b := range t.Len() {
+		t.at(b).flags &^= flagClean | flagDirty | flagShared | lagMask
+	}
 	for i := range t.of {
 		b := &t.of[i]
-		b.flags &^= flagClean | flagDirty | flagShared | lagMask
 		b.sectors, b.owners, b.cells = 0, 0, [cellWords]uint64{}
 	}
 	t.sets = ownerSets{}
@@ -175,6 +202,9 @@ func (t *Buckets) add(b ondisk.Bucket, n ondisk.Sector, dirty bool, inode uint32
 	}
 	if !t.has(b, f) {
 		t.set(b, f)
+	}
+	if t.small != nil {
+		return
 	}
 	for {
 		w := atomic.LoadUint32(&t.of[b].sectors)

@@ -205,7 +205,7 @@ func (c *Cache) mark(m *marker) error {
 	}
 	m.pieces(c.keys.keys, c.keys.pieces, true, false)
 	c.volumes([]tally{m.tally})
-	return m.judge.finish()
+	return m.judge.finish(m)
 }
 
 func (c *Cache) lag(e *Extent) {

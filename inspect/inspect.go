@@ -43,7 +43,9 @@ type Options struct {
 	Sink     finding.Sink                  // what is wrong goes here
 	Progress progress.Starter              // nil: silent
 	Ends     map[ondisk.UUID]ondisk.Sector // where the volumes of known backing devices end; may be nil
+	Small    bool                          // keep of each bucket no more than its gens and its mark: a quarter of the memory
 	Log      *journal.Log                  // to read by; nil: what the kernel would find
+	window   uint64                        // of a small judge, in words; 0: as it comes
 	Leaves   func(b ondisk.Bucket) bool    // says which leaves are read, and counted; nil: all
 }
 
@@ -89,7 +91,12 @@ func Open(ctx context.Context, r io.ReaderAt, s *ondisk.Super, o Options) (*Cach
 	if has := max(o.Size, 0) / g.BucketSectors.Bytes(); g.NBuckets > max(alwaysTaken, ondisk.Bucket(has)) {
 		return nil, fmt.Errorf("%w: %d, in %d bytes", ErrTooLarge, g.NBuckets, o.Size)
 	}
-	c := &Cache{Super: s, Geo: g, r: r, ctx: ctx, o: o, Buckets: newBuckets(&g)}
+	c := &Cache{Super: s, Geo: g, r: r, ctx: ctx, o: o}
+	if o.Small {
+		c.Buckets = newSmall(&g)
+	} else {
+		c.Buckets = newBuckets(&g)
+	}
 	c.o.Sink = c.watch(o.Sink)
 	c.markFixed()
 	if !c.registered() {

@@ -25,6 +25,7 @@ type judge struct {
 	cell   ondisk.Sector
 	edges  map[uint64]uint64
 	blocks []uint64
+	window *window // nil: blocks has all of the device
 
 	// Where volumes end, as far as anybody knows.
 	ends map[uint32]end
@@ -49,6 +50,9 @@ func newJudge(c *Cache, sink finding.Sink) *judge {
 	j := &judge{c: c, sink: sink, ends: map[uint32]end{}, cell: max(g.BlockSectors, g.BucketSectors/cells)}
 	blocks := min(uint64(g.Size()), uint64(max(c.o.Size, 0))) / uint64(g.BlockSectors.Bytes())
 	switch {
+	case c.o.Small:
+		j.blocks = make([]uint64, min(blocks/64+1, cmp.Or(c.o.window, max(windowWords, uint64(g.NBuckets)*2/3))))
+		j.window = &window{n: uint64(len(j.blocks)) * 64, all: blocks}
 	case j.cell == g.BlockSectors: // no edges
 	case blocks/8 <= blocksAtMost || j.cell/g.BlockSectors > 64:
 		j.blocks = hugepages.Below(make([]uint64, blocks/64+1))
@@ -147,16 +151,24 @@ func (j *judge) pointer(e *Extent, p ondisk.Ptr) {
 
 // claim claims the extent's sectors; where some were claimed before, the bucket is suspect.
 func (j *judge) claim(b ondisk.Bucket, at, n ondisk.Sector) {
-	hit := false
-	if j.blocks != nil {
-		hit = claimBits(j.blocks, uint64(at/j.c.Geo.BlockSectors), uint64((at+n-1)/j.c.Geo.BlockSectors))
-	} else {
+	hit, first, last := false, uint64(at/j.c.Geo.BlockSectors), uint64((at+n-1)/j.c.Geo.BlockSectors)
+	switch {
+	case j.window != nil:
+		hit = j.window.claim(j.blocks, first, last)
+	case j.blocks != nil:
+		hit = claimBits(j.blocks, first, last)
+	default:
 		hit = j.claimCells(b, j.c.Geo.Remainder(at), n)
 	}
 	if hit {
-		j.c.Buckets.set(b, flagShared)
-		j.shared = true
+		j.suspect(b)
 	}
+}
+
+// suspect notes that two live extents claim the same sectors of a bucket.
+func (j *judge) suspect(b ondisk.Bucket) {
+	j.c.Buckets.set(b, flagShared)
+	j.shared = true
 }
 
 // claimBits sets the bits from first to last, and reports whether one was set.
@@ -201,7 +213,11 @@ func (j *judge) claimCells(b ondisk.Bucket, from, n ondisk.Sector) (hit bool) {
 }
 
 // finish names the extents that share sectors: a walk for their buckets alone.
-func (j *judge) finish() error {
+func (j *judge) finish(m *marker) error {
+	if err := j.others(m); err != nil {
+		return err
+	}
+	j.blocks = nil
 	if !j.shared {
 		return nil
 	}

@@ -233,6 +233,10 @@ func (m *marker) key(high, low, ptr uint64) {
 	if owner := uint32(high&(1<<20-1)) + 1; owner != m.owner {
 		m.turn(owner)
 	}
+	if m.c.Buckets.small != nil {
+		m.smallKey(high, low, ptr)
+		return
+	}
 	s := &m.c.Buckets.of[b]
 	if s.flags&flagUntold != 0 && m.adopting {
 		m.c.Buckets.adoptUnknown(ondisk.Bucket(b), uint8(ptr)) // nobody has judged by its gen: this is the first pointer

@@ -104,8 +104,11 @@ func (s *ownerSets) inodes(w uint32) []uint32 {
 	return s.sets[w&^manyOwners]
 }
 
-// Inodes returns the inodes with live data in b, in order.
+// Inodes returns the inodes with live data in b, in order; none from a small table.
 func (t *Buckets) Inodes(b ondisk.Bucket) []uint32 {
+	if t.small != nil {
+		return nil
+	}
 	t.sets.mu.Lock()
 	defer t.sets.mu.Unlock()
 	return slices.Clone(t.sets.inodes(t.of[b].owners)) // a list may still grow
@@ -113,7 +116,7 @@ func (t *Buckets) Inodes(b ondisk.Bucket) []uint32 {
 
 // Owner says what b is used for: superblock, journal, prio, uuid, btree level N, or the inodes of its data.
 func (t *Buckets) Owner(b ondisk.Bucket) string {
-	switch f := t.of[b].flags; {
+	switch f := t.at(b).flags; {
 	case f&flagSuper != 0:
 		return "superblock"
 	case f&flagJournal != 0:

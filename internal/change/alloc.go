@@ -15,7 +15,7 @@ import (
 // usage is what all keys on the device say of the free buckets: those of the newest bset and of the oldest, dead
 // ones too, for a key that is dead now comes back to life where a newer bset is lost.
 type usage struct {
-	pointed []bool  // by a key that is not stale
+	pointed bits    // by a key that is not stale
 	lag     []uint8 // of the oldest stale one
 }
 
@@ -82,7 +82,7 @@ func (t *Tx) lapOf(b ondisk.Bucket) int {
 
 func (t *Tx) writable(b ondisk.Bucket) bool {
 	free := t.Free(b) || t.spare.has(b) && !t.taken.has(b) && !t.used.has(b)
-	return free && !t.usage.pointed[b] && !t.avoid.has(b) && t.usage.lag[b] < ondisk.GenLimit
+	return free && !t.usage.pointed.has(b) && !t.avoid.has(b) && t.usage.lag[b] < ondisk.GenLimit
 }
 
 // Free reports whether b may be written: it is free, and not taken.
@@ -105,13 +105,13 @@ func (t *Tx) GivenUp(b ondisk.Bucket) {
 }
 
 func (t *Tx) scan() error {
-	t.usage = &usage{make([]bool, t.g.NBuckets), make([]uint8, t.g.NBuckets)}
+	t.usage = &usage{lag: make([]uint8, t.g.NBuckets)}
 	for b := range t.g.NBuckets {
 		t.known(b)
 	}
 	for _, l := range t.c.Chain.Links {
 		if l.Bucket < t.g.NBuckets {
-			t.usage.pointed[l.Bucket] = true
+			t.usage.pointed.add(l.Bucket, t.g.NBuckets)
 		}
 	}
 	return t.c.OtherPointers(func(p ondisk.Ptr) {
@@ -122,7 +122,7 @@ func (t *Tx) scan() error {
 		if stale := ondisk.GenAfter(t.Gen(b), p.Gen()); stale > 0 {
 			t.usage.lag[b] = max(t.usage.lag[b], stale)
 		} else {
-			t.usage.pointed[b] = true
+			t.usage.pointed.add(b, t.g.NBuckets)
 		}
 	})
 }
@@ -137,7 +137,10 @@ func (t *Tx) known(b ondisk.Bucket) {
 	case live || lag > 0:
 		lag += by
 	}
-	t.usage.pointed[b], t.usage.lag[b] = live && by == 0, uint8(min(lag, math.MaxUint8))
+	t.usage.lag[b] = uint8(min(lag, math.MaxUint8))
+	if live && by == 0 {
+		t.usage.pointed.add(b, t.g.NBuckets)
+	}
 }
 
 // unmarked counts the buckets that registration will find unmarked, once a new chain stands in the taken ones.

@@ -13,7 +13,7 @@ func (t *Tx) UnusedForTest() (ondisk.Bucket, error) {
 		return 0, err
 	}
 	for b := t.g.NBuckets - 1; b > t.g.FirstBucket; b-- {
-		if t.Free(b) && !t.usage.pointed[b] && t.usage.lag[b] == 0 {
+		if t.Free(b) && !t.usage.pointed.has(b) && t.usage.lag[b] == 0 {
 			return b, nil
 		}
 	}

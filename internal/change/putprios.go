@@ -25,7 +25,7 @@ func (t *Tx) PutPrios(buckets []ondisk.Bucket, entry func(ondisk.Bucket) ondisk.
 		return 0, err
 	}
 	for _, b := range buckets {
-		if b < t.g.FirstBucket || b >= t.g.NBuckets || !t.Free(b) || t.usage.pointed[b] {
+		if b < t.g.FirstBucket || b >= t.g.NBuckets || !t.Free(b) || t.usage.pointed.has(b) {
 			return 0, fmt.Errorf("%w: bucket %d is in use", ErrUnsafe, b)
 		}
 		t.taken.add(b, t.g.NBuckets)

@@ -36,6 +36,7 @@ const (
 type piece struct {
 	off, n int64
 	kind   kind
+	gen    uint8    // of its bucket
 	from   *reading // nil of heads and traces
 }
 
@@ -112,6 +113,7 @@ func (c *collector) cache() error {
 		return err
 	}
 	c.signatures()
+	c.settle()
 	return c.ctx.Err()
 }
 
@@ -132,7 +134,7 @@ func (c *collector) traced(s *ondisk.Super) error {
 func (c *collector) read(s *ondisk.Super) error {
 	rec := record(c.dev.R)
 	rec.all = c.o.unread
-	cache, err := inspect.Open(c.ctx, rec, s, inspect.Options{Size: c.dev.Size, Workers: c.o.Workers, Progress: c.o.Progress, Sink: func(finding.Finding) {}})
+	cache, err := inspect.Open(c.ctx, rec, s, inspect.Options{Size: c.dev.Size, Small: true, Workers: c.o.Workers, Progress: c.o.Progress, Sink: func(finding.Finding) {}})
 	if err != nil {
 		return c.ctx.Err() // fsck has no sizes either
 	}
@@ -172,7 +174,7 @@ func (c *collector) structures(r *reading, rec *recorder) {
 		}
 	}
 	for b := range rings {
-		c.add(piece{r.g.Start(b).Bytes(), r.g.BucketSectors.Bytes(), ringPiece, r})
+		c.add(piece{off: r.g.Start(b).Bytes(), n: r.g.BucketSectors.Bytes(), kind: ringPiece, from: r})
 	}
 	heads := map[int64]kind{}
 	for _, l := range r.c.Chain.Links {
@@ -191,7 +193,7 @@ func (c *collector) structures(r *reading, rec *recorder) {
 			c.olderTable(r, ondisk.Sector(e.off/ondisk.SectorBytes), r.version)
 			continue
 		}
-		c.add(piece{e.off, e.n, k, r})
+		c.add(piece{off: e.off, n: e.n, kind: k, from: r})
 	}
 }
 
@@ -238,7 +240,7 @@ func (r *reading) holdsData(b ondisk.Bucket) bool {
 func (c *collector) olderTable(r *reading, at ondisk.Sector, version uint32) {
 	b := make([]byte, r.g.MetaSectors.Bytes())
 	if !r.holdsData(r.g.BucketOf(at)) && full.ReadAt(c.dev.R, b, at.Bytes()) == nil && (isTable(b, version) || !c.o.Sanitize) {
-		c.add(piece{at.Bytes(), r.g.MetaSectors.Bytes(), uuidPiece, r})
+		c.add(piece{off: at.Bytes(), n: r.g.MetaSectors.Bytes(), kind: uuidPiece, from: r})
 	}
 }
 
@@ -251,7 +253,7 @@ func (c *collector) olderChain(r *reading, b ondisk.Bucket) {
 		if err != nil {
 			return
 		}
-		c.add(piece{r.g.Start(b).Bytes(), r.g.MetaSectors.Bytes(), prioPiece, r})
+		c.add(piece{off: r.g.Start(b).Bytes(), n: r.g.MetaSectors.Bytes(), kind: prioPiece, from: r})
 		b = ondisk.Bucket(set.NextBucket)
 	}
 }
@@ -268,7 +270,7 @@ func (c *collector) olderNode(r *reading, rd *btree.Reader, key ondisk.Bkey, lev
 		return
 	}
 	before := len(c.pieces)
-	c.add(piece{p.Offset().Bytes(), r.g.NodeSectors.Bytes(), nodePiece, r})
+	c.add(piece{off: p.Offset().Bytes(), n: r.g.NodeSectors.Bytes(), kind: nodePiece, from: r})
 	if level == 0 || len(c.pieces) == before { // it and what is below it are there
 		return
 	}
@@ -288,7 +290,7 @@ func (c *collector) orphans(r *reading) error {
 			continue
 		}
 		if h, err := ondisk.DecodeBsetHeader(head); err == nil && h.Seq != 0 && h.CheckMagic(r.g.SetMagic) == nil {
-			c.add(piece{r.g.Start(b).Bytes(), r.g.NodeSectors.Bytes(), nodePiece, r})
+			c.add(piece{off: r.g.Start(b).Bytes(), n: r.g.NodeSectors.Bytes(), kind: nodePiece, from: r})
 		}
 	}
 	return nil
@@ -323,7 +325,7 @@ func (c *collector) signatures() {
 		c.marks = append(c.marks, f)
 		first := f.Offset / ondisk.SectorBytes * ondisk.SectorBytes
 		last := (f.Offset + int64(f.Length) + ondisk.SectorBytes - 1) / ondisk.SectorBytes * ondisk.SectorBytes
-		c.add(piece{first, last - first, tracePiece, nil})
+		c.add(piece{off: first, n: last - first, kind: tracePiece, from: nil})
 	}
 }
 
@@ -376,11 +378,7 @@ func (c *collector) scrubbed(p *piece, b []byte) []byte {
 		return s.table(b, p.from.version)
 	case nodePiece:
 		at := ondisk.Sector(p.off / ondisk.SectorBytes)
-		gen := uint8(0)
-		if t := p.from.c.Buckets; p.from.g.BucketOf(at) < t.Len() {
-			gen = t.Gen(p.from.g.BucketOf(at))
-		}
-		return s.node(b, s.parentOf(b, at, gen))
+		return s.node(b, s.parentOf(b, at, p.gen))
 	}
 	return make([]byte, len(b))
 }

@@ -5,10 +5,10 @@ package image
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"sync"
 
 	"bctl/inspect"
-	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/mapfile"
 	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
@@ -25,9 +25,12 @@ type Domain struct {
 // domainBytes is the unit of a domain: what a disk reads at a time.
 const domainBytes = 4096
 
-// Map is the domain as ddrescue takes it: what is in it counts as finished, all else as untried. Errors: ErrKind, those
-// of superblock.Read and the context's; damage is no error.
-func (d Domain) Map(ctx context.Context, dev *Source, o Options) (mapfile.Map, error) {
+// partBytes is how much of a device is looked at at a time: each takes a walk through the tree, and a bit for each unit.
+const partBytes = 512 << 30
+
+// Areas is the domain as ddrescue takes it, in order: what is in it counts as finished, all else as untried. Errors:
+// ErrKind, those of superblock.Read and the context's; damage is no error.
+func (d Domain) Areas(ctx context.Context, dev *Source, o Options, use func(mapfile.Area) error) error {
 	if o.Progress == nil {
 		o.Progress = progress.Silent
 	}
@@ -36,72 +39,125 @@ func (d Domain) Map(ctx context.Context, dev *Source, o Options) (mapfile.Map, e
 		err = ErrKind
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dev.Name, err)
+		return fmt.Errorf("%s: %w", dev.Name, err)
 	}
-	wanted := newBits(dev.Size)
+	var pieces []mapfile.Area
 	if d.Metadata {
 		o.Sanitize, o.unread = false, true
 		c := &collector{ctx: ctx, o: &o, dev: dev}
 		if err := c.cache(); err != nil {
-			return nil, err
+			return err
 		}
 		for _, p := range c.pieces {
-			wanted.set(p.off, p.n)
+			pieces = append(pieces, mapfile.Area{Off: p.off, Len: p.n})
 		}
 	}
+	var c *inspect.Cache
 	if d.Dirty || d.Cached {
-		if err := d.extents(ctx, s, dev, o, wanted); err != nil {
-			return nil, err
+		c, err = inspect.Open(ctx, dev.R, s, inspect.Options{Size: dev.Size, Small: true, Workers: o.Workers, Progress: o.Progress, Sink: func(finding.Finding) {}})
+		if err != nil {
+			return fmt.Errorf("%s: %w", dev.Name, err)
 		}
 	}
-	return wanted.areas(), nil
+	part := o.part
+	if part == 0 {
+		part = partBytes
+	}
+	out := joiner{use: use}
+	wanted := newBits(dev.Size, part)
+	for ; wanted.from < dev.Size; wanted.next() {
+		for _, p := range pieces {
+			wanted.set(p.Off, p.Len)
+		}
+		if c != nil {
+			if err := d.extents(c, wanted); err != nil {
+				return err
+			}
+		}
+		if err := wanted.areas(&out); err != nil {
+			return err
+		}
+	}
+	return out.end()
 }
 
 // extents adds where live extents stand.
-func (d Domain) extents(ctx context.Context, s *ondisk.Super, dev *Source, o Options, wanted *bits4k) error {
-	c, err := inspect.Open(ctx, dev.R, s, inspect.Options{Size: dev.Size, Workers: o.Workers, Progress: o.Progress, Sink: func(finding.Finding) {}})
-	if err != nil {
-		return fmt.Errorf("%s: %w", dev.Name, err)
-	}
+func (d Domain) extents(c *inspect.Cache, wanted *bits4k) error {
 	var mu sync.Mutex
 	return c.Walk(func(_ int, e *inspect.Extent) {
-		if e.Live && (d.Cached || e.Dirty()) {
+		off, n := e.Ptr[0].Offset().Bytes(), e.Size().Bytes()
+		if e.Live && (d.Cached || e.Dirty()) && off < wanted.to && off+n > wanted.from {
 			mu.Lock()
 			defer mu.Unlock()
-			wanted.set(e.Ptr[0].Offset().Bytes(), e.Size().Bytes())
+			wanted.set(off, n)
 		}
 	})
 }
 
-// bits4k has a bit for each domainBytes of a device.
+// bits4k has a bit for each domainBytes of a part of a device.
 type bits4k struct {
-	size int64
-	bits []uint64
+	from, to int64
+	size     int64 // of the device
+	bits     []uint64
 }
 
-func newBits(size int64) *bits4k {
-	return &bits4k{size, make([]uint64, (size/domainBytes+64)/64)}
+func newBits(size, part int64) *bits4k {
+	to := min(size, part)
+	return &bits4k{0, to, size, make([]uint64, to/domainBytes/64+1)}
+}
+
+// next turns to the next part, of which no bit is set.
+func (b *bits4k) next() {
+	n := b.to - b.from
+	b.from, b.to = b.to, min(b.to+n, b.size)
+	clear(b.bits)
 }
 
 func (b *bits4k) set(off, n int64) {
-	for i := max(off, 0) / domainBytes; i*domainBytes < min(off+n, b.size); i++ {
+	from, to := max(off, b.from)-b.from, min(off+n, b.to)-b.from
+	for i := from / domainBytes; i*domainBytes < to; i++ {
 		b.bits[i/64] |= 1 << (i % 64)
 	}
 }
 
-// areas are the runs of equal bits.
-func (b *bits4k) areas() (m mapfile.Map) {
-	for at := int64(0); at < b.size; at += domainBytes {
-		status := byte(mapfile.Untried)
-		if i := at / domainBytes; b.bits[i/64]>>(i%64)&1 != 0 {
-			status = mapfile.Finished
+// areas hands on the runs of equal bits.
+func (b *bits4k) areas(out *joiner) error {
+	for at := b.from; at < b.to; {
+		i := (at - b.from) / domainBytes
+		word, status := b.bits[i/64]>>(i%64), byte(mapfile.Untried)
+		if word&1 != 0 {
+			word, status = ^word, mapfile.Finished
 		}
-		n := min(domainBytes, b.size-at)
-		if k := len(m); k > 0 && m[k-1].Status == status {
-			m[k-1].Len += n
-		} else {
-			m = append(m, mapfile.Area{Off: at, Len: n, Status: status})
+		run := min(int64(bits.TrailingZeros64(word)), 64-i%64) // units
+		n := min(run*domainBytes, b.to-at)
+		if err := out.add(mapfile.Area{Off: at, Len: n, Status: status}); err != nil {
+			return err
 		}
+		at += n
 	}
-	return m
+	return nil
+}
+
+// A joiner makes neighbours of one status one.
+type joiner struct {
+	use  func(mapfile.Area) error
+	last mapfile.Area
+}
+
+func (j *joiner) add(a mapfile.Area) error {
+	if j.last.Len > 0 && j.last.Status == a.Status {
+		j.last.Len += a.Len
+		return nil
+	}
+	err := j.end()
+	j.last = a
+	return err
+}
+
+// end hands the last on.
+func (j *joiner) end() error {
+	if j.last.Len == 0 {
+		return nil
+	}
+	return j.use(j.last)
 }

@@ -44,7 +44,8 @@ type Options struct {
 
 	masks  *masks
 	odd    uint64
-	unread bool // what cannot be read is wanted too
+	part   int64 // of a domain that is looked at at a time, in bytes; 0: as it comes
+	unread bool  // what cannot be read is wanted too
 }
 
 // A Plan is an image that can be written.

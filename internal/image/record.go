@@ -5,6 +5,8 @@ package image
 import (
 	"io"
 	"sync"
+
+	"bctl/internal/bcache/ondisk"
 )
 
 // A recorder notes what is read, and can be: what fsck reads of a cache is what an image must have.
@@ -28,4 +30,22 @@ func (r *recorder) ReadAt(b []byte, off int64) (int, error) {
 		r.mu.Unlock()
 	}
 	return n, err
+}
+
+// settle keeps of the readings what writing needs: the tables are large.
+func (c *collector) settle() {
+	for i := range c.pieces {
+		p := &c.pieces[i]
+		if p.from == nil {
+			continue
+		}
+		if b := p.from.g.BucketOf(ondisk.Sector(p.off / ondisk.SectorBytes)); b < p.from.c.Buckets.Len() {
+			p.gen = p.from.c.Buckets.Gen(b)
+		}
+	}
+	for i := range c.pieces {
+		if from := c.pieces[i].from; from != nil {
+			from.c = nil
+		}
+	}
 }

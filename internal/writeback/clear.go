@@ -73,10 +73,13 @@ func (j *Job) retree(found []finding.Finding, spool *change.Spool, out *Cleared)
 	if err != nil {
 		return nil, err
 	}
-	used := make([]bool, j.c.Geo.NBuckets)
+	var used []bool
+	if out.drop {
+		used = make([]bool, j.c.Geo.NBuckets)
+	}
 	err = j.kept(out, func(e *inspect.Extent, b ondisk.Bucket) error {
 		out.all.add(&e.Bkey)
-		if b < j.c.Geo.NBuckets {
+		if b < ondisk.Bucket(len(used)) {
 			used[b] = true
 		}
 		return tree.Add(&e.Bkey)
@@ -172,7 +175,7 @@ func (cl *Cleared) Prove(ctx context.Context, size int64) func(after io.ReaderAt
 	super, want := cl.super, cl.all
 	return func(after io.ReaderAt) error {
 		var found finding.Collector
-		c, err := inspect.Open(ctx, after, super, inspect.Options{Size: size, Sink: found.Add})
+		c, err := inspect.Open(ctx, after, super, inspect.Options{Size: size, Small: true, Sink: found.Add})
 		if err != nil {
 			return err
 		}

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk"
 	"bctl/internal/finding"
 	"bctl/superblock"
@@ -49,6 +51,29 @@ func ShowCache(ctx context.Context, name string, io *IO, show func(cache *inspec
 
 // OpenCache reads the cache on dev, whose name errors begin with. It lies there as registration would see it.
 func OpenCache(ctx context.Context, name string, dev disk.Device, io *IO, found *finding.Collector) (*inspect.Cache, error) {
+	return openCache(ctx, name, dev, io, inspect.Options{Sink: found.Add})
+}
+
+// OpenSmall is OpenCache with a small table of buckets, and with an eye on memory from then on.
+func OpenSmall(ctx context.Context, name string, dev disk.Device, io *IO, found *finding.Collector) (*inspect.Cache, error) {
+	return openCache(ctx, name, dev, io, inspect.Options{Sink: found.Add, Small: true})
+}
+
+// largeCache is how many buckets a cache has of which memory is minded. The table of them takes most of it, and holds
+// nothing that a collector would have to look at; garbage is the percentage of the memory in use that may be waste then.
+const (
+	largeCache = 1 << 17
+	garbage    = 10
+)
+
+// MindMemory has little wasted from now on, if the cache is large.
+func MindMemory(s *ondisk.Super) {
+	if s.Nbuckets >= largeCache {
+		debug.SetGCPercent(garbage)
+	}
+}
+
+func openCache(ctx context.Context, name string, dev disk.Device, io *IO, o inspect.Options) (*inspect.Cache, error) {
 	s, err := superblock.ReadDevice(dev, dev.Size())
 	if err == nil && s.IsBacking() {
 		err = fmt.Errorf("a backing device, it has no buckets")
@@ -56,7 +81,11 @@ func OpenCache(ctx context.Context, name string, dev disk.Device, io *IO, found 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	cache, err := inspect.Open(ctx, dev, s, inspect.Options{Size: dev.Size(), Sink: found.Add, Progress: io.Progress})
+	if o.Small {
+		MindMemory(s)
+	}
+	o.Size, o.Progress = dev.Size(), io.Progress
+	cache, err := inspect.Open(ctx, dev, s, o)
 	switch {
 	case err == nil:
 		return cache, nil

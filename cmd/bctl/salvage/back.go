@@ -51,10 +51,6 @@ func writeBack(ctx context.Context, o writebackOptions, to *app.IO) error {
 	if err := b.read(ctx); err != nil {
 		return err
 	}
-	if b.c.Geo.NBuckets >= largeCache {
-		debug.FreeOSMemory()
-		defer debug.SetGCPercent(debug.SetGCPercent(garbage))
-	}
 	if n := b.found.Count(finding.Damage); n > 0 {
 		to.Note("%s is damaged (%d findings): what its metadata do not tell is not copied; see bctl fsck", o.cache, n)
 	}
@@ -125,7 +121,8 @@ func (b *back) read(ctx context.Context) error {
 		err = errors.New("a backing device, it holds no dirty data of others")
 	}
 	if err == nil {
-		b.c, err = inspect.Open(ctx, b.r, s, inspect.Options{Size: b.cache.Size(), Sink: b.found.Add, Progress: b.o.progress})
+		app.MindMemory(s)
+		b.c, err = inspect.Open(ctx, b.r, s, inspect.Options{Size: b.cache.Size(), Small: true, Sink: b.found.Add, Progress: b.o.progress})
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.o.cache, err)
@@ -192,13 +189,6 @@ func (b *back) carry(ctx context.Context, lost *lostFile) error {
 	}
 	return b.clear(ctx, len(undo))
 }
-
-// largeCache is how many buckets a cache has of which memory is minded. The table of them takes most of it, and holds
-// nothing that a collector would have to look at; garbage is the percentage of the memory in use that may be waste then.
-const (
-	largeCache = 1 << 17
-	garbage    = 10
-)
 
 // clear makes what was copied clean. kept is how many undo files there are.
 func (b *back) clear(ctx context.Context, kept int) error {
@@ -294,7 +284,7 @@ func (b *back) sound(ctx context.Context) func(io.ReaderAt) error {
 	super := b.c.Super
 	return func(after io.ReaderAt) error {
 		var found finding.Collector
-		_, err := inspect.Open(ctx, after, super, inspect.Options{Size: b.cache.Size(), Sink: found.Add})
+		_, err := inspect.Open(ctx, after, super, inspect.Options{Size: b.cache.Size(), Small: true, Sink: found.Add})
 		if err == nil && found.Count(finding.Damage) > 0 {
 			err = writeback.ErrNotProven
 		}

@@ -13,7 +13,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"bctl/cmd/bctl/app"
+	"bctl/internal/disk"
+	"bctl/internal/disk/mapfile"
 	"bctl/internal/image"
+	"bctl/superblock"
 )
 
 const domainDescription = `Writes a domain mapfile for GNU ddrescue: what of a failing cache is to be copied first. All metadata that lead to the
@@ -30,6 +33,13 @@ Examples:
     bctl domain cache.img --dirty -o dirty.map
     ddrescue --domain-mapfile=dirty.map /dev/nvme0n1p3 cache.img cache.map
 `
+
+// mindMemory has little wasted from now on, if the device is a large cache.
+func mindMemory(dev disk.Device) {
+	if s, err := superblock.ReadDevice(dev, dev.Size()); err == nil {
+		app.MindMemory(s)
+	}
+}
 
 // DomainCommand is bctl domain.
 func DomainCommand() *cli.Command {
@@ -66,19 +76,20 @@ func domain(ctx context.Context, d image.Domain, name, output string, to *app.IO
 		return err
 	}
 	defer dev.Close()
-	m, err := d.Map(ctx, &image.Source{Name: name, R: dev, Size: dev.Size(), LogicalBlock: dev.LogicalBlock()}, image.Options{Progress: to.Progress})
-	if err != nil {
-		return err
+	mindMemory(dev)
+	source := &image.Source{Name: name, R: dev, Size: dev.Size(), LogicalBlock: dev.LogicalBlock()}
+	areas := func(use func(mapfile.Area) error) error {
+		return d.Areas(ctx, source, image.Options{Progress: to.Progress}, use)
 	}
 	comment := fmt.Sprintf("Domain mapfile. Created by bctl %s\nof %s", app.Version, app.OneLine(name))
 	if output == "" || output == "-" {
-		return m.Write(to.Out, comment)
+		return mapfile.Write(to.Out, comment, areas)
 	}
 	f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(m.Write(f, comment), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(mapfile.Write(f, comment, areas), f.Sync(), f.Close()); err != nil {
 		os.Remove(output)
 		return err
 	}

@@ -117,7 +117,7 @@ func export(ctx context.Context, o exportOptions, to *app.IO) error {
 	}
 	defer dev.Close()
 	var found finding.Collector
-	c, err := app.OpenCache(ctx, o.cache, dev, to, &found)
+	c, err := app.OpenSmall(ctx, o.cache, dev, to, &found)
 	if err != nil {
 		return err
 	}

@@ -119,6 +119,9 @@ func makeImage(ctx context.Context, o imageOptions, to *app.IO) error {
 			return err
 		}
 		defer dev.Close()
+		if len(sources) == 0 {
+			mindMemory(dev)
+		}
 		sources = append(sources, &image.Source{Name: name, R: dev, Size: dev.Size(), LogicalBlock: dev.LogicalBlock()})
 	}
 	p, err := image.New(ctx, sources[0], sources[1:], image.Options{Sanitize: !o.raw, Rand: rand.Reader, Progress: to.Progress})

@@ -27,7 +27,7 @@ func older(ctx context.Context, c *inspect.Cache, root uint64, size int64, to *a
 		header.BtreeRoot, header.Level, header.LastSeq = j.BtreeRoot, j.Level, min(j.LastSeq, header.LastSeq)
 		top := log.Live[len(log.Live)-1]
 		var found finding.Collector
-		again, err := inspect.Open(ctx, c.Reader(), c.Super, inspect.Options{Size: size, Sink: found.Add, Progress: to.Progress, Log: log.From(top, &header)})
+		again, err := inspect.Open(ctx, c.Reader(), c.Super, inspect.Options{Size: size, Sink: found.Add, Progress: to.Progress, Small: true, Log: log.From(top, &header)})
 		if err != nil {
 			return nil, err
 		}

@@ -100,13 +100,30 @@ func number(s string, n *int64) (ok bool) {
 
 // Write writes a mapfile, with comment as its first lines.
 func (m Map) Write(w io.Writer, comment string) error {
+	return Write(w, comment, func(area func(Area) error) error {
+		for _, a := range m {
+			if err := area(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Write writes a mapfile of the areas that all hands to its argument, in order, with comment as its first lines. Errors:
+// those of all and w's.
+func Write(w io.Writer, comment string, all func(area func(Area) error) error) error {
 	b := bufio.NewWriter(w)
 	for line := range strings.Lines(comment) {
 		fmt.Fprintf(b, "# %s\n", strings.TrimSuffix(line, "\n"))
 	}
 	fmt.Fprintf(b, "0x%08X     ?               1\n#      pos        size  status\n", 0)
-	for _, a := range m {
-		fmt.Fprintf(b, "0x%08X  0x%08X  %c\n", a.Off, a.Len, a.Status)
+	err := all(func(a Area) error {
+		_, err := fmt.Fprintf(b, "0x%08X  0x%08X  %c\n", a.Off, a.Len, a.Status)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return b.Flush()
 }

@@ -23,9 +23,12 @@ type step struct {
 
 // parse finds the cheapest way through src[at:end]: its sequences, and how many literals are left behind them.
 func (e *encoder) parse(at, end int) (seqs []sequence, rest int) {
-	steps := make([]step, end-at+1)
+	if e.steps == nil {
+		e.steps = make([]step, min(len(e.src), blockMost)+1)
+	}
+	steps := e.steps[:end-at+1]
 	for i := range steps {
-		steps[i].cost = math.Inf(1)
+		steps[i] = step{cost: math.Inf(1)}
 	}
 	steps[0] = step{reps: e.reps}
 	for p := at; p < end; {
@@ -105,9 +108,9 @@ func (e *encoder) matches(p, end int, s *step, use func(n int, value uint32, rep
 		if was == 0 {
 			break
 		}
-		offset := uint32(p - int(was-1))
+		offset := uint32(p - int(e.chain[was-1].at))
 		try(offset, offset+3, [3]uint32{offset, r[0], r[1]})
-		was = e.chain[was-1]
+		was = e.chain[was-1].before
 	}
 	return longest
 }
@@ -133,6 +136,7 @@ func (e *encoder) hash(p int) uint32 {
 func (e *encoder) note(p int) {
 	if p+least <= len(e.src) {
 		h := e.hash(p)
-		e.chain[p], e.heads[h] = e.heads[h], int32(p)+1
+		e.chain = append(e.chain, place{int32(p), e.heads[h]})
+		e.heads[h] = int32(len(e.chain))
 	}
 }

@@ -27,7 +27,7 @@ const ( // of a block
 
 // Encode makes a frame of src, which states its length and has no checksum.
 func Encode(src []byte) []byte {
-	e := &encoder{src: src, reps: [3]uint32{1, 4, 8}, heads: make([]int32, 1<<hashBits), chain: make([]int32, len(src))}
+	e := &encoder{src: src, reps: [3]uint32{1, 4, 8}, heads: make([]int32, 1<<hashBits)}
 	out := frameHead(len(src))
 	for at := 0; at < len(src) || at == 0; at += blockMost {
 		end := min(at+blockMost, len(src))
@@ -59,9 +59,13 @@ func frameHead(n int) []byte {
 type encoder struct {
 	src   []byte
 	reps  [3]uint32 // the offsets used last, as the decoder has them too
-	heads []int32   // the last place with a hash, and one more
-	chain []int32   // from a place to the one before with the same hash, and one more
+	heads []int32   // of each hash the last of the places, its number and one more
+	chain []place   // all that were looked at: where there is little, they are few
+	steps []step    // of the block
 }
+
+// A place is a byte that was looked at, and the number of the one before with the same hash, and one more.
+type place struct{ at, before int32 }
 
 // block is what src[at:end] becomes; n is its size as its header says it.
 func (e *encoder) block(at, end int) (kind, n int, body []byte) {

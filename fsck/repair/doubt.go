@@ -88,9 +88,11 @@ func (h *harvest) ringTells() error {
 		if len(done) > 0 {
 			in = minus(wanted, done)
 		}
-		if h.stood[sourceOf(&k)] { // the leaf has it, and what is newer there may be newer than the journal, after a power cut
-			settled = append(settled, within(told[i], in)...)
-			continue
+		if stood := joined(h.stood[sourceOf(&k)]); len(stood) > 0 && k.Ptrs() > 0 {
+			for _, part := range within(told[i], stood) { // the leaf has it; what it says later may be newer, after a power cut
+				settled = append(settled, within(part, in)...)
+			}
+			in = minus(in, stood)
 		}
 		h.proved = append(h.proved, within(told[i], in)...)
 	}

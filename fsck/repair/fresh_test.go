@@ -192,3 +192,24 @@ func TestRegisteredOnce(t *testing.T) {
 		s.EditSuper(func(sb *ondisk.Super) { sb.SetSync(false); sb.Version, sb.Seq = 0, 0; planter.SetJournal(sb, 1, 0) })
 	})
 }
+
+// What a damaged bset lost the journal tells, also where it was written right behind what the leaf has.
+func TestWrittenBehind(t *testing.T) {
+	s := scenes.Open(t, "made-small")
+	at := s.Geo.Start(s.Free(1)[0])
+	first, second := planter.Dirty(s.Key(0, 504, 40, at, 0)), planter.Dirty(s.Key(0, 544, 40, at+40, 0))
+	s.AddSet(s.Root(), first)
+	s.AddSet(s.Root(), second)
+	for _, k := range []ondisk.Bkey{first, second} {
+		s.AddEntry(func(j *ondisk.Jset) { j.Keys = []ondisk.Bkey{k} })
+	}
+	for range 2 {
+		s.AddEntry(func(j *ondisk.Jset) { j.LastSeq = j.Seq })
+	}
+	is := kept(t, "behind", s, func() {
+		s.RawSet(s.Root(), len(s.Sets(s.Root()))-1, func(b []byte) { b[ondisk.BsetBytes+7] |= 0x60 })
+	})
+	if at := is.volumes[0][504]; at != place(second.Ptr[0].Offset())|dirtyPlace {
+		t.Errorf("sector 504 is at %d", at.at())
+	}
+}

@@ -16,7 +16,7 @@ import (
 // what parses of the bad one itself. A key out of its leaf's range has a damaged position.
 func (h *harvest) damagedLeaves() error {
 	g := &h.c.Geo
-	h.scanned, h.stood = map[ondisk.Sector]bool{}, map[source]bool{}
+	h.scanned, h.stood = map[ondisk.Sector]bool{}, map[source][]inspect.Range{}
 	hurt := map[ondisk.Sector]bool{}
 	var order []ondisk.Sector
 	for _, f := range h.w.seen {
@@ -42,7 +42,7 @@ func (h *harvest) damagedLeaves() error {
 		k.SetPtrs(1)
 		k.Ptr[0] = p
 		n := rd.Read(k, 0)
-		n.Every(func(k *ondisk.Bkey) { h.stood[sourceOf(k)] = true })
+		n.Every(h.stand)
 		if n.Whole && !n.Cut {
 			continue
 		}
@@ -72,7 +72,7 @@ func (h *harvest) damagedLeaves() error {
 	return nil
 }
 
-// A source tells keys apart that were written apart, however they are cut.
+// A source is where a key leads, however it is cut. Keys that were written one behind the other may share it.
 type source struct {
 	inode uint32
 	ahead ondisk.Sector // of the place on the cache before that in the volume
@@ -81,6 +81,14 @@ type source struct {
 
 func sourceOf(k *ondisk.Bkey) source {
 	return source{k.Inode(), k.Ptr[0].Offset() - k.Start(), k.Ptr[0].Gen()}
+}
+
+// stand notes a key of a good bset of a damaged leaf.
+func (h *harvest) stand(k *ondisk.Bkey) {
+	if k.Ptrs() == 1 && k.Size() > 0 && k.Size() <= k.Offset() {
+		from := sourceOf(k)
+		h.stood[from] = append(h.stood[from], inspect.Of(k.Inode(), k.Start(), k.Offset()))
+	}
 }
 
 // damagedNode is the node that a finding says could not be read whole.
@@ -140,7 +148,7 @@ func (s *scraper) leaf(n *btree.Node) {
 		if set := s.set(at, seq); set != nil {
 			s.keep(s.h.bset(set.Data))
 			for i := range set.Data {
-				s.h.stood[sourceOf(&set.Data[i])] = true
+				s.h.stand(&set.Data[i])
 			}
 			at, seq, s.ran = at+int(s.h.c.Geo.Blocks(set.Bytes()).Bytes()), set.Seq, false
 			continue

@@ -144,6 +144,7 @@ func (c *Cache) read() error {
 	log, err := c.o.Log, error(nil)
 	if log == nil {
 		log, err = journal.Scan(c.r, &c.Geo, c.o.Workers, c.o.Sink)
+		c.ringCut(log)
 	}
 	c.Journal = log
 	if err != nil {
@@ -160,6 +161,23 @@ func (c *Cache) read() error {
 	}
 	c.raiseChain()
 	return c.mark(m)
+}
+
+// ringCut tells a ring that was longer, or began earlier, from one that was always as it is.
+func (c *Cache) ringCut(log *journal.Log) {
+	const said = "%d journal buckets from bucket %d on, but %s them are entries %d to %d, and the newest in them is %d"
+	g := &c.Geo
+	if lowest := superblock.FirstBucket(g.BucketSectors); g.FirstBucket > lowest {
+		if from, to, n, at := log.Before(lowest); n > 0 {
+			c.o.Sink(finding.About(at, finding.SBJournalCut, said, g.NJournal, g.FirstBucket, "before", from, to, log.Newest.Seq))
+			return
+		}
+	}
+	if was := superblock.JournalCount(c.Super.Nbuckets); g.NJournal < was {
+		if from, to, n, at := log.Beyond(was); n > 0 {
+			c.o.Sink(finding.About(at, finding.SBJournalCut, said, g.NJournal, g.FirstBucket, "behind", from, to, log.Newest.Seq))
+		}
+	}
 }
 
 // markFixed marks the buckets of the superblock and of the journal.

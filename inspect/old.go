@@ -79,7 +79,7 @@ func (c *Cache) nodeSeq(b ondisk.Bucket, head []byte) uint64 {
 	if n, _ := c.r.ReadAt(head, c.Geo.Start(b).Bytes()); n < len(head) {
 		return 0
 	}
-	if h, err := ondisk.DecodeBsetHeader(head); err == nil && h.CheckMagic(c.Geo.SetMagic) == nil {
+	if h, err := ondisk.DecodeBsetHeader(head); err == nil && h.HasMagic(c.Geo.SetMagic) {
 		return h.Seq
 	}
 	return 0

@@ -104,6 +104,8 @@ func Check(s *ondisk.Super, d Device) (faults []Fault) {
 		c.cache()
 		c.journalBuckets()
 		c.oddities()
+	case s.Version == ondisk.VersionBacking, s.Version == ondisk.VersionBackingOffset, s.Version == ondisk.VersionBackingFeat:
+		c.fault(ErrVersion, "%d, a backing device's, and %d journal buckets, which only a cache has", s.Version, s.Keys)
 	default:
 		c.fault(ErrVersion, "%d", s.Version)
 	}

@@ -5,6 +5,7 @@ package repair_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"bctl/fsck/repair"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
@@ -107,8 +109,14 @@ func TestLostBackingOffset(t *testing.T) {
 // A dirty device that no slot names gets the one that was taken from it, invalidated or named twice: the kernel makes a
 // device clean or nobody's before it takes its slot. Nothing is lost, nothing renamed, and all of it is the device's.
 func TestSlotOfADirtyDevice(t *testing.T) {
-	for _, name := range []string{"U37", "U39"} {
-		d := find(t, name)
+	slot := func(change func(u *ondisk.UUIDEntry)) damages.Damage {
+		return damages.Damage{Base: "writeback-dirty", Plant: func(s *damages.Scene) { s.EditSlot(0, change) }}
+	}
+	for name, d := range map[string]damages.Damage{
+		"U37": find(t, "U37"), "U39": find(t, "U39"),
+		"nearly the mark":     slot(func(u *ondisk.UUIDEntry) { u.UUID = ondisk.InvalidUUID; u.UUID[5] ^= 4 }),
+		"mark without a time": slot(func(u *ondisk.UUIDEntry) { u.UUID = ondisk.InvalidUUID }),
+	} {
 		s := scenes.Open(t, d.Base)
 		was := slotsOf(t, devices(s)[0])
 		d.Plant(s)
@@ -123,6 +131,40 @@ func TestSlotOfADirtyDevice(t *testing.T) {
 				t.Errorf("%s: slot %d is %v, it was %v", name, i, u, was[i])
 			}
 		}
+	}
+}
+
+// A flash-only volume with dirty data whose uuid became the mark of a destroyed one, without the time that comes with it,
+// stays, under another uuid.
+func TestSlotOfAFlashVolume(t *testing.T) {
+	s := scenes.Open(t, "two-backing-flash")
+	want := live(t, devices(s)[0])
+	tableOf := func(d fsck.Device) uuids.Table {
+		raw, err := superblock.Read(d.R)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := inspect.Open(context.Background(), d.R, raw, inspect.Options{Size: d.Size, Sink: func(finding.Finding) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.UUIDs
+	}
+	slots := tableOf(devices(s)[0])
+	i := slices.IndexFunc(slots, func(u ondisk.UUIDEntry) bool { return u.FlashOnly() })
+	was := slots[i]
+	s.EditSlot(i, func(u *ondisk.UUIDEntry) { u.UUID = ondisk.InvalidUUID })
+	devs := devices(s)
+	r := planned(t, devs)
+	if r.After.Result == fsck.Damaged || len(r.Lost) > 0 {
+		t.Errorf("%v, lost %v, %s", codes(r.After), r.Lost, r.Evidence)
+	}
+	done := after(r, devs)[0]
+	if got := live(t, done); !maps.Equal(got, want) {
+		t.Errorf("%d sectors, there were %d", len(got), len(want))
+	}
+	if u := tableOf(done)[i]; u.Sectors != was.Sectors || u.Label != was.Label || !u.FlashOnly() || u.UUID == ondisk.InvalidUUID {
+		t.Errorf("%+v, it was %+v", u, was)
 	}
 }
 

@@ -154,6 +154,8 @@ func (h *harvest) perhaps(rs []inspect.Range, slots uuids.Table, code finding.Co
 			from, to := ondisk.Sector(0), h.end(inode, ondisk.MaxKeyOffset)
 			if end, ok := ends[inode]; ok {
 				to = min(to, end)
+			} else if slots[i].FlashOnly() {
+				to = min(to, ondisk.Sector(slots[i].Sectors))
 			}
 			if inode == r.From.Inode {
 				from = r.From.Offset
@@ -218,6 +220,9 @@ func (h *harvest) tellUnknown(slots uuids.Table) {
 	}
 	if slots == nil {
 		slots = h.c.UUIDs
+	}
+	if !slices.ContainsFunc(slots, func(u ondisk.UUIDEntry) bool { return u != (ondisk.UUIDEntry{}) }) {
+		h.w.saw("keys are gone, and no uuid slot is left that tells of which volumes: there is nothing to list")
 	}
 	if len(h.since) > 0 {
 		h.perhaps(h.since, slots, finding.JRGap)

@@ -122,6 +122,11 @@ func TestMisled(t *testing.T) {
 		"bucket size":  func(sb *ondisk.Super) { sb.BucketSize /= 2 },
 		"block size":   func(sb *ondisk.Super) { sb.BlockSize = 1 },
 		"ring":         func(sb *ondisk.Super) { planter.SetJournal(sb, 1, 32) },
+		"version":      func(sb *ondisk.Super) { sb.Version = ondisk.VersionBacking },
+		"late ring":    func(sb *ondisk.Super) { planter.SetJournal(sb, 3, int(sb.Keys)) },
+		"later ring":   func(sb *ondisk.Super) { planter.SetJournal(sb, 2, int(sb.Keys)) },
+		"few buckets":  func(sb *ondisk.Super) { sb.Nbuckets = 600 },
+		"short ring":   func(sb *ondisk.Super) { planter.SetJournal(sb, 1, 3) },
 		"set uuid":     func(sb *ondisk.Super) { sb.SetUUID[3] ^= 1 },
 	} {
 		s := scenes.Open(t, "writeback-dirty")

@@ -9,6 +9,21 @@ import (
 	"bctl/internal/bcache/ondisk"
 )
 
+// told reports whether a prio set of the newest chain tells a bucket's gen, or, where only an older one is left, the journal
+// confirms it: by an older one, clean data that were given up since, and perhaps discarded, look as if they were there.
+func (h *harvest) told(b ondisk.Bucket) bool {
+	if !h.base.older || !h.c.Buckets.GenKnown(b) {
+		return h.c.Buckets.GenKnown(b)
+	}
+	if h.sure == nil {
+		h.sure = map[ondisk.Bucket]bool{}
+		if j, _ := h.base.log.Read(h.base.last); j != nil {
+			h.sure = confirmed(h.c, h.base.log, j)
+		}
+	}
+	return h.sure[b]
+}
+
 // faint notes clean data in a bucket whose gen no prio set tells, or that are given up for room.
 func (h *harvest) faint(b ondisk.Bucket, n ondisk.Sector) {
 	if h.pale == nil {
@@ -18,20 +33,14 @@ func (h *harvest) faint(b ondisk.Bucket, n ondisk.Sector) {
 }
 
 // fade makes clean data stale that may be of an older use of their bucket, where no prio set tells its gen: whatever leaf
-// leads to them may stay, and the bucket is free. So do clean data that a lost journal entry may
-// have replaced, or whose bucket may have been handed out since the older chain that is left was written. What stands beside dirty data is as current as those are, for a bucket
-// is not handed out before all in it is written back. Where there is no room, all clean data go that no old root leads
-// to. A run that is cut short is followed by one that has no more room, so it takes none of them for anything either.
+// leads to them may stay, and the bucket is free. So do clean data that a lost journal entry may have replaced, or whose
+// bucket may have been handed out since the older chain that is left was written. What stands beside dirty data is as
+// current as those are, for a bucket is not handed out before all in it is written back. Where there is no room, all clean
+// data go that no old root leads to. A run that is cut short is followed by one that has no more room, so it takes none of them for anything either.
 func (h *harvest) fade() {
 	t := h.c.Buckets
-	var sure map[ondisk.Bucket]bool
-	if h.base.older {
-		if j, _ := h.base.log.Read(h.base.last); j != nil {
-			sure = confirmed(h.c, h.base.log, j)
-		}
-	}
 	for b := h.c.Geo.FirstBucket; b < h.c.Geo.NBuckets; b++ {
-		known, mark, n := t.GenKnown(b), t.Mark(b), ondisk.Sector(0)
+		known, mark, n := h.told(b), t.Mark(b), ondisk.Sector(0)
 		if h.pale != nil {
 			n = min(ondisk.Sector(h.pale[b]), h.c.Geo.BucketSectors)
 		}
@@ -39,9 +48,9 @@ func (h *harvest) fade() {
 		case h.tx.Used(b), h.w.node[b]:
 			continue
 		case mark == inspect.Free && n > 0:
-		case mark == inspect.Clean && !known:
+		case mark == inspect.Clean && !known && t.Lag(b) < ondisk.GenLimit:
 			h.tx.Spare(b)
-		case mark == inspect.Clean && t.Lag(b) < ondisk.GenLimit && (len(h.since) > 0 && !h.current[b] || h.base.older && !sure[b]):
+		case mark == inspect.Clean && t.Lag(b) < ondisk.GenLimit && len(h.since) > 0 && !h.current[b]:
 			h.tx.GivenUp(b)
 		default:
 			continue
@@ -49,7 +58,7 @@ func (h *harvest) fade() {
 		h.tx.SetGen(b, h.tx.Gen(b)+1)
 		h.w.faded += n
 	}
-	if h.w.starved {
+	if h.faded = true; h.w.starved {
 		h.w.saw("there is no room: the clean data are given up")
 	}
 }

@@ -148,7 +148,7 @@ func (h *harvest) raise(k *ondisk.Bkey) {
 	if ahead := k.Ptr[0].Gen() - h.tx.Gen(b); ahead > 0 && ahead < 128 {
 		h.tx.SetGen(b, k.Ptr[0].Gen())
 	}
-	if !k.Dirty() && (h.w.starved || !h.c.Buckets.GenKnown(b)) {
+	if !k.Dirty() && (h.w.starved || !h.told(b)) {
 		h.faint(b, k.Size())
 		return
 	}

@@ -26,6 +26,8 @@ type harvest struct {
 	base *base
 	tx   *change.Tx // has the gens of all buckets, raised by every pointer of what is kept
 
+	sure    map[ondisk.Bucket]bool     // whose gens the journal confirms, by an older chain; nil: not looked for
+	faded   bool                       // clean data that may be old are no longer kept
 	journal bool                       // its keys go into the tree
 	hurt    map[ondisk.Bucket]bool     // buckets that damage is told of
 	gone    map[uint32]finding.Code    // inodes whose keys go
@@ -88,7 +90,6 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 			return nil, err
 		}
 	}
-	h.fade()
 	return h, nil
 }
 
@@ -119,7 +120,7 @@ func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 	case int(k.Inode()) >= h.c.Geo.NrUUIDs():
 		h.w.lose(k, finding.UUInode)
 		return false
-	case !k.Dirty() && !h.c.Buckets.GenKnown(h.c.Geo.BucketOf(k.Ptr[0].Offset())):
+	case !k.Dirty() && h.faded && !h.told(h.c.Geo.BucketOf(k.Ptr[0].Offset())):
 		return false // it may be of an older use of its bucket; the backing device has it
 	}
 	k.ClearPads()

@@ -56,6 +56,73 @@ func (w *Work) inUse(s *ondisk.Super) bool {
 	})
 }
 
+// ringCut reports whether the journal goes on beyond the ring, and moves its beginning where it begins earlier.
+func ringCut(s *ondisk.Super, rep *fsck.Report) bool {
+	if rep == nil {
+		return false
+	}
+	i := slices.IndexFunc(rep.Findings, func(f finding.Finding) bool { return f.Code == finding.SBJournalCut })
+	if i < 0 {
+		return false
+	}
+	if b := rep.Findings[i].Bucket; b != nil && *b < uint64(s.FirstBucket) {
+		s.FirstBucket = uint16(superblock.FirstBucket(superblock.BucketSectors(s))) // the kernel's first entry goes to the ring's second bucket
+	}
+	return true
+}
+
+// shifted reports whether the ring begins later than whoever makes caches lets it begin, and as many buckets at its end
+// hold data and no entry, and makes it begin where it did.
+func (w *Work) shifted(s *ondisk.Super, rep *fsck.Report) bool {
+	first := superblock.FirstBucket(superblock.BucketSectors(s))
+	by := int(s.FirstBucket) - int(first)
+	if rep == nil || w.c == nil || w.c.Journal == nil || by <= 0 || by >= int(s.Keys) {
+		return false
+	}
+	tail := uint64(s.FirstBucket) + uint64(s.Keys) - uint64(by)
+	for _, e := range w.c.Journal.Entries {
+		if e.Ring >= int(s.Keys)-by {
+			return false
+		}
+	}
+	data := false
+	for _, f := range rep.Findings {
+		if f.Code == finding.EXReserved {
+			if data = f.Bucket != nil && *f.Bucket >= tail && *f.Bucket < tail+uint64(by); !data {
+				return false
+			}
+		}
+	}
+	if data {
+		s.FirstBucket = uint16(first)
+	}
+	return data
+}
+
+// shrunk reports whether a superblock counts too few buckets, and makes it count those that fit on the device: the ring
+// has as many as the kernel makes of those, and something leads behind the last.
+func shrunk(s *ondisk.Super, rep *fsck.Report, size int64) bool {
+	const few = 4 // keys that are damaged, and nothing else
+	told := uint64(size / superblock.BucketSectors(s).Bytes())
+	if rep == nil || told <= s.Nbuckets || superblock.JournalCount(told) != int(s.Keys) {
+		return false
+	}
+	behind, odd := 0, superblock.JournalCount(s.Nbuckets) != int(s.Keys)
+	for _, f := range rep.Findings {
+		switch f.Code {
+		case finding.EXPastEnd, finding.BTChild:
+			behind++
+		case finding.JRPrioBucket, finding.JRRoot, finding.JRUUIDBucket, finding.PRRange:
+			behind += few
+		}
+	}
+	if behind == 0 || behind < few && !odd {
+		return false
+	}
+	s.Nbuckets = told
+	return true
+}
+
 // misled reports whether what rep found looks as if the sizes or places of a superblock with a good checksum were wrong:
 // no journal entry is where it says, or neither the prio chain nor what the journal names.
 func misled(rep *fsck.Report) bool {

@@ -116,8 +116,8 @@ func (w *Work) holds(v *held, r io.ReaderAt) bool {
 func most(equal, samples int) bool { return 4*equal >= 3*samples }
 
 // fitting are the inodes without a name whose data a backing device may have, by their places. A slot that is empty in
-// the table is a candidate; one that was invalidated is only where there is no other, and the device says that its data are
-// in the cache: the kernel makes a device clean, stale or nobody's before it invalidates its slot.
+// the table is a candidate; one that was invalidated, or that says so but for a few bits, is only where there is no other, and
+// the device says that its data are in the cache: the kernel makes a device clean, stale or nobody's before it invalidates its slot.
 func (w *Work) fitting(t uuids.Table, data map[uint32]*held, s *ondisk.Super, d fsck.Device) []uint32 {
 	fits := func(list []uint32) []uint32 {
 		return slices.DeleteFunc(list, func(i uint32) bool {

@@ -279,7 +279,7 @@ func (w *Work) finish() {
 		w.result.Lost = append(w.result.Lost, l)
 	}
 	w.result.Lost = append(w.result.Lost, w.replaced...)
-	w.result.Clean = w.result.cleanLost()
+	w.result.Clean = w.result.cleanLost(w.whole != nil)
 	if w.whole != nil {
 		w.result.Clean = max(w.result.Clean, w.faded)
 	}

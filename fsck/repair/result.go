@@ -21,8 +21,9 @@ func plural(n int, one, more string) string {
 	return fmt.Sprintf("%d %s", n, more)
 }
 
-// cleanLost is how much clean data there is less, where that was known before, and no less than what is listed.
-func (r *Result) cleanLost() ondisk.Sector {
+// cleanLost is how much clean data there is less, where that was known before, and no less than what is listed. What is
+// corrected in place takes nothing: by a wrong superblock there was no knowing.
+func (r *Result) cleanLost(anew bool) ondisk.Sector {
 	clean := func(rep *fsck.Report) (n ondisk.Sector) {
 		if rep != nil && rep.Summary != nil {
 			for _, v := range rep.Summary.Volumes {
@@ -36,6 +37,9 @@ func (r *Result) cleanLost() ondisk.Sector {
 		if !l.Dirty && !l.Below {
 			listed += l.Count
 		}
+	}
+	if !anew {
+		return listed
 	}
 	return max(listed, clean(r.Before)-min(clean(r.Before), clean(r.After)))
 }

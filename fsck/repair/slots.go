@@ -84,10 +84,14 @@ func (w *Work) mendMarks(set ondisk.UUID, t uuids.Table, data map[uint32]*held) 
 			u.Invalidated = 0
 			w.saw("uuid slot %d: not invalidated, nothing was there", i)
 		case uuids.Invalid:
+			v := data[uint32(i)]
 			switch {
 			case u.Invalidated == 0 && u.FlashOnly() && u.Sectors > 0: // the kernel takes that away too, where it invalidates a slot
 				u.UUID = derivedUUID(set, fmt.Sprintf("volume %d", i))
 				w.saw("uuid slot %d: not invalidated, it is a flash-only volume's still", i)
+			case u.Invalidated == 0 && v != nil && v.dirty > 0: // the kernel writes mark and time together, and not before all is written back
+				u.UUID = ondisk.UUID{}
+				w.saw("uuid slot %d: not invalidated, dirty data are its; its uuid is lost", i)
 			case u.Invalidated == 0:
 				u.Invalidated = max(u.LastReg, u.FirstReg, 1)
 				w.saw("uuid slot %d: invalidated", i)

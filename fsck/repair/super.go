@@ -96,7 +96,11 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, rep *fsck.Report) 
 		if err := w.fixLegal(&fixed, dev.Size); err != nil {
 			return nil, err
 		}
-		if was == 0 && misled(rep) {
+		switch {
+		case was > 0:
+		case ringCut(&fixed, rep), shrunk(&fixed, rep, dev.Size), w.shifted(&fixed, rep):
+			superblock.SetJournal(&fixed)
+		case misled(rep):
 			if err := w.fixMoved(&fixed, dev.Size); err != nil {
 				return nil, err
 			}

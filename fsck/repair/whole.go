@@ -92,7 +92,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if err != nil {
 		return nil, err
 	}
-	w.refused = b.rootless || !gensKnown(c)
+	w.refused = b.rootless || b.older || !gensKnown(c)
 	h, err := w.gather(c, tx, b)
 	switch {
 	case err != nil:
@@ -115,6 +115,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 		return nil, err
 	}
 	h.tellUnknown(slots)
+	h.fade() // until here they told whose they are
 	h.setPrios()
 	if _, err := tx.MakeRoom(); err != nil {
 		return nil, err

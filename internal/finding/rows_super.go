@@ -254,4 +254,12 @@ var superRows = []Row{
 		Cost:   "no data: the flag is set again",
 		Advice: "Keep the kernel away: it would start with an empty cache.",
 	},
+	{
+		Code: SBJournalCut, Severity: Damage, Fix: Safe, Mend: Superblock, Kernel: Loses, Invariants: "U5",
+		Title:   "journal goes on beyond its buckets",
+		Help:    "Right behind the ring stand entries that it needs, or newer ones, or in front of it those that it goes on from: it was longer, or began earlier. The kernel takes an older state for the newest, and loses what was written since.",
+		Depends: "SB09",
+		Cost:    "no data: the journal buckets follow from the count of buckets",
+		Advice:  "Keep the kernel away: it starts from an older state, and writes over what belongs to the newer one.",
+	},
 }

@@ -18,7 +18,7 @@ const (
 	SBFirstOdd, SBGrown, SBLeftovers, SBOldUUIDs   Code = "SB21", "SB22", "SB23", "SB24"
 	SBSignature, SBPages, SBDiscard, SBLabel       Code = "SB25", "SB26", "SB27", "SB28"
 	SBByteOrder, SBNoGeometry, SBBucketBlocks      Code = "SB29", "SB30", "SB31"
-	SBJournalEnd, SBSyncGone                       Code = "SB32", "SB33"
+	SBJournalEnd, SBSyncGone, SBJournalCut         Code = "SB32", "SB33", "SB34"
 	JRNone, JRDamaged, JRTorn, JRGap, JRLost       Code = "JR01", "JR02", "JR03", "JR04", "JR05"
 	JRDiscarded, JRVersion, JRLastSeq, JRTwice     Code = "JR06", "JR07", "JR08", "JR09"
 	JROrder, JRPrioBucket, JRRoot, JRUUIDBucket    Code = "JR10", "JR11", "JR12", "JR13"

@@ -44,6 +44,9 @@ func (h BsetHeader) CheckMagic(setMagic uint64) error {
 	return checkMagic(h.Magic, setMagic^bsetMagic)
 }
 
+// HasMagic is CheckMagic for who asks of millions of buckets, and wants no words.
+func (h BsetHeader) HasMagic(setMagic uint64) bool { return h.Magic == setMagic^bsetMagic }
+
 // CheckSum judges b, the whole bset, whose node the pointer parent points to. Errors wrap ErrChecksum.
 func (h BsetHeader) CheckSum(b []byte, parent Ptr) error {
 	if want := h.checksum(b, parent); h.Csum != want {

@@ -116,9 +116,23 @@ func (s *Super) SetMagic() uint64 { return s.SetUUID.SetMagic() }
 // SetMagic is Super's, of the set that has this uuid.
 func (u UUID) SetMagic() uint64 { return binary.LittleEndian.Uint64(u[:]) }
 
-// IsBacking is SB_IS_BDEV.
+// IsBacking is SB_IS_BDEV, but for a superblock with a cache's journal buckets: no backing device has any, so its version
+// is wrong.
 func (s *Super) IsBacking() bool {
-	return s.Version == VersionBacking || s.Version == VersionBackingOffset || s.Version == VersionBackingFeat
+	return (s.Version == VersionBacking || s.Version == VersionBackingOffset || s.Version == VersionBackingFeat) && !s.hasRing()
+}
+
+// hasRing reports whether journal buckets are named, one after the other from the first on.
+func (s *Super) hasRing() bool {
+	if s.Keys < 2 || s.Keys > JournalBuckets || s.FirstBucket == 0 {
+		return false
+	}
+	for i, b := range s.D[:s.Keys] {
+		if b != uint64(s.FirstBucket)+uint64(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // The bits of Flags.

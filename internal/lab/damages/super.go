@@ -50,6 +50,7 @@ var superProofs = []Proof{
 	{"U3", damaged, finding.SBDeviceSmall, "writeback-dirty", func(s *Scene) { s.Resize(s.Size() - 1<<20) }, nil, ""},
 	{"U4", damaged, finding.SBManyCaches, "writeback-dirty", super(func(sb *ondisk.Super) { sb.NrInSet = 2 }), nil, ""},
 	{"U5", warning, finding.SBJournalOdd, "empty-registered", super(func(sb *ondisk.Super) { planter.SetJournal(sb, 1, 15) }), nil, ""},
+	{"U5", damaged, finding.SBJournalCut, "writeback-dirty", super(func(sb *ondisk.Super) { planter.SetJournal(sb, 1, 4) }), []finding.Code{finding.SBJournalOdd, finding.PRChecksum}, ""},
 	{"U6", warning, finding.SBFirstOdd, "made-tiny-buckets", super(func(sb *ondisk.Super) { planter.SetJournal(sb, 1, 8) }), []finding.Code{finding.SBPages}, ""},
 	{"U7", warning, finding.SBGrown, "writeback-dirty", func(s *Scene) { s.Resize(s.Size() + 1<<20) }, nil, ""},
 	{"U7", warning, finding.SBNBuckets, "empty-registered", super(func(sb *ondisk.Super) { sb.Nbuckets = 400; planter.SetJournal(sb, 1, 3) }), []finding.Code{finding.SBGrown}, ""},

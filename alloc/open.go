@@ -194,28 +194,37 @@ func (a *SectorAlloc) place(c *Cache, pos int) {
 		// ours is dropped, full and reclaimable, for gc to find.
 		c.unpin(a.alloc.Bucket)
 	}
+	a.Out = c.placeIn(&a.Request, pos)
+}
+
+// placeIn puts data into the open bucket at pos, which has room.
+func (c *Cache) placeIn(r *Request, pos int) (out Placement) {
 	ob := &c.open.all[c.open.order[pos]]
 	c.open.used(pos)
 
-	n := min(a.Request.Sectors, ob.free)
+	n := min(r.Sectors, ob.free)
 	bucket := ob.sector / uint64(c.cfg.BucketSize)
-	c.open.mark(ob, Key{a.Request.Key.Inode, a.Request.Key.Offset + uint64(n)}, a.Request.WritePoint)
-	a.Out = Placement{int(bucket), ob.gen, ob.sector, n, ob.key, 0}
+	c.open.mark(ob, Key{r.Key.Inode, r.Key.Offset + uint64(n)}, r.WritePoint)
+	out = Placement{int(bucket), ob.gen, ob.sector, n, ob.key, 0}
 	ob.free -= n
 	ob.sector += uint64(n)
 	c.stats.SectorsWritten += uint64(n)
 	if ob.free < c.cfg.BlockSize {
 		ob.free = 0
 	}
-	a.Out.Left = ob.free
+	out.Left = ob.free
 	if ob.free > 0 {
 		c.pin(uint32(bucket)) // one for the data, one for the open bucket
 	}
+	return out
 }
 
 // AllocSectors is bch_alloc_sectors() for a caller that may not wait. The
 // bucket is pinned for the caller until it calls Put.
 func (c *Cache) AllocSectors(r Request) (p Placement, ok bool) {
+	if pos := c.pick(r.Key, r.WritePoint); c.open.all[c.open.order[pos]].free > 0 { // mostly
+		return c.placeIn(&r, pos), true
+	}
 	a := SectorAlloc{Request: r}
 	st := a.Run(c)
 	return a.Out, st == Done

@@ -260,9 +260,17 @@ const prefetched = 16
 // fetch reads from the pages that requests begin and end in. The reads wait for memory together; one by one, as each request
 // gets to it, they would wait in turn.
 func (s *Sim) fetch(requests []blktrace.Request) {
+	some := uint64(0)
 	for i := range requests {
-		s.fetchPage(&requests[i])
+		q := &requests[i]
+		number, end := q.Sector/(unitSize*pageChunks), (q.Sector+uint64(q.Sectors)-1)/(unitSize*pageChunks)
+		if s.m.used > 0 || s.units.used == 0 || number != end {
+			s.fetchPage(q)
+			continue
+		}
+		some += s.units.pages[s.units.home(key(q.Volume, number))].key.number
 	}
+	s.fetched += some
 }
 
 func (s *Sim) fetchPage(q *blktrace.Request) {

@@ -194,18 +194,18 @@ func (a *SectorAlloc) place(c *Cache, pos int) {
 		// ours is dropped, full and reclaimable, for gc to find.
 		c.unpin(a.alloc.Bucket)
 	}
-	a.Out = c.placeIn(&a.Request, pos)
+	c.placeIn(&a.Request, pos, &a.Out)
 }
 
 // placeIn puts data into the open bucket at pos, which has room.
-func (c *Cache) placeIn(r *Request, pos int) (out Placement) {
+func (c *Cache) placeIn(r *Request, pos int, out *Placement) {
 	ob := &c.open.all[c.open.order[pos]]
 	c.open.used(pos)
 
 	n := min(r.Sectors, ob.free)
 	bucket := ob.sector / uint64(c.cfg.BucketSize)
 	c.open.mark(ob, Key{r.Key.Inode, r.Key.Offset + uint64(n)}, r.WritePoint)
-	out = Placement{int(bucket), ob.gen, ob.sector, n, ob.key, 0}
+	out.Bucket, out.Gen, out.Sector, out.Sectors, out.End = int(bucket), ob.gen, ob.sector, n, ob.key
 	ob.free -= n
 	ob.sector += uint64(n)
 	c.stats.SectorsWritten += uint64(n)
@@ -216,16 +216,23 @@ func (c *Cache) placeIn(r *Request, pos int) (out Placement) {
 	if ob.free > 0 {
 		c.pin(uint32(bucket)) // one for the data, one for the open bucket
 	}
-	return out
 }
 
 // AllocSectors is bch_alloc_sectors() for a caller that may not wait. The
 // bucket is pinned for the caller until it calls Put.
 func (c *Cache) AllocSectors(r Request) (p Placement, ok bool) {
+	ok = c.PlaceSectors(&r, &p)
+	return p, ok
+}
+
+// PlaceSectors is AllocSectors without copies.
+func (c *Cache) PlaceSectors(r *Request, out *Placement) (ok bool) {
 	if pos := c.pick(r.Key, r.WritePoint); c.open.all[c.open.order[pos]].free > 0 { // mostly
-		return c.placeIn(&r, pos), true
+		c.placeIn(r, pos, out)
+		return true
 	}
-	a := SectorAlloc{Request: r}
-	st := a.Run(c)
-	return a.Out, st == Done
+	a := SectorAlloc{Request: *r}
+	ok = a.Run(c) == Done
+	*out = a.Out
+	return ok
 }

@@ -32,11 +32,10 @@ func (s *Sim) insert(q *blktrace.Request, sector, n uint64, how insertion) (plac
 		s.f.NoRoom++
 		return 0
 	}
+	r := alloc.Request{Key: alloc.Key{Inode: q.Volume, Offset: sector}, Sectors: int(n), WritePoint: point, WritePrio: prio}
 	for n > 0 {
-		p, ok := s.place(alloc.Request{
-			Key: alloc.Key{Inode: q.Volume, Offset: sector}, Sectors: int(n), WritePoint: point, WritePrio: prio,
-		}, how.wait)
-		if !ok {
+		var p alloc.Placement
+		if !s.place(&r, &p, how.wait) {
 			s.f.NoRoom++
 			break
 		}
@@ -58,38 +57,38 @@ func (s *Sim) insert(q *blktrace.Request, sector, n uint64, how insertion) (plac
 		placed += length
 		sector += length
 		n -= length
+		r.Key.Offset, r.Sectors = sector, int(n)
 	}
 	s.f.DataSectors += placed
 	return placed
 }
 
 // place is one bch_alloc_sectors().
-func (s *Sim) place(r alloc.Request, wait bool) (p alloc.Placement, ok bool) {
+func (s *Sim) place(r *alloc.Request, p *alloc.Placement, wait bool) (ok bool) {
 	if s.timer == nil {
-		return s.placeNow(r, wait)
+		return s.c.PlaceSectors(r, p) || wait && s.placeLater(r, p)
 	}
 	taken := s.c.Stats().Taken
 	start := time.Now()
-	p, ok = s.placeNow(r, wait)
+	ok = s.c.PlaceSectors(r, p) || wait && s.placeLater(r, p)
 	if d := time.Since(start); s.c.Stats().Taken != taken {
 		s.timer.Add(d)
 	}
-	return p, ok
+	return ok
 }
 
-// placeNow allocates. Who may wait does so until the allocator, or gc, has got further, and the clock with them.
-func (s *Sim) placeNow(r alloc.Request, wait bool) (p alloc.Placement, ok bool) {
-	p, ok = s.c.AllocSectors(r)
-	for try := 0; wait && !ok && try < mostWaits && s.c.Err() == nil; try++ {
+// placeLater is for who may wait: until the allocator, or gc, has got further, and the clock with them.
+func (s *Sim) placeLater(r *alloc.Request, p *alloc.Placement) (ok bool) {
+	for try := 0; !ok && try < mostWaits && s.c.Err() == nil; try++ {
 		s.settle()
 		if at := min(s.priosDone, s.gcDone); at != never {
 			s.wait(at)
 		} else if try > 0 {
 			s.startGC()
 		}
-		p, ok = s.c.AllocSectors(r)
+		ok = s.c.PlaceSectors(r, p)
 	}
-	return p, ok
+	return ok
 }
 
 // mostWaits is how often a request waits for a bucket before it is given up: the kernel's would wait for ever, for

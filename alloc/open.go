@@ -63,6 +63,9 @@ func newOpenBuckets(n int) openBuckets {
 
 // used moves the bucket at pos behind all others.
 func (o *openBuckets) used(pos int) {
+	if pos == len(o.order)-1 { // mostly
+		return
+	}
 	i := o.order[pos]
 	copy(o.order[pos:], o.order[pos+1:])
 	o.order[len(o.order)-1] = i

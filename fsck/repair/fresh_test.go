@@ -213,3 +213,45 @@ func TestWrittenBehind(t *testing.T) {
 		t.Errorf("sector 504 is at %d", at.at())
 	}
 }
+
+// A key in the wrong leaf that the journal cuts in two is one all the same.
+func TestCutStray(t *testing.T) {
+	s := scenes.Open(t, "hostile")
+	b := s.Free(2)
+	s.AddEntry(func(j *ondisk.Jset) { j.Keys = []ondisk.Bkey{s.Key(0, 328, 8, s.Geo.Start(b[0]), 0)} })
+	kept(t, "in two", s, func() { s.AddSet(s.Leaves()[1], s.Key(0, 360, 64, s.Geo.Start(b[1]), 0)) })
+}
+
+// A backing device that is attached to no set, and that no slot names, is attached to nothing.
+func TestAttachedToNothing(t *testing.T) {
+	s := scenes.Open(t, "detached-crash")
+	s.EditSlot(2, func(u *ondisk.UUIDEntry) { u.UUID, u.Invalidated = ondisk.InvalidUUID, u.LastReg+1 })
+	planter.EditSuper(s.Back[0], func(sb *ondisk.Super) { sb.SetUUID = ondisk.UUID{}; sb.SetState(ondisk.StateNone) })
+	kept(t, "clean", s, func() {
+		planter.EditSuper(s.Back[0], func(sb *ondisk.Super) { sb.SetState(ondisk.StateClean) })
+	})
+}
+
+// Of dirty data that another extent cuts inside of a block, that block alone is given up.
+func TestCutInsideBlock(t *testing.T) {
+	s := scenes.Open(t, "made-small")
+	b := s.Free(2)
+	s.AddSet(s.Root(), planter.Dirty(s.Key(0, 504, 104, s.Geo.Start(b[0]), 0)))
+	s.AddSet(s.Root(), s.Key(0, 420, 20, s.Geo.Start(b[1]), 0))
+	r := planned(t, allOf(s))
+	if len(codes(r.After)) > 0 {
+		t.Fatalf("left: %v", codes(r.After))
+	}
+	for _, l := range r.Lost {
+		if l.Dirty && (l.Offset != 420 || l.Count != 4) {
+			t.Errorf("given up: %v", l)
+		}
+	}
+	is, err := truthOf(after(r, allOf(s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := is.volumes[0]; len(v) != 504 || v[424] == 0 || !v[424].dirty() || v[423] != 0 {
+		t.Errorf("%d sectors, %v", len(v), v[420:430])
+	}
+}

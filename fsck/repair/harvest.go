@@ -53,9 +53,9 @@ type harvest struct {
 	ex      ondisk.Ptr    // an older leaf, of which the journal tells all that came after
 	proved  []btree.Piece // what the journal tells of the doubtful ranges: it is newer than what damaged leaves have
 	scraped []btree.Piece
-	strays  []btree.Piece   // keys that stand in the wrong leaf: those of the right one win
-	stray   map[badKey]bool // where the tree has them
-	orphans []orphan        // by where they begin
+	strays  []btree.Piece              // keys that stand in the wrong leaf: those of the right one win
+	stray   map[source][]inspect.Range // where the tree has them
+	orphans []orphan                   // by where they begin
 }
 
 // gather looks for what the tree does not lead to.
@@ -109,7 +109,7 @@ func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 		gone.CutFront(end)
 		h.w.lose(&gone, code)
 		k.CutBack(end)
-	case damaged:
+	case damaged && (code != finding.EXAlign || !e.Live || !k.Dirty() || !h.align(k)):
 		h.w.lose(k, code)
 		return false
 	case h.gone[k.Inode()] != "" && e.Live:

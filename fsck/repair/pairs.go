@@ -99,6 +99,9 @@ func (w *Work) overwritten(b *ondisk.Super, c *inspect.Cache, r io.ReaderAt) (li
 func pair(b *ondisk.Super, c *inspect.Cache, legal bool) {
 	inode, ok := c.UUIDs.Find(b.UUID)
 	if !ok {
+		if b.State() == ondisk.StateClean && b.SetUUID.IsZero() {
+			b.SetState(ondisk.StateNone) // of no set, and no cache has anything of it
+		}
 		return
 	}
 	dirty := false

@@ -9,6 +9,7 @@ import (
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
 )
 
 // chunk is how many extents are laid over one another at a time.
@@ -24,7 +25,7 @@ func (h *harvest) each(r inspect.Range, yield func(k *ondisk.Bkey) error) error 
 		if err != nil {
 			return err
 		}
-		if e.FromJournal && !h.journal || !e.FromJournal && h.stray[keyOf(&e.Bkey)] {
+		if e.FromJournal && !h.journal || !e.FromJournal && h.isStray(&e.Bkey) {
 			continue
 		}
 		switch keep := h.take(e, &k); {
@@ -199,14 +200,36 @@ func (s *stream) hand(ps []btree.Piece) error {
 		}
 		k := &keys[i]
 		if code, damaged := s.h.w.bad.of(k); damaged { // as it was laid over others the last time
-			s.h.w.lose(k, code)
-			continue
+			if code != finding.EXAlign || !s.h.align(k) {
+				s.h.w.lose(k, code)
+				continue
+			}
 		}
 		if err := s.emit(k); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// align cuts an extent to whole blocks, where another has cut it inside of one, and gives up the rest. It reports whether
+// anything is left.
+func (h *harvest) align(k *ondisk.Bkey) bool {
+	block := h.c.Geo.BlockSectors
+	from, to := (k.Start()+block-1)/block*block, k.Offset()/block*block
+	if from >= to || (k.Ptr[0].Offset()-k.Start())%block != 0 {
+		return false
+	}
+	head, tail := *k, *k
+	if head.CutBack(from); k.Start() < from {
+		h.w.lose(&head, finding.EXAlign)
+	}
+	if tail.CutFront(to); k.Offset() > to {
+		h.w.lose(&tail, finding.EXAlign)
+	}
+	k.CutFront(from)
+	k.CutBack(to)
+	return true
 }
 
 // upTo takes the pieces before to off a list, and leaves the rest for the next time.

@@ -14,6 +14,7 @@ import (
 	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/planter"
 	"bctl/internal/lab/scenes"
+	"bctl/superblock"
 )
 
 // envEvery is the name of the one damage that TestEveryImage plants.
@@ -138,5 +139,20 @@ func TestMisled(t *testing.T) {
 		if r, bad := repairWell(t, was, allOf(s)); len(bad) > 0 || len(r.Lost) > 0 {
 			t.Errorf("%s: %v, lost %v", name, bad, r.Lost)
 		}
+	}
+}
+
+// A device that has grown, and a damaged key that leads behind the last bucket, are no reason to count more buckets.
+func TestGrown(t *testing.T) {
+	d := find(t, "K60")
+	s := scenes.Open(t, d.Base)
+	s.Resize(s.Size() + 4<<20)
+	d.Plant(s)
+	devs := devices(s)
+	want := s.Super().Nbuckets
+	r := planned(t, devs)
+	is, err := superblock.Read(after(r, devs)[0].R)
+	if err != nil || is.Nbuckets != want || r.After.Result == fsck.Damaged {
+		t.Errorf("%v, %d buckets, %v", err, is.Nbuckets, codes(r.After))
 	}
 }

@@ -102,7 +102,7 @@ func (w *Work) shifted(s *ondisk.Super, rep *fsck.Report) bool {
 // shrunk reports whether a superblock counts too few buckets, and makes it count those that fit on the device: the ring
 // has as many as the kernel makes of those, and something leads behind the last.
 func shrunk(s *ondisk.Super, rep *fsck.Report, size int64) bool {
-	const few = 4 // keys that are damaged, and nothing else
+	const few = 4 // pointers that are damaged, on a device that has grown
 	told := uint64(size / superblock.BucketSectors(s).Bytes())
 	if rep == nil || told <= s.Nbuckets || superblock.JournalCount(told) != int(s.Keys) {
 		return false
@@ -110,10 +110,8 @@ func shrunk(s *ondisk.Super, rep *fsck.Report, size int64) bool {
 	behind, odd := 0, superblock.JournalCount(s.Nbuckets) != int(s.Keys)
 	for _, f := range rep.Findings {
 		switch f.Code {
-		case finding.EXPastEnd, finding.BTChild:
+		case finding.EXPastEnd, finding.BTChild, finding.JRPrioBucket, finding.JRRoot, finding.JRUUIDBucket, finding.PRRange:
 			behind++
-		case finding.JRPrioBucket, finding.JRRoot, finding.JRUUIDBucket, finding.PRRange:
-			behind += few
 		}
 	}
 	if behind == 0 || behind < few && !odd {

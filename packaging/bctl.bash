@@ -37,7 +37,7 @@ _bctl() {
 		hold) cmd=$word words= verbs="" devices=1 flags+=""; break ;;
 		release) cmd=$word words= verbs="" devices=1 flags+=""; break ;;
 		export) cmd=$word words= verbs="" devices=1 flags+=" --volume --output --dm --mount --root"; break ;;
-		writeback) cmd=$word words= verbs="" devices=1 flags+=" --yes --clear --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
+		writeback) cmd=$word words= verbs="" devices=1 flags+=" --yes --clear --clean --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
 		detach) cmd=$word words= verbs="" devices=1 flags+=" --dry-run --undo --no-undo"; break ;;
 		report) cmd=$word words= verbs="" devices=1 flags+=" --output"; break ;;
 		explore) cmd=$word words= verbs="" devices=1 flags+=""; break ;;
@@ -123,6 +123,7 @@ _bctl() {
 	export:--output | export:-o) values="files" ;;
 	export:--mount) values="files" ;;
 	export:--root) values="files" ;;
+	writeback:--clean) values="recent all none" ;;
 	writeback:--retries) values="files" ;;
 	writeback:--failed) values="files" ;;
 	writeback:--mapfile) values="files" ;;

@@ -149,6 +149,7 @@ complete -c bctl -n __fish_use_subcommand -f -a writeback -d 'copy dirty data to
 complete -c bctl -n '__fish_seen_subcommand_from writeback' -f -a '(__bctl_devices)'
 complete -c bctl -n '__fish_seen_subcommand_from writeback' -s y -l yes -d 'do it; without, list what would be done'
 complete -c bctl -n '__fish_seen_subcommand_from writeback' -l clear -d 'then make the keys clean, and the devices\' state'
+complete -c bctl -n '__fish_seen_subcommand_from writeback' -l clean -x -a 'recent all none' -d 'copy clean data too that the backing device lacks, WHICH is recent, all or none'
 complete -c bctl -n '__fish_seen_subcommand_from writeback' -l verify -d 'read back and compare what was written: the default'
 complete -c bctl -n '__fish_seen_subcommand_from writeback' -l no-verify -d 'do not'
 complete -c bctl -n '__fish_seen_subcommand_from writeback' -l retries -r -F -d 'try N times more to read a block that gives an error'

@@ -309,6 +309,7 @@ _bctl() {
 			'(--yes -y)--yes[do it; without, list what would be done]'
 			'(--yes -y)-y[do it; without, list what would be done]'
 			'(--clear)--clear[then make the keys clean, and the devices'\'' state]'
+			'(--clean)--clean=[copy clean data too that the backing device lacks, WHICH is recent, all or none]:WHICH:(recent all none)'
 			'(--verify)--verify[read back and compare what was written: the default]'
 			'(--no-verify)--no-verify[do not]'
 			'(--retries)--retries=[try N times more to read a block that gives an error]:N:_files'

@@ -19,6 +19,7 @@ import (
 type Options struct {
 	Retries  int  // of a block that cannot be read
 	Verify   bool // read back past the page cache, and compare
+	Clean    Clean
 	Progress progress.Starter
 	Lost     func(l Lost) // what does not come to the backing device, in order; nil: untold
 }
@@ -44,7 +45,8 @@ const (
 
 // Counts are what there is to do of a target, in bytes but for Runs.
 type Counts struct {
-	Copy    int64 // dirty, and to be copied
+	Copy    int64 // to be copied
+	Clean   int64 // of it: clean data that the backing device lacks
 	Runs    int64 // on the backing device: pieces that do not touch
 	Unknown int64 // of which the metadata do not tell what they are
 	Newer   int64 // dirty, but the cache holds newer data of it
@@ -59,6 +61,7 @@ type Job struct {
 	src     *source
 	counts  map[*Target]*Counts
 	marked  map[*Target]*ranges // what stays dirty
+	lacks   map[*Target]*ranges // clean data, on the backing device
 	copied  int64
 }
 
@@ -73,7 +76,7 @@ func New(c *inspect.Cache, targets []*Target, block int, o Options) *Job {
 	}
 	return &Job{
 		c: c, targets: targets, o: o, src: newSource(c.Reader(), block, o.Retries),
-		counts: map[*Target]*Counts{}, marked: map[*Target]*ranges{},
+		counts: map[*Target]*Counts{}, marked: map[*Target]*ranges{}, lacks: map[*Target]*ranges{},
 	}
 }
 
@@ -103,6 +106,9 @@ func (j *Job) survey(ctx context.Context, t *Target) error {
 	if err := j.fits(t); err != nil {
 		return err
 	}
+	if err := j.lacking(ctx, t); err != nil {
+		return err
+	}
 	c := new(Counts)
 	end := int64(-1)
 	for p, err := range j.pieces(t) {
@@ -115,6 +121,9 @@ func (j *Job) survey(ctx context.Context, t *Target) error {
 		switch p.kind {
 		case copied:
 			c.Copy += p.n
+			if p.clean {
+				c.Clean += p.n
+			}
 			if p.off != end {
 				c.Runs++
 			}
@@ -163,6 +172,7 @@ const (
 // A piece is a run of bytes of a backing device that the cache may have something for.
 type piece struct {
 	kind    kind
+	clean   bool
 	off, at int64 // on the backing device; on the cache, of what is copied
 	n       int64
 }
@@ -179,8 +189,10 @@ func (j *Job) pieces(t *Target) iter.Seq2[piece, error] {
 // spans are the pieces as the volume has them.
 func (j *Job) spans(t *Target) iter.Seq2[piece, error] {
 	below := volume.Below{R: t.Dev, Start: t.Start, End: t.End}
-	v := volume.New(j.c, t.Inode, below, volume.Options{DirtyOnly: true, Sure: true})
+	lacks := j.lacks[t]
+	v := volume.New(j.c, t.Inode, below, volume.Options{DirtyOnly: lacks == nil || len(lacks.list) == 0, Sure: true})
 	return func(yield func(piece, error) bool) {
+		next := 0
 		for s, err := range v.Spans() {
 			p := piece{off: t.Start + s.Off, at: s.At, n: s.Len}
 			switch {
@@ -188,6 +200,11 @@ func (j *Job) spans(t *Target) iter.Seq2[piece, error] {
 				yield(p, err)
 				return
 			case s.Source == volume.Cache && s.Dirty:
+			case s.Source == volume.Cache:
+				if lacks != nil && !lacks.parts(p, &next, func(p piece) bool { return yield(p, nil) }) {
+					return
+				}
+				continue
 			case s.Source == volume.Unknown:
 				p.kind = unknown
 			case s.Lost:

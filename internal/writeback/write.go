@@ -71,7 +71,9 @@ func (w *writer) batch(b *batch) error {
 		case copied:
 			j.copied += r.n
 			for _, l := range r.lost {
-				j.copied -= l.n
+				if j.copied -= l.n; r.clean { // whoever shows it reads the backing device there too
+					continue
+				}
 				j.lose(t, r.off+l.at, l.n, WhyUnread)
 			}
 		}

@@ -50,6 +50,8 @@ type Target struct {
 	// Newer is another volume of the cache that is Dev's too, since it was attached anew: what the cache has of it is
 	// newer. nil: there is none.
 	Newer *inspect.Volume
+
+	attached bool // the kernel shows what the cache has over Dev
 }
 
 // Left is a volume with dirty data that is not written back.
@@ -96,7 +98,7 @@ func match(c *inspect.Cache, d change.Device) (*Target, error) {
 	case c.UUIDs[inode].FlashOnly():
 		return nil, fmt.Errorf("%w: slot %d is a flash-only volume", volume.ErrNoSlot, inode)
 	}
-	t.Inode, t.Volume = inode, volumeOf(c, inode)
+	t.Inode, t.Volume, t.attached = inode, volumeOf(c, inode), attached
 	if !attached && t.Volume.DirtySectors > 0 {
 		return nil, hint.Add(fmt.Errorf("%w: state %v, so it may have newer data than the cache", ErrState, state),
 			"if it has not: --inode %d --to %s", inode, d.Path())

@@ -645,3 +645,57 @@ func TestClearFull(t *testing.T) {
 		t.Errorf("%d of %d extents are left: not the case that this is about", live(now), live(c))
 	}
 }
+
+// What a backing device lost with the power, though the cache has it clean, is copied where it is asked for, and nothing
+// else of the clean data is.
+func TestClean(t *testing.T) {
+	base := pairOf(t, "writeback-dirty")
+	c, _ := open(t, base.cache, base.cache.Size())
+	var lost []*inspect.Extent
+	for e, err := range c.Extents(inspect.Everything) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Live && !e.Dirty() && len(lost) < 3 {
+			x := *e
+			lost = append(lost, &x)
+		}
+	}
+	if len(lost) == 0 {
+		t.Fatal("no clean data")
+	}
+	for _, e := range lost {
+		b := bytes.Repeat([]byte{0x5a}, int(ondisk.SectorBytes))
+		if _, err := base.backs[0].WriteAt(b, e.Start().Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, which := range []Clean{CleanNone, CleanRecent, CleanAll} {
+		p := base.fork()
+		c, _ := open(t, p.cache, p.cache.Size())
+		targets, err := Match(c, p.devices())
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := New(c, targets, 512, Options{Clean: which, Verify: true})
+		if err := j.Survey(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := j.Counts(targets[0])
+		if dirty := targets[0].Volume.DirtySectors.Bytes(); got.Copy != got.Clean+dirty {
+			t.Errorf("%+v, %d bytes are dirty", got, dirty)
+		}
+		if most := int64(len(lost)) * compareBytes; (got.Clean > 0) != (which != CleanNone) || got.Clean > most {
+			t.Errorf("%d: %+v, %d extents were lost", which, got, len(lost))
+		}
+		if err := p.run(t, t.Context(), p.cache, Options{Clean: which, Verify: true}); err != nil {
+			t.Fatal(err)
+		}
+		if equal := dataSum(t, p.backs[0]) == p.sums[0]; equal != (which != CleanNone) {
+			t.Errorf("%d: the backing device's bytes are the kernel's: %v", which, equal)
+		}
+	}
+	if recent := (&Job{c: c}).recent(&Target{Inode: lost[0].Inode()}); len(recent.list) == 0 {
+		t.Error("the journal tells of nothing")
+	}
+}

@@ -62,9 +62,14 @@ func writeBack(ctx context.Context, o writebackOptions, to *app.IO) error {
 		return err
 	}
 	b.job = writeback.New(b.c, b.targets, b.cache.LogicalBlock(), writeback.Options{
-		Retries: o.retries, Verify: o.verify, Progress: o.progress, Lost: lost.add,
+		Clean: o.clean, Retries: o.retries, Verify: o.verify, Progress: o.progress, Lost: lost.add,
 	})
 	err = b.job.Survey(ctx)
+	for _, t := range b.targets {
+		if n := b.job.Counts(t).Clean; n > 0 {
+			to.Note("%s lacks %s of clean data that the cache has, and that the kernel would show: they are copied too; --clean none leaves them", t.Dev.Path(), size(n))
+		}
+	}
 	if err == nil && o.yes {
 		err = b.carry(ctx, lost)
 	}

@@ -47,6 +47,7 @@ type backRow struct {
 	Device  *string       `json:"device"` // nil: not given
 	Dirty   ondisk.Sector `json:"dirty_sectors"`
 	Copy    ondisk.Sector `json:"copy_sectors"`
+	Clean   ondisk.Sector `json:"clean_sectors"` // of what is copied
 	Runs    int64         `json:"runs"`
 	Unread  ondisk.Sector `json:"unread_sectors"`
 	Unknown ondisk.Sector `json:"unknown_sectors"`
@@ -74,7 +75,7 @@ func (b *back) rows() (rows []*backRow, left bool) {
 	for _, t := range b.targets {
 		r, c := row(t.Volume), b.job.Counts(t)
 		name := t.Dev.Path()
-		r.Device, r.Copy, r.Runs = &name, sectors(c.Copy), c.Runs
+		r.Device, r.Copy, r.Clean, r.Runs = &name, sectors(c.Copy), sectors(c.Clean), c.Runs
 		r.Unknown, r.Newer, r.Old = sectors(c.Unknown), sectors(c.Newer), sectors(c.Old)
 		r.Unread = sectors(b.report.lost[t.Inode][writeback.WhyUnread])
 		switch {

@@ -13,6 +13,7 @@ import (
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
 	"bctl/internal/ui/progress"
+	"bctl/internal/writeback"
 )
 
 const writebackDescription = `Copies the dirty data of a cache to the backing devices that they belong to, without the kernel: after journal replay,
@@ -26,6 +27,10 @@ tells; where the cache holds newer data of the device, under its new number, tho
 What is written is read back, past the page cache where its filesystem has that, while the next is copied, and flushed.
 With --clear the keys of what was copied are then made
 clean in one transaction, and each given device's state. Interrupted anywhere, it is run again.
+
+A backing device that lost power may lack clean data too: what it had not flushed, though the kernel goes on showing what
+the cache has. So clean data are compared, and copied where they differ: all of them up to 1 GiB, of more the last that the
+journal tells of; with --clean all, all that are cached.
 
 What cannot be read from the cache is not written, and its keys stay dirty; --failed lists it. Of a cache that ddrescue
 copied, --mapfile says what is not in the copy: that is unknown, metadata too. It ends with 4 where anything is left.
@@ -50,6 +55,7 @@ func WritebackCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do it; without, list what would be done"},
 			&cli.BoolFlag{Name: "clear", Usage: "then make the keys clean, and the devices' state"},
+			app.Choice(&cli.StringFlag{Name: "clean", Usage: "copy clean data too that the backing device lacks, `WHICH` is recent, all or none", Value: "recent"}, "recent", "all", "none"),
 			&cli.BoolFlag{Name: "verify", Usage: "read back and compare what was written: the default"},
 			&cli.BoolFlag{Name: "no-verify", Usage: "do not"},
 			&cli.StringFlag{Name: "retries", Usage: "try `N` times more to read a block that gives an error", Value: "0"},
@@ -82,6 +88,7 @@ type writebackOptions struct {
 	retries  int
 	failed   string
 	mapfile  string
+	clean    writeback.Clean
 	inode    uint32
 	to       string // "" without --inode
 	write    change.Options
@@ -111,6 +118,10 @@ func readWriteback(args *app.Args, io *app.IO) (o writebackOptions, err error) {
 		}
 	}
 	o.cache, o.backing = names[0], names[1:]
+	var known bool
+	if o.clean, known = cleans[args.String("clean")]; !known {
+		return o, app.Usagef("--clean: recent, all or none")
+	}
 	set := func(to *int) func(uint64) { return func(n uint64) { *to = int(n) } }
 	if err := args.Number("retries", 0, 1000, set(&o.retries)); err != nil {
 		return o, err
@@ -130,6 +141,8 @@ func readWriteback(args *app.Args, io *app.IO) (o writebackOptions, err error) {
 	}
 	return o, err
 }
+
+var cleans = map[string]writeback.Clean{"recent": writeback.CleanRecent, "all": writeback.CleanAll, "none": writeback.CleanNone}
 
 // size is a number of bytes for people.
 func size(n int64) string { return app.Human(uint64(max(n, 0)) / ondisk.SectorBytes) }

@@ -137,6 +137,7 @@ func TestUUIDRelink(t *testing.T) {
 // Where old and new data of a sector differ, somebody must say which stay: the runs are listed until then.
 func TestUUIDConflicts(t *testing.T) {
 	img := imgtest.Open(t, "detached-reattached")
+	editCache(t, img.Cache, func(c *planter.Cache) { c.EditSlot(1, func(u *ondisk.UUIDEntry) { u.Sectors = 0 }) }) // no longer flash-only
 	before := img.Sum()
 	args := []string{"uuid", "relink", "--merge", "--inode", "1", "--yes", "--json", img.Cache, img.Backing[0]}
 	var told struct {
@@ -170,6 +171,22 @@ func TestUUIDRelinkCutBetween(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	wantVolumes(t, "again", img)
+}
+
+// A destroyed flash-only volume is no detached device: its data would go over a device that never had them. The slot of
+// one keeps its size. Nor do data that begin before those of the device belong to it.
+func TestRelinkOfAnother(t *testing.T) {
+	img := orphan(t)
+	editCache(t, img.Cache, func(c *planter.Cache) {
+		c.EditSlot(2, func(u *ondisk.UUIDEntry) { u.UUID, u.Invalidated, u.Flags = ondisk.InvalidUUID, u.LastReg+1, 0 })
+	})
+	if r := bctl("uuid", "relink", "--inode", "2", "--merge", "--yes", img.Cache, img.Backing[0]); r.Code != 8 || !strings.Contains(r.Stderr, "flash-only") {
+		t.Errorf("%+v", r)
+	}
+	editBacking(t, img.Backing[0], func(s *ondisk.Super) { s.Version, s.Nbuckets = ondisk.VersionBackingOffset, 1<<14 })
+	if r := bctl("uuid", "relink", "--inode", "0", "--yes", img.Cache, img.Backing[0]); r.Code != 8 || !strings.Contains(r.Stderr, "begin before") {
+		t.Errorf("%+v", r)
+	}
 }
 
 // What does not belong together is refused, and nothing is written.

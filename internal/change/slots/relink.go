@@ -51,7 +51,7 @@ func Orphans(c *inspect.Cache) (list []uint32) {
 // device was attached again since and has another inode, the dirty keys go there if o.Merge says so: ErrTwoInodes
 // without it; ErrConflict, with the conflicts in the result, where the data of both differ and o.Prefer does not say
 // which stay. The old inode's clean keys are dropped. Errors besides: ErrUnknown, ErrNoSlot, ErrNotDirty, ErrLinked,
-// ErrSmall, ErrOtherSet, change's, the context's.
+// ErrSmall, ErrBefore, ErrFlash, ErrOtherSet, change's, the context's.
 func Link(c *inspect.Cache, o Relink) (*Linked, error) {
 	if err := known(c); err != nil {
 		return nil, err
@@ -104,6 +104,9 @@ func (l *Linked) judge(c *inspect.Cache, o Relink) error {
 	if l.Dirty == 0 {
 		return slotError(o.Inode, ErrNotDirty)
 	}
+	if state == uuids.Invalid && c.UUIDs[o.Inode].Sectors > 0 { // the kernel takes away the flag, and leaves the size
+		return slotError(o.Inode, ErrFlash)
+	}
 	return l.fits(c, o)
 }
 
@@ -114,7 +117,9 @@ func (l *Linked) fits(c *inspect.Cache, o Relink) error {
 		switch {
 		case err != nil:
 			return err
-		case e.Live && e.Dirty() && (e.Start() < from || e.Offset() > o.End):
+		case e.Live && e.Dirty() && e.Start() < from:
+			return fmt.Errorf("%w: sectors %d to %d, its data are from %d to %d", ErrBefore, e.Start(), e.Offset(), from, o.End)
+		case e.Live && e.Dirty() && e.Offset() > o.End:
 			return fmt.Errorf("%w: sectors %d to %d, its data are from %d to %d", ErrSmall, e.Start(), e.Offset(), from, o.End)
 		}
 	}

@@ -35,6 +35,8 @@ var (
 	ErrConflict  = errors.New("old and new data of the same sectors differ")
 	ErrDirty     = errors.New("it has dirty data that would be lost")
 	ErrSmall     = errors.New("the data reach behind the end of the backing device")
+	ErrBefore    = errors.New("the data begin before those of the backing device")
+	ErrFlash     = errors.New("it was a flash-only volume, and no backing device has its data; bctl export reads them")
 	ErrOtherSet  = errors.New("the backing device belongs to another set")
 )
 

@@ -82,7 +82,7 @@ func (c *checker) judgeVolume(v *inspect.Volume) {
 	switch {
 	case int(v.Inode) >= len(c.c.UUIDs):
 		emit(finding.UUInode, "%d sectors, %d of them dirty; there are %d slots", v.LiveSectors, v.DirtySectors, len(c.c.UUIDs))
-	case state == uuids.Invalid && v.DirtySectors > 0 && v.Slot.Sectors > 0:
+	case state == uuids.Invalid && v.DirtySectors > 0 && uuids.WasFlash(v.Slot):
 		emit(finding.UUDestroyed, "%d dirty sectors of a flash-only volume that was destroyed", v.DirtySectors)
 	case state == uuids.Invalid && v.DirtySectors > 0:
 		b, lacks := c.writtenBack(v)

@@ -183,6 +183,9 @@ func TestRelinkOfAnother(t *testing.T) {
 	if r := bctl("uuid", "relink", "--inode", "2", "--merge", "--yes", img.Cache, img.Backing[0]); r.Code != 8 || !strings.Contains(r.Stderr, "flash-only") {
 		t.Errorf("%+v", r)
 	}
+	if r := bctl("writeback", "--inode", "2", "--to", img.Backing[0], "--yes", img.Cache); r.Code != 8 || !strings.Contains(r.Stderr, "cache alone") {
+		t.Errorf("%+v", r)
+	}
 	editBacking(t, img.Backing[0], func(s *ondisk.Super) { s.Version, s.Nbuckets = ondisk.VersionBackingOffset, 1<<14 })
 	if r := bctl("uuid", "relink", "--inode", "0", "--yes", img.Cache, img.Backing[0]); r.Code != 8 || !strings.Contains(r.Stderr, "begin before") {
 		t.Errorf("%+v", r)

@@ -161,7 +161,7 @@ func (w *Work) adoptOrphans(h *harvest, t uuids.Table, data map[uint32]*held) er
 			continue
 		}
 		u := &t[i]
-		flash := t.State(uint32(i)) == uuids.Invalid && u.Sectors > 0
+		flash := uuids.WasFlash(u)
 		if flash || w.writtenBack(h, uint32(i)) {
 			continue // fsck has no quarrel with it
 		}

@@ -208,7 +208,7 @@ func (g *grouper) finish(s *building) {
 	for _, v := range in.Volumes {
 		if state := in.Slots.State(v.Inode); in.Named && state != uuids.Valid && v.DirtySectors > 0 {
 			row := Row{Set: s.UUID, Type: "detached", Inode: &v.Inode, Trouble: text("dirty data that no slot leads to")}
-			if v.Slot != nil && v.Slot.Sectors > 0 {
+			if v.Slot != nil && uuids.WasFlash(v.Slot) {
 				row.Trouble = text("a flash-only volume that was destroyed")
 			}
 			row.counted(in)

@@ -110,7 +110,7 @@ func match(c *inspect.Cache, d change.Device) (*Target, error) {
 func orphans(c *inspect.Cache) string {
 	text := ""
 	for _, v := range c.Volumes {
-		if v.DirtySectors > 0 && c.UUIDs.State(v.Inode) != uuids.Valid {
+		if u := slot(c, v.Inode); v.DirtySectors > 0 && (u == nil || uuids.StateOf(u) == uuids.Invalid && !uuids.WasFlash(u)) {
 			text += fmt.Sprintf("; %d with %d dirty sectors", v.Inode, v.DirtySectors)
 		}
 	}
@@ -155,7 +155,7 @@ func To(c *inspect.Cache, inode uint32, d change.Device) (*Target, error) {
 	switch u := slot(c, inode); {
 	case u == nil && t.Volume.Extents == 0:
 		return nil, fmt.Errorf("%w: %d", ErrNoVolume, inode)
-	case u != nil && u.FlashOnly():
+	case u != nil && (u.FlashOnly() || uuids.WasFlash(u)):
 		return nil, hint.Add(fmt.Errorf("%w: volume %d lives in the cache alone", ErrNoVolume, inode), "bctl export writes it to a file")
 	case u != nil && uuids.StateOf(u) == uuids.Valid && u.UUID != t.Super.UUID:
 		return wrap(fmt.Errorf("%w: volume %d is %v, this one is %v", ErrOther, inode, u.UUID, t.Super.UUID))
@@ -193,10 +193,10 @@ func Others(c *inspect.Cache, targets []*Target) (left []Left) {
 		}
 		why := "its backing device was not given"
 		switch u := slot(c, v.Inode); {
+		case u != nil && (u.FlashOnly() || uuids.WasFlash(u)):
+			why = "it lives in the cache alone: bctl export"
 		case u == nil || uuids.StateOf(u) == uuids.Invalid:
 			why = fmt.Sprintf("no slot names it: --inode %d --to DEVICE", v.Inode)
-		case u.FlashOnly():
-			why = "it lives in the cache alone: bctl export"
 		}
 		left = append(left, Left{v, why})
 	}

@@ -515,6 +515,10 @@ func TestOrphan(t *testing.T) {
 	p := pairOf(t, "detached-reattached")
 	c, found := open(t, p.cache, p.cache.Size())
 	const lost = 1
+	if _, err := To(c, lost, p.backs[0]); !errors.Is(err, ErrNoVolume) {
+		t.Errorf("a destroyed flash-only volume: %v", err)
+	}
+	c.UUIDs[lost].Sectors = 0 // now it is like one that was detached
 	x, err := To(c, lost, p.backs[0])
 	if err != nil || x.Newer == nil {
 		t.Fatalf("%+v, %v", x, err)

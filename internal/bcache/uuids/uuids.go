@@ -44,6 +44,10 @@ func StateOf(u *ondisk.UUIDEntry) State {
 	return Valid
 }
 
+// WasFlash reports whether a slot is that of a flash-only volume that was destroyed: the kernel takes away the flag, and
+// leaves the size, which no cached device's slot has.
+func WasFlash(u *ondisk.UUIDEntry) bool { return StateOf(u) == Invalid && u.Sectors > 0 }
+
 // Garbage reports whether a slot holds what nobody wrote as one: more than a flipped bit or two in the bytes that are
 // always zero, or unknown flags and no text for a label. The bucket has no checksum that would say so.
 func Garbage(u *ondisk.UUIDEntry) bool {

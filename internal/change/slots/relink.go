@@ -40,7 +40,7 @@ type Linked struct {
 func Orphans(c *inspect.Cache) (list []uint32) {
 	for _, v := range c.Volumes {
 		state := c.UUIDs.State(v.Inode)
-		if v.DirtySectors > 0 && (state == uuids.Empty || state == uuids.Invalid && v.Slot.Sectors == 0) {
+		if v.DirtySectors > 0 && (state == uuids.Empty || state == uuids.Invalid && !uuids.WasFlash(v.Slot)) {
 			list = append(list, v.Inode)
 		}
 	}
@@ -104,7 +104,7 @@ func (l *Linked) judge(c *inspect.Cache, o Relink) error {
 	if l.Dirty == 0 {
 		return slotError(o.Inode, ErrNotDirty)
 	}
-	if state == uuids.Invalid && c.UUIDs[o.Inode].Sectors > 0 { // the kernel takes away the flag, and leaves the size
+	if uuids.WasFlash(&c.UUIDs[o.Inode]) {
 		return slotError(o.Inode, ErrFlash)
 	}
 	return l.fits(c, o)

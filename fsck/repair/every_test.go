@@ -92,8 +92,10 @@ func TestEveryImage(t *testing.T) {
 // something else.
 func TestOtherImages(t *testing.T) {
 	for _, x := range [][2]string{
-		{"writeback-crash-mid", "K47"}, {"writeback-crash-mid", "K48"},
-		{"discard-random", "U20"}, {"discard-random", "U20.2"}, // an older prio chain, and clean data that it made current again
+		{"writeback-crash-mid", "K47"},
+		{"writeback-crash-mid", "K48"},
+		{"discard-random", "U20"}, // an older prio chain, and clean data that it made current again
+		{"discard-random", "U20.2"},
 	} {
 		image, name := x[0], x[1]
 		s := plantAnywhere(t, image, find(t, name))

@@ -106,8 +106,18 @@ func (c *crammed) lacking(what ...string) fsck.Device {
 
 // structures are the structures that are lost together.
 var structures = [][]string{
-	{"root"}, {"prio"}, {"uuid"}, {"journal"}, {"root", "prio"}, {"root", "uuid"}, {"prio", "uuid"}, {"journal", "root"},
-	{"journal", "prio"}, {"journal", "uuid"}, {"root", "prio", "uuid"}, {"root", "prio", "uuid", "journal"},
+	{"root"},
+	{"prio"},
+	{"uuid"},
+	{"journal"},
+	{"root", "prio"},
+	{"root", "uuid"},
+	{"prio", "uuid"},
+	{"journal", "root"},
+	{"journal", "prio"},
+	{"journal", "uuid"},
+	{"root", "prio", "uuid"},
+	{"root", "prio", "uuid", "journal"},
 }
 
 // Whatever is lost of a full cache, all dirty data are there again.

@@ -59,6 +59,11 @@ func (s *scrub) super(b []byte) []byte {
 	if old.Keys <= ondisk.JournalBuckets {
 		clear(out.Tail[:])
 	}
+	for i := range out.D { // those behind the last that counts may be of a superblock whose count was lost, or anything
+		if out.D[i]>>32 != 0 && i >= int(old.Keys) {
+			out.D[i] = 0
+		}
+	}
 	out.Csum = old.Csum ^ old.Checksum() ^ out.Checksum()
 	return out.Append(make([]byte, 0, len(b)))
 }

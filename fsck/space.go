@@ -17,7 +17,7 @@ func (c *checker) gens() {
 		}
 	}
 	for b := c.c.Geo.FirstBucket; b < t.Len(); b++ {
-		if !t.GenKnown(b) {
+		if t.Gen(b) == t.DiskGen(b) && t.Prio(b) != ondisk.BtreePrio || !t.GenKnown(b) {
 			continue
 		}
 		// A bucket handed out after the last prio write is one ahead; a node's that was freed again, two.
@@ -45,18 +45,13 @@ const (
 // space judges sums: of each bucket, and of the device.
 func (c *checker) space() {
 	t, g := c.c.Buckets, &c.c.Geo
-	var marks [4]uint64
-	leaked := uint64(0)
 	for b := range t.Len() {
-		m := t.Mark(b)
-		marks[m]++
 		if n := t.Sectors(b); ondisk.Sector(n) > g.BucketSectors {
 			c.found.Add(finding.About(finding.Bucket{Bucket: b}, finding.SPOverfull, "%d live sectors, it has %d", n, g.BucketSectors))
 		}
-		if m == inspect.Free && t.GenKnown(b) && t.Prio(b) != 0 {
-			leaked++
-		}
 	}
+	sums := t.Sums()
+	marks, leaked := sums.Marks, sums.Leaked
 	total := uint64(t.Len())
 	need := uint64(g.Reserve())
 	if can := marks[inspect.Free] + marks[inspect.Clean]; can < need && c.c.Tree.Intact {

@@ -41,9 +41,7 @@ func healthOf(c *inspect.Cache) (h Health) {
 		}
 		h.JournalUsed = len(used)
 	}
-	for b := range c.Buckets.Len() {
-		h.GenDistance = max(h.GenDistance, int(c.Buckets.Lag(b)))
-	}
+	h.GenDistance = int(c.Buckets.Sums().Lag)
 	h.Slots = c.Geo.NrUUIDs()
 	h.SlotsFree = h.Slots - len(c.UUIDs) + c.UUIDs.Count(uuids.Empty)
 	return h
@@ -90,10 +88,7 @@ func Summarize(c *inspect.Cache) *Summary {
 	}
 	s.Sizes, s.Known, s.Health = true, c.Known(), healthOf(c)
 	s.Buckets.Total = uint64(c.Buckets.Len())
-	var marks [4]uint64
-	for b := range c.Buckets.Len() {
-		marks[c.Buckets.Mark(b)]++
-	}
+	marks := c.Buckets.Sums().Marks
 	s.Buckets.Free, s.Buckets.Clean, s.Buckets.Dirty, s.Buckets.Metadata = marks[inspect.Free], marks[inspect.Clean], marks[inspect.Dirty], marks[inspect.Metadata]
 	s.Btree.Depth, s.Btree.Nodes = c.Tree.Depth, c.Tree.Nodes
 	if c.Journal != nil && c.Journal.Newest != nil {

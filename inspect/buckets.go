@@ -3,6 +3,7 @@
 package inspect
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"bctl/internal/bcache/ondisk"
@@ -82,12 +83,39 @@ type Buckets struct {
 	sets ownerSets
 
 	raised atomic.Bool // some gen was, since this was cleared
+
+	once sync.Once
+	sums Sums
+}
+
+// Sums are counts over all buckets.
+type Sums struct {
+	Marks  [4]uint64 // by Mark
+	Leaked uint64    // hold nothing, but have a prio
+	Lag    uint8     // of the oldest pointer behind its bucket's gen
+}
+
+// Sums counts the buckets, once: ask when the cache is read.
+func (t *Buckets) Sums() Sums {
+	t.once.Do(func() { t.sums = t.count() })
+	return t.sums
+}
+
+func (t *Buckets) count() (s Sums) {
+	for b := range t.Len() {
+		m := t.Mark(b)
+		s.Marks[m]++
+		s.Lag = max(s.Lag, t.Lag(b))
+		if m == Free && t.Prio(b) != 0 && t.GenKnown(b) {
+			s.Leaked++
+		}
+	}
+	return s
 }
 
 func newBuckets(g *superblock.Geometry) *Buckets {
-	n := g.NBuckets
 	return &Buckets{
-		of:     hugepages.Below(make([]bucket, n)),
+		of:     hugepages.Below(make([]bucket, g.NBuckets)),
 		perSet: ondisk.Bucket(g.PriosPerBucket()),
 	}
 }

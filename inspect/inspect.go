@@ -12,7 +12,7 @@
 // (bch_initial_mark_key), and leaves are judged by the gens that there are, stale pointers told from live ones, and the
 // buckets marked as the next garbage collection would. Where a leaf raised a gen, so that another may have been judged
 // by a wrong one, they are walked again. Leaves are read by
-// several workers; everything kept is a table of 16 bytes a bucket, the interior nodes' keys and the live journal.
+// several workers; everything kept is a table of 32 bytes a bucket, the interior nodes' keys and the live journal.
 package inspect
 
 import (

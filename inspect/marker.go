@@ -29,7 +29,10 @@ type marker struct {
 	adopting bool // in the first walk
 	strange  bool // some plain key of this leaf is in no bucket's account
 
-	// What was found while adopting, for it may have to be taken back. That it was too much is a reason to.
+	trays *trays // nil: each bucket is looked at as its key comes
+
+	// What was found while adopting, for it may have to be taken back. That it was too much is a reason to, or that there
+	// is something of which only the second walk can tell.
 	held []finding.Finding
 	over bool
 
@@ -37,7 +40,7 @@ type marker struct {
 	vol    *Volume
 	owner  uint32
 	end    ondisk.Sector
-	joined [16]joined
+	joined [512]joined
 
 	// The geometry, as one extent after the other needs it.
 	dev                  uint64
@@ -64,6 +67,9 @@ func newMarker(c *Cache, adopting bool) *marker {
 	sink := c.o.Sink
 	if adopting {
 		sink = m.hold
+		if c.Buckets.unknown == nil { // else the first pointer tells a gen, and has to be looked at when it comes
+			m.trays = newTrays(c)
+		}
 	}
 	m.judge = newJudge(c, sink)
 	m.cell = uint(bits.TrailingZeros64(uint64(m.judge.cell)))
@@ -147,8 +153,7 @@ func (m *marker) leaf(n *btree.Node, runs [][]byte) {
 	for i := range left {
 		p := &left[i]
 		if n.Keys.IsPlain(p) {
-			k := n.Keys[p.At:][:btree.PlainKey:btree.PlainKey]
-			m.key(binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:]))
+			m.keys(n.Keys[p.At:][:btree.PlainKey])
 			continue
 		}
 		m.adopt(n.Keys, left[i:i+1])
@@ -170,6 +175,10 @@ func (m *marker) adopt(keys btree.Keys, ps []btree.Piece) {
 
 // keys takes plain keys.
 func (m *marker) keys(keys []byte) {
+	if m.trays != nil {
+		m.lay(keys)
+		return
+	}
 	for len(keys) > 0 {
 		some := keys[:min(len(keys), fetchKeys*btree.PlainKey)]
 		m.fetch(some)
@@ -248,7 +257,7 @@ func (m *marker) key(high, low, ptr uint64) {
 	dirty := high >> 36 & 1
 	s.flags |= flagClean << dirty
 	if s.owners != m.owner {
-		s.owners = m.join(s.owners)
+		s.owners = m.join(s.owners, m.owner)
 	}
 	if sum := s.sectors + uint32(size); sum >= s.sectors {
 		s.sectors = sum
@@ -270,26 +279,42 @@ func (m *marker) key(high, low, ptr uint64) {
 	m.judge.claim(ondisk.Bucket(b), ondisk.Sector(at), ondisk.Sector(size))
 }
 
-// join is the owners word of a bucket that holds data of this volume too.
-func (m *marker) join(owners uint32) uint32 {
-	if owners == 0 {
-		return m.owner
+// join is the owners word of a bucket that holds data of one more volume.
+func (m *marker) join(owners, owner uint32) uint32 {
+	j := m.met(owners, owner)
+	if j.owners != owners || j.owner != owner {
+		return m.joinNew(j, owners, owner)
 	}
-	if j := &m.joined[owners%uint32(len(m.joined))]; j.owners != owners || owners&ownList == ownList {
-		*j = joined{owners, m.c.Buckets.sets.with(owners, m.owner-1)}
+	return j.next
+}
+
+// met is where the answer to join is kept, if it is.
+func (m *marker) met(owners, owner uint32) *joined {
+	return &m.joined[(owners+owners>>25+owner*31)%uint32(len(m.joined))]
+}
+
+func (m *marker) joinNew(j *joined, owners, owner uint32) uint32 {
+	if owners&ownList == ownList { // it is the bucket's alone
+		return m.c.Buckets.sets.with(owners, owner-1)
 	}
-	return m.joined[owners%uint32(len(m.joined))].next
+	*j = joined{owners, owner, owner}
+	if owners != 0 {
+		j.next = m.c.Buckets.sets.with(owners, owner-1)
+	}
+	return j.next
 }
 
 // joined is what join answered before.
-type joined struct{ owners, next uint32 }
+type joined struct{ owners, owner, next uint32 }
 
 // turn turns to another volume.
 func (m *marker) turn(owner uint32) {
-	m.joined = [16]joined{}
 	m.vol, m.owner, m.end = m.tally.volume(owner-1), owner, ondisk.MaxKeyOffset
 	if e, ok := m.judge.ends[owner-1]; ok {
 		m.end = e.sector
+	}
+	if m.trays != nil {
+		m.slot()
 	}
 }
 

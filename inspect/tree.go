@@ -129,6 +129,7 @@ func (c *Cache) adoptLevel(level int, nodes []child, m *marker) ([]child, error)
 		c.noteNode(nodes[i], n)
 	}
 	if level == 0 {
+		m.putAway()
 		for i := range nodes {
 			if below[i].fits {
 				nodes[i].hides = below[i].hides

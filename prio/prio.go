@@ -41,19 +41,36 @@ type Chain struct {
 
 // Read reads the set in bucket b. Errors wrap those of ondisk.DecodePrioSet, or are r's.
 func Read(r io.ReaderAt, g *superblock.Geometry, b ondisk.Bucket) (*ondisk.PrioSet, error) {
-	buf := make([]byte, g.MetaSectors.Bytes())
-	if err := full.ReadAt(r, buf, g.Start(b).Bytes()); err != nil {
-		return nil, err
-	}
-	p, err := ondisk.DecodePrioSet(buf, g.SetMagic)
-	if errors.Is(err, ondisk.ErrChecksum) && ondisk.PrioSetHasMagic(buf, g.SetMagic) {
-		return ondisk.SalvagePrioSet(buf), err
-	}
-	return p, err
+	return new(reader).read(r, g, b)
 }
 
-// Follow reads the chain from head on and hands each good set to take, in order. A set with a bad checksum but the
-// right magic is not handed out, though its next_bucket is followed. What is wrong goes to sink.
+// reader reads one set after the other into the same memory: what it returned is valid until the next.
+type reader struct {
+	buf []byte
+	set ondisk.PrioSet
+}
+
+func (rd *reader) read(r io.ReaderAt, g *superblock.Geometry, b ondisk.Bucket) (*ondisk.PrioSet, error) {
+	if rd.buf == nil {
+		rd.buf = make([]byte, g.MetaSectors.Bytes())
+	}
+	if err := full.ReadAt(r, rd.buf, g.Start(b).Bytes()); err != nil {
+		return nil, err
+	}
+	err := rd.set.Decode(rd.buf, g.SetMagic)
+	switch {
+	case err == nil:
+		return &rd.set, nil
+	case errors.Is(err, ondisk.ErrChecksum) && ondisk.PrioSetHasMagic(rd.buf, g.SetMagic):
+		rd.set.Salvage(rd.buf)
+		return &rd.set, err
+	}
+	return nil, err
+}
+
+// Follow reads the chain from head on and hands each good set to take, in order; its entries are valid until the next. A
+// set with a bad checksum but the right magic is not handed out, though its next_bucket is followed. What is wrong goes to
+// sink.
 func Follow(r io.ReaderAt, g *superblock.Geometry, head ondisk.Bucket, take func(Link, []ondisk.PrioEntry), sink finding.Sink) Chain {
 	f := follower{r: r, g: g, sink: sink, seen: map[ondisk.Bucket]bool{}}
 	c := Chain{Intact: true}
@@ -85,6 +102,7 @@ type follower struct {
 	sink finding.Sink
 	seen map[ondisk.Bucket]bool
 	seq  *uint64 // of the first good set
+	rd   reader
 }
 
 // link reads set i. Without a set the chain ends there.
@@ -105,7 +123,7 @@ func (f *follower) link(i int, b ondisk.Bucket) (Link, *ondisk.PrioSet) {
 		return l, nil
 	}
 	f.seen[b] = true
-	set, err := Read(f.r, f.g, b)
+	set, err := f.rd.read(f.r, f.g, b)
 	switch {
 	case errors.Is(err, ondisk.ErrMagic), errors.Is(err, ondisk.ErrByteOrder):
 		emit(finding.PRMagic, "%v; the gens of buckets %d-%d are unknown", err, l.First, l.last())
@@ -129,7 +147,8 @@ func (l *Link) last() ondisk.Bucket { return l.First + ondisk.Bucket(l.Count) - 
 
 func (f *follower) judge(set *ondisk.PrioSet, emit func(finding.Code, string, ...any)) {
 	if f.seq == nil {
-		f.seq = &set.Seq
+		seq := set.Seq
+		f.seq = &seq
 	}
 	if set.Seq != *f.seq {
 		emit(finding.PRSeq, "seq %d, the first set has %d", set.Seq, *f.seq)

@@ -22,7 +22,23 @@ const (
 // isPlain reports whether all keys of a leaf's bset are extents with one pointer and nothing odd, in order, without
 // overlaps: nearly all bsets are, and this is quick to see.
 func isPlain(b []byte) bool {
-	inode, end := uint64(0), uint64(0)
+	if !hasPlainEight() || len(b) < 8*PlainKey {
+		return arePlain(b, 0, 0)
+	}
+	n := 8 * PlainKey * plainEight(&b[0], len(b)/(8*PlainKey), &plainArgs{plainOther, plainBits, plainEnd})
+	if n == 0 {
+		return arePlain(b, 0, 0)
+	}
+	high, low := binary.LittleEndian.Uint64(b[n-PlainKey:]), binary.LittleEndian.Uint64(b[n-PlainKey+8:])
+	return arePlain(b[n:], high&(1<<20-1), low)
+}
+
+// plainArgs are the bits of a high word that are the same in all plain keys, what they are, and the last end there can
+// be. The assembly knows each by its place.
+type plainArgs struct{ bits, are, end uint64 }
+
+// arePlain is isPlain, where the key before is of inode and ends at end.
+func arePlain(b []byte, inode, end uint64) bool {
 	for ; len(b) >= PlainKey; b = b[PlainKey:] {
 		k := b[:PlainKey:PlainKey]
 		high, low := binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:])

@@ -111,3 +111,46 @@ func slowPlain(b []byte) bool {
 	}
 	return err == nil && w.falls == 0 && w.overlaps == 0
 }
+
+// Eight keys at once are what they are one by one, wherever among them something is odd.
+func TestPlainEight(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(13, 14))
+	plain, odd := 0, 0
+	for range 20000 {
+		var b []byte
+		at, inode := ondisk.Sector(0), uint32(0)
+		for range rnd.IntN(40) {
+			size := ondisk.Sector(1 + rnd.IntN(9))
+			if at += size + ondisk.Sector(rnd.IntN(2)); rnd.IntN(30) == 0 {
+				inode, at = inode+uint32(rnd.IntN(3)), at/2+size
+			}
+			k := ondisk.MakeKey(inode, at, size)
+			k.SetPtrs(1)
+			k.Ptr[0] = ondisk.Ptr(rnd.Uint64())
+			switch rnd.IntN(100) {
+			case 0:
+				k.High ^= 1 << rnd.IntN(64)
+			case 1:
+				k.Low ^= 1 << rnd.IntN(64)
+			case 2:
+				k.SetSize(k.Offset() + ondisk.Sector(rnd.IntN(3)) - 1)
+			case 3:
+				k.Low = plainEnd + uint64(rnd.IntN(3)) - 1
+			}
+			b = k.Append(b)
+			b = b[:len(b)/PlainKey*PlainKey]
+		}
+		want := arePlain(b, 0, 0)
+		if got := isPlain(b); got != want {
+			t.Fatalf("%x: %v, want %v", b, got, want)
+		}
+		if want {
+			plain++
+		} else {
+			odd++
+		}
+	}
+	if plain < 1000 || odd < 1000 {
+		t.Errorf("%d plain, %d odd", plain, odd)
+	}
+}

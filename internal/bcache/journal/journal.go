@@ -139,8 +139,20 @@ func (l *Log) scanRing(count int) []ringBucket {
 // so many destroyed ones would have to stand between them. It bounds the reading of buckets that are larger.
 const lostBytes = 1 << 20
 
-// scanBucket tries every block, also behind a bad one, so that lost entries show.
+// sparse is a reader that knows where it holds nothing but zeroes.
+type sparse interface {
+	// Data is the first run of bytes at off or behind that may hold anything else. It is empty where there is none.
+	Data(off int64) (from, to int64)
+}
+
+// scanBucket tries every block, also behind a bad one, so that lost entries show. Where there are only zeroes there are
+// none.
 func (l *Log) scanBucket(ring int, w *window) (out ringBucket) {
+	if s, ok := l.r.(sparse); ok {
+		if data, _ := s.Data(l.start(ring).Bytes()); data >= l.start(ring+1).Bytes() {
+			return out
+		}
+	}
 	block := l.g.BlockSectors
 	w.reset(l.r, l.start(ring).Bytes(), l.g.BucketSectors.Bytes())
 	behind := false

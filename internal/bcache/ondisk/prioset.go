@@ -31,17 +31,26 @@ type PrioSet struct {
 // DecodePrioSet reads the prio_set that fills b, one metadata bucket. Errors wrap ErrShort, ErrMagic,
 // ErrByteOrder or ErrChecksum; the checksum is judged first, as prio_read does.
 func DecodePrioSet(b []byte, setMagic uint64) (*PrioSet, error) {
-	if len(b) < PrioSetBytes {
-		return nil, fmt.Errorf("%w: %d bytes, want %d", ErrShort, len(b), PrioSetBytes)
-	}
-	p := SalvagePrioSet(b)
-	if want := Crc64(b[8:]); p.Csum != want {
-		return nil, fmt.Errorf("%w: %#016x, want %#016x", ErrChecksum, p.Csum, want)
-	}
-	if err := checkMagic(p.Magic, setMagic^psetMagic); err != nil {
+	p := new(PrioSet)
+	if err := p.Decode(b, setMagic); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// Decode is DecodePrioSet into p, for those who read one after the other. With an error p is left as it was.
+func (p *PrioSet) Decode(b []byte, setMagic uint64) error {
+	if len(b) < PrioSetBytes {
+		return fmt.Errorf("%w: %d bytes, want %d", ErrShort, len(b), PrioSetBytes)
+	}
+	if is, want := binary.LittleEndian.Uint64(b), Crc64(b[8:]); is != want {
+		return fmt.Errorf("%w: %#016x, want %#016x", ErrChecksum, is, want)
+	}
+	if err := checkMagic(binary.LittleEndian.Uint64(b[8:]), setMagic^psetMagic); err != nil {
+		return err
+	}
+	p.Salvage(b)
+	return nil
 }
 
 // PrioSetHasMagic reports whether b, of at least PrioSetBytes, has a prio_set's magic, whatever its checksum.
@@ -51,18 +60,31 @@ func PrioSetHasMagic(b []byte, setMagic uint64) bool {
 
 // SalvagePrioSet reads a prio_set and judges nothing. b holds at least PrioSetBytes.
 func SalvagePrioSet(b []byte) *PrioSet {
+	p := new(PrioSet)
+	p.Salvage(b)
+	return p
+}
+
+// Salvage is SalvagePrioSet into p.
+func (p *PrioSet) Salvage(b []byte) {
 	le := binary.LittleEndian
-	p := &PrioSet{
+	rest := b[PrioSetBytes:]
+	n := len(rest) / PrioEntryBytes
+	data := p.Data[:0]
+	if cap(data) < n {
+		data = make([]PrioEntry, n)
+	}
+	data = data[:n]
+	for i := range data {
+		e := rest[:PrioEntryBytes:PrioEntryBytes]
+		data[i] = PrioEntry{Prio: le.Uint16(e), Gen: e[2]}
+		rest = rest[PrioEntryBytes:]
+	}
+	*p = PrioSet{
 		Csum: le.Uint64(b), Magic: le.Uint64(b[8:]), Seq: le.Uint64(b[16:]),
 		Version: le.Uint32(b[24:]), Pad: le.Uint32(b[28:]), NextBucket: le.Uint64(b[32:]),
+		Data: data, Tail: append([]byte(nil), rest...),
 	}
-	rest := b[PrioSetBytes:]
-	p.Data = make([]PrioEntry, 0, len(rest)/PrioEntryBytes)
-	for ; len(rest) >= PrioEntryBytes; rest = rest[PrioEntryBytes:] {
-		p.Data = append(p.Data, PrioEntry{Prio: le.Uint16(rest), Gen: rest[2]})
-	}
-	p.Tail = append([]byte(nil), rest...)
-	return p
 }
 
 // Append is DecodePrioSet's inverse; Csum is written as it stands.

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package inspect
+
+import (
+	"encoding/binary"
+
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/hugepages"
+)
+
+// trays are where the first walk lays plain keys before it looks at their buckets. Neighbours in a volume lie anywhere on
+// the cache, and the table of buckets is far larger than what the processor keeps near: one key after the other would each
+// wait for its bucket. So there is a tray for each run of neighbouring buckets, and once it is full, the run is fetched in
+// order, which takes a quarter of the time, and all that is on the tray is counted there.
+//
+// What is on a tray is all that a live extent changes of its bucket, in one word. A finding needs the whole key: where
+// there is one, the walk is taken back, and the second, which uses no trays, makes it.
+type trays struct {
+	size int      // what a tray holds
+	rows []uint64 // of all trays; each has a cache line more, or all would begin in the same place of the nearest cache
+	full []uint32 // how much is on each
+
+	// Whose keys there are: a row has the owner's number here.
+	slot   uint64 // of the marker's owner
+	slots  map[uint32]uint64
+	owners [traySlots]trayOwner
+
+	eight  bool // the processor can look at eight keys at once
+	made   made
+	halves [trayHalves]uint32 // trays whose next line was not fetched yet
+	noted  uint32             // how many those are
+}
+
+type trayOwner struct {
+	owner uint32
+	vol   *Volume
+}
+
+// The parts of a row: 16 bits of the bucket, 7 of the owner, dirty, 8 of the gen, and 16 each of the place and the size
+// in sectors.
+const (
+	trayBucket = 48
+	traySlot   = 41
+	trayDirty  = 40
+	trayGen    = 32
+	trayPlace  = 16
+	traySlots  = 1 << (trayBucket - traySlot)
+	trayMost   = 1 << 16 // the largest bucket, in sectors
+)
+
+// How large trays are: a run of buckets fits the second cache of a processor, and all trays together take little beside
+// the table.
+const (
+	trayShift  = 12
+	trayRows   = 3072
+	trayAll    = 3 << 19
+	trayLine   = 8   // rows in a cache line
+	trayRun    = 128 // rows that are made before they are laid
+	trayHalves = 128
+)
+
+// newTrays makes trays for a table of buckets; nil where the words would be too short.
+func newTrays(c *Cache) *trays {
+	n := (len(c.Buckets.of)-1)>>trayShift + 1
+	if c.Geo.BucketSectors > trayMost || len(c.Buckets.of) == 0 {
+		return nil
+	}
+	t := &trays{size: min(trayRows, max(trayAll/n, trayLine)), slots: map[uint32]uint64{}, eight: hasLikeEight(), full: make([]uint32, n)}
+	t.rows = hugepages.Below(make([]uint64, n*t.stride()))
+	return t
+}
+
+func (t *trays) stride() int { return t.size + trayLine }
+
+// slot turns to another volume: what of its keys is laid on trays has its number there.
+func (m *marker) slot() {
+	t := m.trays
+	slot, ok := t.slots[m.owner]
+	if !ok {
+		if len(t.slots) == traySlots {
+			m.empty()
+			clear(t.slots)
+		}
+		slot = uint64(len(t.slots))
+		t.slots[m.owner], t.owners[slot] = slot, trayOwner{m.owner, m.vol}
+	}
+	t.slot = slot << traySlot
+}
+
+// lay takes plain keys: those like most go on their trays, some at a time.
+func (m *marker) lay(keys []byte) {
+	for len(keys) >= btree.PlainKey {
+		n := m.like(keys)
+		m.spread(n)
+		keys = keys[n*btree.PlainKey:]
+		if n == trayRun || len(keys) < btree.PlainKey {
+			continue
+		}
+		high, low, ptr := plainWords(keys)
+		if owner := uint32(high&(1<<20-1)) + 1; owner != m.owner {
+			m.turn(owner)
+			continue
+		}
+		m.odd(high, low, ptr)
+		keys = keys[btree.PlainKey:]
+	}
+}
+
+// like makes the rows of the first keys, as long as they are of the marker's volume, and each lies as it should. It counts
+// them as live, and returns how many there are.
+func (m *marker) like(keys []byte) (n int) {
+	t, out := m.trays, &m.trays.made
+	k := likeArgs{
+		inode: uint64(m.owner) - 1, end: uint64(m.end), dev: m.dev << ptrDev,
+		first: m.first, count: m.count, bucket: m.bucket, blocks: uint64(1)<<(m.block&63) - 1, slot: t.slot, shift: uint64(m.shift),
+	}
+	var sum, dirt uint64
+	if t.eight && len(keys) >= 8*btree.PlainKey {
+		n = 8 * likeEight(&keys[0], min(len(keys)/btree.PlainKey, trayRun)/8, &k, out)
+		for i := range out.sum {
+			sum += out.sum[i]
+			dirt += out.dirt[i]
+		}
+	}
+	n, sum, dirt = k.each(keys, n, out, sum, dirt)
+	if n > 0 {
+		m.vol.Extents += int64(n)
+		m.vol.LiveSectors += ondisk.Sector(sum)
+		m.vol.DirtySectors += ondisk.Sector(dirt)
+	}
+	return n
+}
+
+// likeArgs are what a key is held against. The assembly knows each by its place.
+type likeArgs struct{ inode, end, dev, first, count, bucket, blocks, slot, shift uint64 }
+
+// made is rows that were not laid yet, and for which tray each is; in eight parts their sectors, and those that are dirty.
+// The assembly knows each by its place.
+type made struct {
+	rows      [trayRun]uint64
+	trays     [trayRun]uint32
+	sum, dirt [8]uint64
+}
+
+// ptrDev is where the device stands in a pointer, of 12 bits.
+const ptrDev = 51
+
+// each makes the rows of keys from n on, one by one.
+func (k *likeArgs) each(keys []byte, n int, out *made, sum, dirt uint64) (int, uint64, uint64) {
+	inode, end, dev, first, count, bucket, blocks, slot, shift := k.inode, k.end, k.dev, k.first, k.count, k.bucket, k.blocks, k.slot, k.shift&63
+	for keys = keys[n*btree.PlainKey:]; n < trayRun && len(keys) >= btree.PlainKey; n++ {
+		high, low, ptr := plainWords(keys)
+		size, at, dirty := high>>20&0xffff, ptr>>8&(1<<43-1), high>>36&1
+		b, in := at>>shift, at&(bucket-1)
+		if high&(1<<20-1) != inode || ptr&(0xfff<<ptrDev) != dev || b-first >= count || in+size > bucket || (low|size|at)&blocks != 0 || low > end {
+			break
+		}
+		sum += size
+		dirt += size & -dirty
+		out.trays[n] = uint32(b >> trayShift)
+		out.rows[n] = b%(1<<trayShift)<<trayBucket | slot | dirty<<trayDirty | ptr&0xff<<trayGen | in<<trayPlace | size
+		keys = keys[btree.PlainKey:]
+	}
+	return n, sum, dirt
+}
+
+func plainWords(b []byte) (high, low, ptr uint64) {
+	k := b[:btree.PlainKey:btree.PlainKey]
+	return binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:])
+}
+
+// spread lays the first n rows that were made on their trays. Where one comes half way along a cache line it notes that, so that the next lines of
+// many trays are fetched together, before they are needed.
+func (m *marker) spread(n int) {
+	t := m.trays
+	rows, full, stride, size := t.rows, t.full, t.stride(), uint32(t.size)
+	for i := range t.made.rows[:n] {
+		tray := t.made.trays[i]
+		n := full[tray]
+		rows[int(tray)*stride+int(n)] = t.made.rows[i]
+		if n++; n == size {
+			m.tray(int(tray), int(n))
+			n = 0
+		}
+		full[tray] = n
+		t.halves[t.noted%trayHalves] = tray
+		if n%trayLine == trayLine/2 {
+			t.noted++
+		}
+	}
+	if t.noted >= trayHalves/4 {
+		m.fetched = t.fetchNext()
+	}
+}
+
+// fetchNext has the processor fetch the lines that come next. It answers, or the compiler would fetch nothing.
+//
+//go:noinline
+func (t *trays) fetchNext() (seen uint32) {
+	rows, stride := t.rows, t.stride()
+	for _, tray := range t.halves[:min(t.noted, trayHalves)] {
+		if at := int(tray)*stride + int(t.full[tray]) + trayLine; at < len(rows) {
+			seen |= uint32(rows[at])
+		}
+	}
+	t.noted = 0
+	return seen
+}
+
+// empty counts what is on all trays.
+func (m *marker) empty() {
+	for i, n := range m.trays.full {
+		if n > 0 {
+			m.tray(i, int(n))
+			m.trays.full[i] = 0
+		}
+	}
+}
+
+// putAway counts what is on the trays still: no more keys come.
+func (m *marker) putAway() {
+	if m.trays != nil {
+		m.empty()
+		m.trays = nil
+	}
+}
+
+// tray counts the first n rows of tray i.
+func (m *marker) tray(i, n int) {
+	t, j := m.trays, m.judge
+	from := i << trayShift
+	table := m.c.Buckets.of[from:min(from+1<<trayShift, len(m.c.Buckets.of))]
+	rows := t.rows[i*t.stride():][:n]
+	m.fetched = fetchRun(table, rows)
+	cell, inCell, whole := m.cell&63, uint64(1)<<(m.cell&63)-1, j.blocks == nil
+	for _, r := range rows {
+		s := &table[r>>trayBucket]
+		flags := s.flags
+		if uint8(s.gens) != uint8(r>>trayGen) || flags&flagMeta != 0 {
+			m.unlike(ondisk.Bucket(from)+ondisk.Bucket(r>>trayBucket), r)
+			continue
+		}
+		s.flags = flags | flagClean<<(r>>trayDirty&1)
+		owner := t.owners[r>>traySlot%traySlots].owner
+		if j := m.met(s.owners, owner); j.owners == s.owners && j.owner == owner {
+			s.owners = j.next
+		} else {
+			s.owners = m.joinNew(j, s.owners, owner)
+		}
+		in, size := r>>trayPlace&0xffff, r&0xffff
+		if sum := s.sectors + uint32(size); sum >= s.sectors {
+			s.sectors = sum
+		} else {
+			s.sectors = 1<<32 - 1
+		}
+		if at, n := in>>cell, size>>cell; whole && (in|size)&inCell == 0 && at%64+n <= 64 {
+			mask := (^uint64(0) >> ((64 - n) & 63)) << (at & 63)
+			if w := &s.cells[at/64%cellWords]; *w&mask == 0 {
+				*w |= mask
+				continue
+			}
+		}
+		b := ondisk.Bucket(from) + ondisk.Bucket(r>>trayBucket)
+		j.claim(b, m.c.Geo.Start(b)+ondisk.Sector(in), ondisk.Sector(size))
+	}
+}
+
+// unlike counts a row that is no live extent of a bucket of data after all.
+func (m *marker) unlike(b ondisk.Bucket, r uint64) {
+	gen, size, dirty := uint8(r>>trayGen), ondisk.Sector(r&0xffff), r>>trayDirty&1
+	v := m.trays.owners[r>>traySlot%traySlots].vol
+	v.Extents--
+	v.LiveSectors -= size
+	v.DirtySectors -= size & -ondisk.Sector(dirty)
+	m.c.Buckets.adopt(b, gen, false)
+	stale := ondisk.GenAfter(m.c.Buckets.Gen(b), gen)
+	if stale == 0 || stale > ondisk.GenLimit || dirty != 0 {
+		m.over = true // it raised a gen, or there is a finding
+		return
+	}
+	v.Stale++
+	m.c.Buckets.lag(b, stale)
+}
+
+// fetchRun has the processor fetch what rows are about. It answers, or the compiler would fetch nothing.
+//
+//go:noinline
+func fetchRun(table []bucket, rows []uint64) (seen uint32) {
+	if 4*len(rows) < len(table) {
+		for _, r := range rows {
+			seen |= table[r>>trayBucket].gens
+		}
+		return seen
+	}
+	for i := 0; i < len(table); i += bucketsInLine {
+		seen |= table[i].gens
+	}
+	return seen
+}
+
+// bucketsInLine is how many buckets stand in a cache line.
+const bucketsInLine = 2

@@ -59,7 +59,7 @@ var owners = map[string][]string{
 	"github.com/urfave/cli/v2":          {"cmd/bctl"},
 	"github.com/xrash/smetrics":         {"cmd/bctl/app"},
 	"golang.org/x/image":                {"internal/ui/chart"},
-	"golang.org/x/sys":                  {"internal/disk/blockdev", "internal/bcache/ondisk", "alloc"},
+	"golang.org/x/sys":                  {"internal/disk/blockdev", "internal/bcache/ondisk", "internal/bcache/btree", "inspect", "alloc"},
 }
 
 // topLevel is what the root of the repository may hold.

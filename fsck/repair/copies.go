@@ -8,6 +8,7 @@ import (
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
+	"bctl/internal/finding"
 	"bctl/superblock"
 )
 
@@ -34,9 +35,13 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 			copy(t, other)
 		}
 	}
+	elsewhere := slices.ContainsFunc(w.seen, func(f finding.Finding) bool { return f.Code == finding.UUPointer })
+	garbage := func(u *ondisk.UUIDEntry) bool { // what stands in another structure's bucket looks like slots here and there
+		return uuids.Garbage(u) || elsewhere && *u != (ondisk.UUIDEntry{}) && !sane(u)
+	}
 	wanting := !b.uuids
 	for i := range t {
-		wanting = wanting || uuids.Garbage(&t[i]) || t[i].UUID.IsZero() && data[uint32(i)] != nil
+		wanting = wanting || garbage(&t[i]) || t[i].UUID.IsZero() && data[uint32(i)] != nil
 	}
 	if !wanting {
 		return t, old
@@ -45,7 +50,7 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 		copies = append(copies, other)
 	}
 	for i := range t {
-		if !uuids.Garbage(&t[i]) && t[i] != (ondisk.UUIDEntry{}) {
+		if !garbage(&t[i]) && t[i] != (ondisk.UUIDEntry{}) {
 			continue
 		}
 		if t[i] != (ondisk.UUIDEntry{}) {

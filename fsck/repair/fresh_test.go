@@ -255,3 +255,21 @@ func TestCutInsideBlock(t *testing.T) {
 		t.Errorf("%d sectors, %v", len(v), v[420:430])
 	}
 }
+
+// Where the journal leads to another structure's bucket for the uuids, what looks like slots there is not taken for them.
+func TestSlotsElsewhere(t *testing.T) {
+	s := scenes.Open(t, "hostile")
+	s.EditNewest(func(j *ondisk.Jset) { j.UUIDBucket.Ptr[0] = ondisk.MakePtr(0, s.Geo.Start(s.Chain()[0]), 0) })
+	for _, e := range s.Entries()[:len(s.Entries())-1] {
+		s.EditEntry(e, func(j *ondisk.Jset) { j.UUIDBucket = s.Newest().UUIDBucket }) // no older entry knows better
+	}
+	was := s.Bytes(s.Geo.Start(s.Chain()[0]).Bytes(), 16)
+	r := planned(t, allOf(s))
+	is, err := truthOf(after(r, allOf(s)))
+	if err != nil || len(codes(r.After)) > 0 {
+		t.Fatal(codes(r.After), err)
+	}
+	if string(is.slots[0].UUID[:]) == string(was) {
+		t.Errorf("slot 0 is the prio set's checksum and magic; %q", r.Evidence)
+	}
+}

@@ -31,7 +31,7 @@ func (c *checker) journalled() error {
 	if !c.c.Tree.Intact || c.c.Known() != (inspect.Known{Journal: true, Tree: true, Gens: true, Names: true}) {
 		return nil // all that is known to be lost is told
 	}
-	told, keys := c.toldBefore()
+	told, keys, written := c.toldBefore()
 	find := c.c.Lookup(lookupBytes)
 	for _, p := range told {
 		var k ondisk.Bkey
@@ -39,12 +39,18 @@ func (c *checker) journalled() error {
 		if !c.mustBeThere(&k) {
 			continue
 		}
-		there := false
-		err := find.Extents(inspect.Of(p.Inode, p.Start, p.End), func(*inspect.Extent) bool { there = true; return false })
-		if err != nil {
+		there, older := false, false
+		err := find.Extents(inspect.Of(p.Inode, p.Start, p.End), func(e *inspect.Extent) bool {
+			there = true
+			older = !e.FromJournal && e.Ptrs() == 1 && written.before(e, &k, p.At)
+			return !older
+		})
+		switch {
+		case err != nil:
 			return err
-		}
-		if !there {
+		case older:
+			c.found.Add(finding.About(finding.Extent{Key: k}, finding.BTMissing, "the journal has it, and the tree what was there before"))
+		case !there:
 			c.found.Add(finding.About(finding.Extent{Key: k}, finding.BTMissing, "the journal has it, and the tree nothing there"))
 		}
 	}
@@ -60,8 +66,32 @@ func (c *checker) mustBeThere(k *ondisk.Bkey) bool {
 	return c.c.Geo.Contains(b) && c.c.Buckets.Mark(b) == inspect.Dirty && c.c.Buckets.Gen(b) == k.Ptr[0].Gen()
 }
 
-// toldBefore is what entries that are not live any more have the last word of, in an unbroken run up to the newest.
-func (c *checker) toldBefore() (told []btree.Piece, keys btree.Keys) {
+// A writings is what the entries of a run say was written, by where it is.
+type writings map[inspect.Source][]btree.Piece
+
+// before reports whether an extent of the tree is what an entry before the one with k says: k must have replaced it there.
+func (w writings) before(e *inspect.Extent, k *ondisk.Bkey, at uint32) bool {
+	from := inspect.SourceOf(&e.Bkey)
+	if from == inspect.SourceOf(k) {
+		return false
+	}
+	start, end := max(e.Start(), k.Start()), min(e.Offset(), k.Offset())
+	older := false
+	for _, p := range w[from] {
+		if p.Start <= start && p.End >= end {
+			if p.At >= at {
+				return false // it was written again
+			}
+			older = true
+		}
+	}
+	return older
+}
+
+// toldBefore is what entries that are not live any more have the last word of, in an unbroken run up to the newest, and
+// all that the run says was written.
+func (c *checker) toldBefore() (told []btree.Piece, keys btree.Keys, written writings) {
+	written = writings{}
 	log := c.c.Journal
 	var run []*ondisk.Jset // newest first
 	older := 0
@@ -80,11 +110,15 @@ func (c *checker) toldBefore() (told []btree.Piece, keys btree.Keys) {
 		}
 		for i := range j.Keys {
 			if k := &j.Keys[i]; k.Size() > 0 && k.Size() <= k.Offset() {
-				told = append(told, btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode(), At: uint32(len(keys))})
+				p := btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode(), At: uint32(len(keys))}
+				told = append(told, p)
 				keys = k.Append(keys)
+				if k.Ptrs() == 1 {
+					written[inspect.SourceOf(k)] = append(written[inspect.SourceOf(k)], p)
+				}
 			}
 		}
 	}
 	told = slices.DeleteFunc(btree.Resolve(told), func(p btree.Piece) bool { return p.At >= live })
-	return told, keys
+	return told, keys, written
 }

@@ -88,7 +88,7 @@ func (h *harvest) ringTells() error {
 		if len(done) > 0 {
 			in = minus(wanted, done)
 		}
-		if stood := joined(h.stood[sourceOf(&k)]); len(stood) > 0 && k.Ptrs() > 0 {
+		if stood := joined(h.stood[inspect.SourceOf(&k)]); len(stood) > 0 && k.Ptrs() > 0 {
 			for _, part := range within(told[i], stood) { // the leaf has it; what it says later may be newer, after a power cut
 				settled = append(settled, within(part, in)...)
 			}

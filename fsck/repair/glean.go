@@ -157,7 +157,7 @@ func (h *harvest) raise(k *ondisk.Bkey) {
 
 // findStrays looks for keys that stand in another leaf than the one of their position.
 func (h *harvest) findStrays() error {
-	h.stray = map[source][]inspect.Range{}
+	h.stray = map[inspect.Source][]inspect.Range{}
 	var found []btree.Piece
 	rd := btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
 	for leaf := range h.leaves() {
@@ -171,7 +171,7 @@ func (h *harvest) findStrays() error {
 				continue
 			}
 			n.Keys.Key(p, &k)
-			h.stray[sourceOf(&k)] = append(h.stray[sourceOf(&k)], inspect.Of(k.Inode(), k.Start(), k.Offset()))
+			h.stray[inspect.SourceOf(&k)] = append(h.stray[inspect.SourceOf(&k)], inspect.Of(k.Inode(), k.Start(), k.Offset()))
 			h.hurt[h.c.Geo.BucketOf(leaf.key.Ptr[0].Offset())] = true
 			if h.sound(&k) {
 				found = append(found, h.glean1(&k))
@@ -184,7 +184,7 @@ func (h *harvest) findStrays() error {
 
 // isStray reports whether an extent, which the journal may have cut, stands in another leaf than that of its position.
 func (h *harvest) isStray(k *ondisk.Bkey) bool {
-	return len(h.stray) > 0 && slices.ContainsFunc(h.stray[sourceOf(k)], func(r inspect.Range) bool {
+	return len(h.stray) > 0 && slices.ContainsFunc(h.stray[inspect.SourceOf(k)], func(r inspect.Range) bool {
 		return r.From.Inode == k.Inode() && r.From.Offset <= k.Start() && r.To.Offset >= k.Offset()
 	})
 }

@@ -26,21 +26,21 @@ type harvest struct {
 	base *base
 	tx   *change.Tx // has the gens of all buckets, raised by every pointer of what is kept
 
-	sure    map[ondisk.Bucket]bool     // whose gens the journal confirms, by an older chain; nil: not looked for
-	faded   bool                       // clean data that may be old are no longer kept
-	journal bool                       // its keys go into the tree
-	hurt    map[ondisk.Bucket]bool     // buckets that damage is told of
-	gone    map[uint32]finding.Code    // inodes whose keys go
-	holes   []inspect.Range            // where leaves that nothing leads to may tell something
-	doubt   []inspect.Range            // where damaged leaves lost keys, and nothing newer tells
-	first   []inspect.Range            // likewise, the keys of their first bset
-	shaky   []inspect.Range            // where a damaged bset has the last word
-	since   []inspect.Range            // where a journal entry that is lost may have had the last word
-	current map[ondisk.Bucket]bool     // buckets that entries behind it lead to
-	cut     []inspect.Range            // leaves that lost their last bsets, of which the journal tells all
-	blank   []inspect.Range            // those of them where its key leads nowhere
-	scanned map[ondisk.Sector]bool     // those leaves
-	stood   map[source][]inspect.Range // what keys of their good bsets cover, by where they lead
+	sure    map[ondisk.Bucket]bool             // whose gens the journal confirms, by an older chain; nil: not looked for
+	faded   bool                               // clean data that may be old are no longer kept
+	journal bool                               // its keys go into the tree
+	hurt    map[ondisk.Bucket]bool             // buckets that damage is told of
+	gone    map[uint32]finding.Code            // inodes whose keys go
+	holes   []inspect.Range                    // where leaves that nothing leads to may tell something
+	doubt   []inspect.Range                    // where damaged leaves lost keys, and nothing newer tells
+	first   []inspect.Range                    // likewise, the keys of their first bset
+	shaky   []inspect.Range                    // where a damaged bset has the last word
+	since   []inspect.Range                    // where a journal entry that is lost may have had the last word
+	current map[ondisk.Bucket]bool             // buckets that entries behind it lead to
+	cut     []inspect.Range                    // leaves that lost their last bsets, of which the journal tells all
+	blank   []inspect.Range                    // those of them where its key leads nowhere
+	scanned map[ondisk.Sector]bool             // those leaves
+	stood   map[inspect.Source][]inspect.Range // what keys of their good bsets cover, by where they lead
 
 	ring  map[badKey]bool        // the keys of the journal; nil: not looked for
 	dirty map[ondisk.Bucket]bool // buckets with dirty data; nil: likewise
@@ -53,9 +53,9 @@ type harvest struct {
 	ex      ondisk.Ptr    // an older leaf, of which the journal tells all that came after
 	proved  []btree.Piece // what the journal tells of the doubtful ranges: it is newer than what damaged leaves have
 	scraped []btree.Piece
-	strays  []btree.Piece              // keys that stand in the wrong leaf: those of the right one win
-	stray   map[source][]inspect.Range // where the tree has them
-	orphans []orphan                   // by where they begin
+	strays  []btree.Piece                      // keys that stand in the wrong leaf: those of the right one win
+	stray   map[inspect.Source][]inspect.Range // where the tree has them
+	orphans []orphan                           // by where they begin
 }
 
 // gather looks for what the tree does not lead to.

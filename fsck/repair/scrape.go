@@ -16,7 +16,7 @@ import (
 // what parses of the bad one itself. A key out of its leaf's range has a damaged position.
 func (h *harvest) damagedLeaves() error {
 	g := &h.c.Geo
-	h.scanned, h.stood = map[ondisk.Sector]bool{}, map[source][]inspect.Range{}
+	h.scanned, h.stood = map[ondisk.Sector]bool{}, map[inspect.Source][]inspect.Range{}
 	hurt := map[ondisk.Sector]bool{}
 	var order []ondisk.Sector
 	for _, f := range h.w.seen {
@@ -72,21 +72,10 @@ func (h *harvest) damagedLeaves() error {
 	return nil
 }
 
-// A source is where a key leads, however it is cut. Keys that were written one behind the other may share it.
-type source struct {
-	inode uint32
-	ahead ondisk.Sector // of the place on the cache before that in the volume
-	gen   uint8
-}
-
-func sourceOf(k *ondisk.Bkey) source {
-	return source{k.Inode(), k.Ptr[0].Offset() - k.Start(), k.Ptr[0].Gen()}
-}
-
 // stand notes a key of a good bset of a damaged leaf.
 func (h *harvest) stand(k *ondisk.Bkey) {
 	if k.Ptrs() == 1 && k.Size() > 0 && k.Size() <= k.Offset() {
-		from := sourceOf(k)
+		from := inspect.SourceOf(k)
 		h.stood[from] = append(h.stood[from], inspect.Of(k.Inode(), k.Start(), k.Offset()))
 	}
 }

@@ -180,7 +180,8 @@ func TestRelinkOfAnother(t *testing.T) {
 	editCache(t, img.Cache, func(c *planter.Cache) {
 		c.EditSlot(2, func(u *ondisk.UUIDEntry) { u.UUID, u.Invalidated, u.Flags = ondisk.InvalidUUID, u.LastReg+1, 0 })
 	})
-	if r := bctl("uuid", "relink", "--inode", "2", "--merge", "--yes", img.Cache, img.Backing[0]); r.Code != 8 || !strings.Contains(r.Stderr, "flash-only") {
+	wantVolumes(t, "destroyed", img, 0)
+	if r := bctl("uuid", "relink", "--inode", "2", "--yes", img.Cache, img.Backing[0]); r.Code != 8 || !strings.Contains(r.Stderr, "flash-only") {
 		t.Errorf("%+v", r)
 	}
 	if r := bctl("writeback", "--inode", "2", "--to", img.Backing[0], "--yes", img.Cache); r.Code != 8 || !strings.Contains(r.Stderr, "cache alone") {

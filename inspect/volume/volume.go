@@ -123,12 +123,12 @@ func NoTree(c *inspect.Cache) error {
 	return ErrNoTree
 }
 
-// Flash is a volume that lives in the cache alone. Errors wrap ErrNotFlash or ErrNoTree.
+// Flash is a volume that lives in the cache alone, or one that did and was destroyed: what is still there of it. Errors wrap ErrNotFlash or ErrNoTree.
 func Flash(c *inspect.Cache, inode uint32, o Options) (*Volume, error) {
 	if c.UUIDs == nil {
 		return nil, NoTree(c)
 	}
-	if c.UUIDs.State(inode) != uuids.Valid || !c.UUIDs[inode].FlashOnly() {
+	if state := c.UUIDs.State(inode); state == uuids.Empty || !uuids.WasFlash(&c.UUIDs[inode]) && (state != uuids.Valid || !c.UUIDs[inode].FlashOnly()) {
 		return nil, fmt.Errorf("%w: inode %d", ErrNotFlash, inode)
 	}
 	const most = 1 << 54 // sectors of which bytes can be counted

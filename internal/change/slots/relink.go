@@ -92,6 +92,8 @@ func (l *Linked) judge(c *inspect.Cache, o Relink) error {
 	s := o.Super.State()
 	used := s == ondisk.StateClean || s == ondisk.StateDirty
 	switch {
+	case uuids.WasFlash(&c.UUIDs[o.Inode]):
+		return slotError(o.Inode, ErrFlash)
 	case state == uuids.Valid && c.UUIDs[o.Inode].UUID != o.Super.UUID:
 		return slotError(o.Inode, fmt.Errorf("%w, %v", ErrLinked, c.UUIDs[o.Inode].UUID))
 	case used && o.Super.SetUUID != c.Super.SetUUID:
@@ -103,9 +105,6 @@ func (l *Linked) judge(c *inspect.Cache, o Relink) error {
 	l.Dirty, l.Clean = v.DirtySectors, v.LiveSectors-v.DirtySectors
 	if l.Dirty == 0 {
 		return slotError(o.Inode, ErrNotDirty)
-	}
-	if uuids.WasFlash(&c.UUIDs[o.Inode]) {
-		return slotError(o.Inode, ErrFlash)
 	}
 	return l.fits(c, o)
 }

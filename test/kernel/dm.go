@@ -69,7 +69,7 @@ func isThere(path string) bool {
 // loadDM is the script for it. dm NAME reads a table and makes the device, as a disk of that name.
 const loadDM = `for m in /dm-*.ko; do insmod "$m"; done
 dm() {
-	dmsetup create --noudevrules --noudevsync "$@" || say "dmsetup failed"
+	dmsetup create --noudevrules --noudevsync "$@" || { say "dmsetup failed"; return 1; }
 	for n in "$@"; do :; done
 	ln -s "/dev/dm-$(dmsetup info -c --noheadings -o minor "$n")" "/disk/$n"
 }

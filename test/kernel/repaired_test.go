@@ -154,9 +154,12 @@ func askRepaired(t *testing.T, list []damages.Damage) map[string]string {
 	return cells
 }
 
-// judges are the kernels that repaired sets are given to. Where all take too long, BCTL_KERNEL_REPAIRS names some.
+// envRepairs names some of the kernels, where all take too long.
+const envRepairs = "BCTL_KERNEL_REPAIRS"
+
+// judges are the kernels that repaired sets are given to.
 func judges() []string {
-	if some := os.Getenv("BCTL_KERNEL_REPAIRS"); some != "" {
+	if some := os.Getenv(envRepairs); some != "" {
 		return strings.Split(some, ",")
 	}
 	return Repairs

@@ -118,7 +118,7 @@ func most(a, b ondisk.Pos) ondisk.Pos {
 
 // settle puts the holes in order, and joins those that touch.
 func (t *Tree) settle() {
-	slices.SortFunc(t.holes, func(a, b Range) int { return a.From.Compare(b.From) })
+	sort.Slice(t.holes, func(i, j int) bool { return t.holes[i].From.Compare(t.holes[j].From) < 0 })
 	out := t.holes[:0]
 	for _, h := range t.holes {
 		if n := len(out); n > 0 && h.From.Compare(out[n-1].To) <= 0 {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"sort"
 
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
@@ -125,8 +126,9 @@ func (r *Ring) rows(all bool) (rows []JournalRow) {
 		row.Trouble = d.Err.Error()
 		rows = append(rows, row)
 	}
-	slices.SortFunc(rows, func(a, b JournalRow) int {
-		return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Offset, b.Offset))
+	sort.Slice(rows, func(i, j int) bool {
+		a, b := &rows[i], &rows[j]
+		return 0 > cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Offset, b.Offset))
 	})
 	return rows
 }

@@ -4,7 +4,7 @@ package inspect
 
 import (
 	"cmp"
-	"slices"
+	"sort"
 	"sync"
 
 	"bctl/internal/bcache/ondisk"
@@ -236,8 +236,9 @@ func (j *judge) finish(m *marker) error {
 			found = append(found, *e)
 		}
 	})
-	slices.SortFunc(found, func(a, b Extent) int {
-		return cmp.Or(cmp.Compare(a.Ptr[0].Offset(), b.Ptr[0].Offset()), a.Pos().Compare(b.Pos()),
+	sort.Slice(found, func(i, j int) bool {
+		a, b := &found[i], &found[j]
+		return 0 > cmp.Or(cmp.Compare(a.Ptr[0].Offset(), b.Ptr[0].Offset()), a.Pos().Compare(b.Pos()),
 			cmp.Compare(a.High, b.High), cmp.Compare(a.Ptr[0], b.Ptr[0]))
 	})
 	for i := 1; i < len(found); i++ {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sort"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/full"
@@ -72,11 +73,12 @@ func Find(ctx context.Context, r io.ReaderAt, size, limit int64, done func(bytes
 		}
 		places = append(places, p)
 	}
-	slices.SortFunc(places, func(a, b Place) int {
+	sort.Slice(places, func(i, j int) bool {
+		a, b := &places[i], &places[j]
 		if a.Proven != b.Proven {
-			return map[bool]int{true: -1, false: 1}[a.Proven]
+			return a.Proven
 		}
-		return int(max(-1, min(1, a.Start-b.Start)))
+		return a.Start < b.Start
 	})
 	return places, ctx.Err()
 }

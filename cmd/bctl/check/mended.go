@@ -3,7 +3,6 @@
 package check
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 
 	"bctl/cmd/bctl/app"
@@ -75,7 +75,7 @@ func (r repaired) view() []render.Field {
 	for code, n := range r.result.Repaired() {
 		counts = append(counts, count{code, n})
 	}
-	slices.SortFunc(counts, func(a, b count) int { return cmp.Compare(a.Code, b.Code) })
+	sort.Slice(counts, func(i, j int) bool { return counts[i].Code < counts[j].Code })
 	if !r.written {
 		counts = []count{}
 	}

@@ -175,6 +175,9 @@ func TestRandomFlips(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			whole := scenes.Open(t, name)
+			if len(whole.Entries()) == 0 {
+				t.Skip("never registered: it holds nothing")
+			}
 			was, err := truthOf(allOf(whole))
 			if err != nil {
 				t.Fatal(err)

@@ -116,6 +116,13 @@ func compare(was *truth, base *baseline, devs, done []fsck.Device, r *repair.Res
 			}
 		}
 	}
+	if r.Guess != "" { // it says so, and -p does not do it
+		for i, b := range was.backing {
+			if now.backing[i].SetUUID == b.SetUUID && superblock.DataOffset(now.backing[i]) != superblock.DataOffset(b) {
+				return bad
+			}
+		}
+	}
 	bad = append(bad, was.names(now, base, func(at sector) bool { return said[at] || mayBeGone(maybe[at.inode], at) })...)
 	silent := r.Before != nil && r.Before.Result != fsck.Damaged
 	seen := map[uint32]bool{}

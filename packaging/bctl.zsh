@@ -90,7 +90,6 @@ _bctl() {
 		'show-super:show the superblocks of cache or backing devices'
 		'format:write the superblocks of new cache and backing devices'
 		'show-buckets:show the buckets of a cache device\: gens, prios, marks, owners'
-		'show-prios:show the chain of prio sets'
 		'show-journal:show the journal'\''s entries, their keys, and those to rewind to'
 		'fsck:check a cache or backing device, and repair it if asked'
 		'explain:explain a finding'\''s code, a kernel message, or a log'
@@ -98,7 +97,6 @@ _bctl() {
 		'undo:take back what a command wrote'
 		'super:back up and restore superblocks, put a wiped magic back, find lost ones on a disk'
 		'uuid:list the slots of volumes, link a detached one to its backing device again, purge slots'
-		'tune:show or change label, cache mode, policy, discard and state of a device'
 		'hold:keep udev from handing devices to the kernel'
 		'release:end bctl hold'
 		'export:write a volume as the kernel would show it, without the kernel'
@@ -107,9 +105,11 @@ _bctl() {
 		'report:write a page for a browser that shows a cache'
 		'explore:look through a cache on the whole terminal'
 		'check-pair:say whether a cache and backing devices would attach, and why not'
+		'show-prios:show the chain of prio sets'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
 		'show-btree:show the btree'\''s nodes, or the keys of one'
 		'show-extents:show what is cached\: each piece of each volume, and where it stands'
+		'tune:show or change label, cache mode, policy, discard and state of a device'
 		'alloc-bench:run the bucket allocator on a script, a workload or a trace'
 		'generate:make an image of a used cache, to practise on or to measure with'
 		'metadata-size:what the metadata of a cache would take of flash and memory'
@@ -175,11 +175,6 @@ _bctl() {
 			'(--limit)--limit=[at most N buckets (default: 1000 in a table on a terminal, all elsewhere)]:N:_files'
 			'(--summary)--summary[the kernel'\''s priority_stats, and the dirty sectors of each volume]'
 			'(--map)--map[draw the device]'
-			'*:device:_bctl_devices'
-		) ;;
-	show-prios)
-		own=(
-			'(--raw)--raw[the bytes of each set, beside what they mean]'
 			'*:device:_bctl_devices'
 		) ;;
 	show-journal)
@@ -271,21 +266,6 @@ _bctl() {
 			'1:operand:(list relink purge)'
 			'*:device:_bctl_devices'
 		) ;;
-	tune)
-		own=(
-			'(--label -l)--label=[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
-			'(--label -l)-l+[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
-			'(--cache-mode)--cache-mode=[cache MODE of a backing device: writethrough, writeback, writearound or none]:MODE:(writethrough writeback writearound none)'
-			'(--replacement)--replacement=[replacement POLICY of a cache device: lru, fifo or random]:POLICY:(lru fifo random)'
-			'(--discard)--discard=[discard buckets before they are used again: WHETHER is on or off]:WHETHER:(on off)'
-			'(--state)--state=[STATE of a backing device: none or clean]:STATE:(none clean)'
-			'(--cache-lost)--cache-lost[change the state although no cache can prove that nothing is lost]'
-			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
-			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
-			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
-			'(--no-undo)--no-undo[keep nothing]'
-			'*:device:_bctl_devices'
-		) ;;
 	hold)
 		own=(
 			'*:device:_bctl_devices'
@@ -344,6 +324,11 @@ _bctl() {
 		own=(
 			'*:device:_bctl_devices'
 		) ;;
+	show-prios)
+		own=(
+			'(--raw)--raw[the bytes of each set, beside what they mean]'
+			'*:device:_bctl_devices'
+		) ;;
 	show-uuids)
 		own=(
 			'(--all)--all[empty slots too]'
@@ -363,6 +348,21 @@ _bctl() {
 			'(--dirty)--dirty[only dirty data]'
 			'(--bucket)--bucket=[only what stands in buckets A-B, or one]:A-B:_files'
 			'(--limit)--limit=[at most N extents (default: 1000 in a table on a terminal, all elsewhere)]:N:_files'
+			'*:device:_bctl_devices'
+		) ;;
+	tune)
+		own=(
+			'(--label -l)--label=[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
+			'(--label -l)-l+[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
+			'(--cache-mode)--cache-mode=[cache MODE of a backing device: writethrough, writeback, writearound or none]:MODE:(writethrough writeback writearound none)'
+			'(--replacement)--replacement=[replacement POLICY of a cache device: lru, fifo or random]:POLICY:(lru fifo random)'
+			'(--discard)--discard=[discard buckets before they are used again: WHETHER is on or off]:WHETHER:(on off)'
+			'(--state)--state=[STATE of a backing device: none or clean]:STATE:(none clean)'
+			'(--cache-lost)--cache-lost[change the state although no cache can prove that nothing is lost]'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
 			'*:device:_bctl_devices'
 		) ;;
 	alloc-bench)

@@ -9,6 +9,7 @@ import (
 
 	"bctl/cmd/bctl/app"
 	"bctl/cmd/bctl/bench"
+	"bctl/cmd/bctl/change"
 	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/explore"
 	"bctl/cmd/bctl/practice"
@@ -24,9 +25,11 @@ func extras() []*cli.Command {
 		report.ReportCommand(),
 		explore.ExploreCommand(),
 		check.CheckPairCommand(),
+		show.ShowPriosCommand(),
 		show.ShowUUIDsCommand(),
 		show.ShowBtreeCommand(),
 		show.ShowExtentsCommand(),
+		change.TuneCommand(),
 		bench.AllocBenchCommand(),
 		practice.GenerateCommand(),
 		practice.MetadataSizeCommand(),

@@ -10,8 +10,11 @@ import (
 	"bctl/internal/disk/plan"
 )
 
-// spoolAt is how many bytes of a plan stay in memory.
-const spoolAt = 8 << 20
+// spoolAt is how many bytes of a plan stay in memory; where no file can be made, as early in a boot, spoolMost do.
+const (
+	spoolAt   = 2 << 20
+	spoolMost = 8 << 20
+)
 
 // A Spool holds what is going to be written, where that is too much for memory: in a file that has no name, so that
 // nothing is left of it whatever happens. A nil one holds everything in memory.
@@ -29,15 +32,14 @@ func NewSpool(dir string) *Spool { return &Spool{dir: dir} }
 func (s *Spool) Put(w plan.Write) (plan.Write, error) {
 	n := int64(len(w.Data))
 	if s == nil || s.held+n <= spoolAt {
-		if s != nil {
-			s.held += n
-		}
-		w.Data = bytes.Clone(w.Data)
-		return w, nil
+		return s.keep(w), nil
 	}
 	if s.file == nil {
 		f, err := os.CreateTemp(s.dir, "bctl-plan-*")
-		if err != nil {
+		switch {
+		case err != nil && s.held+n <= spoolMost:
+			return s.keep(w), nil
+		case err != nil:
 			return w, fmt.Errorf("no room to plan in: %w", err)
 		}
 		if err := os.Remove(f.Name()); err != nil {
@@ -52,6 +54,15 @@ func (s *Spool) Put(w plan.Write) (plan.Write, error) {
 	w.Data, w.From, w.At, w.Bytes = nil, s.file, s.end, n
 	s.end += n
 	return w, nil
+}
+
+// keep holds the data in memory.
+func (s *Spool) keep(w plan.Write) plan.Write {
+	if s != nil {
+		s.held += int64(len(w.Data))
+	}
+	w.Data = bytes.Clone(w.Data)
+	return w
 }
 
 // Close gives the file up. What was put cannot be read any more.

@@ -125,4 +125,14 @@ func TestSpool(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+	nowhere, held := NewSpool(dir+"/is not there"), 0 // no file can be made: a few stay in memory
+	for held < 20 {
+		if w, err := nowhere.Put(plan.Write{Data: b}); err != nil || w.From != nil {
+			break
+		}
+		held++
+	}
+	if held != spoolMost/len(b) {
+		t.Errorf("without a file %d MiB stay in memory", held)
+	}
 }

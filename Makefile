@@ -22,7 +22,7 @@ BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags "-s -w"
 build:
 	$(BUILD) -tags urfave_cli_no_docs -o $(OUT)/bctl ./cmd/bctl
 
-# What an initramfs has room for: everything that gets a machine up again, nothing that draws, measures or practises.
+# What an initramfs has room for: everything that gets a machine up again, nothing that formats, draws, measures or practises.
 rescue:
 	$(BUILD) -tags rescue,urfave_cli_no_docs -o $(OUT)/bctl-rescue ./cmd/bctl
 

@@ -88,8 +88,8 @@ _bctl() {
 	commands=(
 		'list:show the bcache devices of the host, which belong together, and what is missing'
 		'show-super:show the superblocks of cache or backing devices'
-		'format:write the superblocks of new cache and backing devices'
 		'show-buckets:show the buckets of a cache device\: gens, prios, marks, owners'
+		'show-prios:show the chain of prio sets'
 		'show-journal:show the journal'\''s entries, their keys, and those to rewind to'
 		'fsck:check a cache or backing device, and repair it if asked'
 		'explain:explain a finding'\''s code, a kernel message, or a log'
@@ -97,19 +97,19 @@ _bctl() {
 		'undo:take back what a command wrote'
 		'super:back up and restore superblocks, put a wiped magic back, find lost ones on a disk'
 		'uuid:list the slots of volumes, link a detached one to its backing device again, purge slots'
+		'tune:show or change label, cache mode, policy, discard and state of a device'
 		'hold:keep udev from handing devices to the kernel'
 		'release:end bctl hold'
 		'export:write a volume as the kernel would show it, without the kernel'
 		'writeback:copy dirty data to the backing devices, without the kernel'
 		'detach:take a clean backing device from its cache, without the kernel'
+		'format:write the superblocks of new cache and backing devices'
 		'report:write a page for a browser that shows a cache'
 		'explore:look through a cache on the whole terminal'
 		'check-pair:say whether a cache and backing devices would attach, and why not'
-		'show-prios:show the chain of prio sets'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
 		'show-btree:show the btree'\''s nodes, or the keys of one'
 		'show-extents:show what is cached\: each piece of each volume, and where it stands'
-		'tune:show or change label, cache mode, policy, discard and state of a device'
 		'alloc-bench:run the bucket allocator on a script, a workload or a trace'
 		'generate:make an image of a used cache, to practise on or to measure with'
 		'metadata-size:what the metadata of a cache would take of flash and memory'
@@ -131,40 +131,6 @@ _bctl() {
 		own=(
 			'*:device:_bctl_devices'
 		) ;;
-	format)
-		own=(
-			'(--cache -C)--cache=[format DEV as a cache device]:DEV:_bctl_devices'
-			'(--cache -C)-C+[format DEV as a cache device]:DEV:_bctl_devices'
-			'(--bdev -B)--bdev=[format DEV... as backing devices]:DEV...:_bctl_devices'
-			'(--bdev -B)-B+[format DEV... as backing devices]:DEV...:_bctl_devices'
-			'(--bucket -b)--bucket=[bucket SIZE, best the erase block'\''s]:SIZE:_files'
-			'(--bucket -b)-b+[bucket SIZE, best the erase block'\''s]:SIZE:_files'
-			'(--block -w)--block=[block SIZE (default: the largest of the devices'\'' logical blocks, 4k for files)]:SIZE:_files'
-			'(--block -w)-w+[block SIZE (default: the largest of the devices'\'' logical blocks, 4k for files)]:SIZE:_files'
-			'(--data-offset --data_offset -o)--data-offset=[first SECTOR of a backing device'\''s data]:SECTOR:_files'
-			'(--data-offset --data_offset -o)--data_offset=[first SECTOR of a backing device'\''s data]:SECTOR:_files'
-			'(--data-offset --data_offset -o)-o+[first SECTOR of a backing device'\''s data]:SECTOR:_files'
-			'(--cset-uuid)--cset-uuid=[UUID of the set (default: a new one)]:UUID:_files'
-			'(--uuid)--uuid=[UUID of the one device (default: a new one)]:UUID:_files'
-			'(--label -l)--label=[LABEL of the devices, up to 32 bytes]:LABEL:_files'
-			'(--label -l)-l+[LABEL of the devices, up to 32 bytes]:LABEL:_files'
-			'(--writeback)--writeback[backing devices: writeback instead of writethrough]'
-			'(--discard)--discard[cache device: discard buckets before they are reused]'
-			'(--cache-replacement-policy --cache_replacement_policy)--cache-replacement-policy=[cache device: POLICY is lru, fifo or random]:POLICY:(lru fifo random)'
-			'(--cache-replacement-policy --cache_replacement_policy)--cache_replacement_policy=[cache device: POLICY is lru, fifo or random]:POLICY:(lru fifo random)'
-			'(--large-bucket)--large-bucket[cache device: version 5 of the superblock, which buckets above 16M always take and Linux reads from 5.11 on]'
-			'(--wipe-bcache)--wipe-bcache[overwrite what is bcache'\''s]'
-			'(--discard-dirty)--discard-dirty[with --wipe-bcache: overwrite dirty data too, which stand nowhere else]'
-			'(--force)--force[overwrite other signatures and partition tables]'
-			'(--init)--init[cache device: write the empty journal, prio chain, uuids and btree too, as the first registration would]'
-			'(--attach)--attach[attach the backing devices to the cache; implies --init]'
-			'(--size)--size=[make the devices: new image files of SIZE]:SIZE:_files'
-			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
-			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
-			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
-			'(--no-undo)--no-undo[keep nothing]'
-			'*:device:_bctl_devices'
-		) ;;
 	show-buckets)
 		own=(
 			'(--mark)--mark=[only buckets with MARK: free, clean, dirty, metadata; several with commas]:MARK:(free clean dirty metadata)'
@@ -175,6 +141,11 @@ _bctl() {
 			'(--limit)--limit=[at most N buckets (default: 1000 in a table on a terminal, all elsewhere)]:N:_files'
 			'(--summary)--summary[the kernel'\''s priority_stats, and the dirty sectors of each volume]'
 			'(--map)--map[draw the device]'
+			'*:device:_bctl_devices'
+		) ;;
+	show-prios)
+		own=(
+			'(--raw)--raw[the bytes of each set, beside what they mean]'
 			'*:device:_bctl_devices'
 		) ;;
 	show-journal)
@@ -266,6 +237,21 @@ _bctl() {
 			'1:operand:(list relink purge)'
 			'*:device:_bctl_devices'
 		) ;;
+	tune)
+		own=(
+			'(--label -l)--label=[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
+			'(--label -l)-l+[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
+			'(--cache-mode)--cache-mode=[cache MODE of a backing device: writethrough, writeback, writearound or none]:MODE:(writethrough writeback writearound none)'
+			'(--replacement)--replacement=[replacement POLICY of a cache device: lru, fifo or random]:POLICY:(lru fifo random)'
+			'(--discard)--discard=[discard buckets before they are used again: WHETHER is on or off]:WHETHER:(on off)'
+			'(--state)--state=[STATE of a backing device: none or clean]:STATE:(none clean)'
+			'(--cache-lost)--cache-lost[change the state although no cache can prove that nothing is lost]'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
+			'*:device:_bctl_devices'
+		) ;;
 	hold)
 		own=(
 			'*:device:_bctl_devices'
@@ -310,6 +296,40 @@ _bctl() {
 			'(--no-undo)--no-undo[keep nothing]'
 			'*:device:_bctl_devices'
 		) ;;
+	format)
+		own=(
+			'(--cache -C)--cache=[format DEV as a cache device]:DEV:_bctl_devices'
+			'(--cache -C)-C+[format DEV as a cache device]:DEV:_bctl_devices'
+			'(--bdev -B)--bdev=[format DEV... as backing devices]:DEV...:_bctl_devices'
+			'(--bdev -B)-B+[format DEV... as backing devices]:DEV...:_bctl_devices'
+			'(--bucket -b)--bucket=[bucket SIZE, best the erase block'\''s]:SIZE:_files'
+			'(--bucket -b)-b+[bucket SIZE, best the erase block'\''s]:SIZE:_files'
+			'(--block -w)--block=[block SIZE (default: the largest of the devices'\'' logical blocks, 4k for files)]:SIZE:_files'
+			'(--block -w)-w+[block SIZE (default: the largest of the devices'\'' logical blocks, 4k for files)]:SIZE:_files'
+			'(--data-offset --data_offset -o)--data-offset=[first SECTOR of a backing device'\''s data]:SECTOR:_files'
+			'(--data-offset --data_offset -o)--data_offset=[first SECTOR of a backing device'\''s data]:SECTOR:_files'
+			'(--data-offset --data_offset -o)-o+[first SECTOR of a backing device'\''s data]:SECTOR:_files'
+			'(--cset-uuid)--cset-uuid=[UUID of the set (default: a new one)]:UUID:_files'
+			'(--uuid)--uuid=[UUID of the one device (default: a new one)]:UUID:_files'
+			'(--label -l)--label=[LABEL of the devices, up to 32 bytes]:LABEL:_files'
+			'(--label -l)-l+[LABEL of the devices, up to 32 bytes]:LABEL:_files'
+			'(--writeback)--writeback[backing devices: writeback instead of writethrough]'
+			'(--discard)--discard[cache device: discard buckets before they are reused]'
+			'(--cache-replacement-policy --cache_replacement_policy)--cache-replacement-policy=[cache device: POLICY is lru, fifo or random]:POLICY:(lru fifo random)'
+			'(--cache-replacement-policy --cache_replacement_policy)--cache_replacement_policy=[cache device: POLICY is lru, fifo or random]:POLICY:(lru fifo random)'
+			'(--large-bucket)--large-bucket[cache device: version 5 of the superblock, which buckets above 16M always take and Linux reads from 5.11 on]'
+			'(--wipe-bcache)--wipe-bcache[overwrite what is bcache'\''s]'
+			'(--discard-dirty)--discard-dirty[with --wipe-bcache: overwrite dirty data too, which stand nowhere else]'
+			'(--force)--force[overwrite other signatures and partition tables]'
+			'(--init)--init[cache device: write the empty journal, prio chain, uuids and btree too, as the first registration would]'
+			'(--attach)--attach[attach the backing devices to the cache; implies --init]'
+			'(--size)--size=[make the devices: new image files of SIZE]:SIZE:_files'
+			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
+			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
+			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
+			'(--no-undo)--no-undo[keep nothing]'
+			'*:device:_bctl_devices'
+		) ;;
 	report)
 		own=(
 			'(--output -o)--output=[write to a new FILE; - is standard output]:FILE:_files'
@@ -322,11 +342,6 @@ _bctl() {
 		) ;;
 	check-pair)
 		own=(
-			'*:device:_bctl_devices'
-		) ;;
-	show-prios)
-		own=(
-			'(--raw)--raw[the bytes of each set, beside what they mean]'
 			'*:device:_bctl_devices'
 		) ;;
 	show-uuids)
@@ -348,21 +363,6 @@ _bctl() {
 			'(--dirty)--dirty[only dirty data]'
 			'(--bucket)--bucket=[only what stands in buckets A-B, or one]:A-B:_files'
 			'(--limit)--limit=[at most N extents (default: 1000 in a table on a terminal, all elsewhere)]:N:_files'
-			'*:device:_bctl_devices'
-		) ;;
-	tune)
-		own=(
-			'(--label -l)--label=[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
-			'(--label -l)-l+[LABEL, up to 32 bytes; an empty one takes it away]:LABEL:_files'
-			'(--cache-mode)--cache-mode=[cache MODE of a backing device: writethrough, writeback, writearound or none]:MODE:(writethrough writeback writearound none)'
-			'(--replacement)--replacement=[replacement POLICY of a cache device: lru, fifo or random]:POLICY:(lru fifo random)'
-			'(--discard)--discard=[discard buckets before they are used again: WHETHER is on or off]:WHETHER:(on off)'
-			'(--state)--state=[STATE of a backing device: none or clean]:STATE:(none clean)'
-			'(--cache-lost)--cache-lost[change the state although no cache can prove that nothing is lost]'
-			'(--dry-run -n)--dry-run[check everything, show what would change, and write nothing]'
-			'(--dry-run -n)-n[check everything, show what would change, and write nothing]'
-			'(--undo)--undo=[keep what stood there before in FILE; by default a new one in the state directory]:FILE:_files'
-			'(--no-undo)--no-undo[keep nothing]'
 			'*:device:_bctl_devices'
 		) ;;
 	alloc-bench)

@@ -11,8 +11,6 @@ import (
 	"bctl/cmd/bctl/app"
 	"bctl/cmd/bctl/change"
 	"bctl/cmd/bctl/check"
-	"bctl/cmd/bctl/legacy"
-	"bctl/cmd/bctl/mkfs"
 	"bctl/cmd/bctl/salvage"
 	"bctl/cmd/bctl/show"
 )
@@ -35,12 +33,9 @@ func bctlTool() app.Tool {
 		Description: description,
 		Commands:    allCommands,
 		Meant:       meant(),
-		Names: []app.Name{
-			{Name: "bcache-super-show", Usage: "what bcache-tools' prints, byte for byte", Run: legacy.SuperShow},
-			{Name: "mkfs.bcache", Usage: "bctl format, with the output of bcache-tools' make-bcache", Command: mkfs.MakeBcacheCommand},
-			{Name: "make-bcache", Usage: "the same", Run: app.Solo(mkfs.MakeBcacheCommand)},
-			{Name: "fsck.bcache", Usage: "bctl fsck, with the flags that fsck(8) passes on", Command: check.FsckBcacheCommand},
-		},
+		Names: append(otherNames(),
+			app.Name{Name: "fsck.bcache", Usage: "bctl fsck, with the flags that fsck(8) passes on", Command: check.FsckBcacheCommand},
+		),
 	}
 }
 
@@ -63,8 +58,8 @@ func allCommands() []*cli.Command {
 	return append([]*cli.Command{
 		show.ListCommand(),
 		show.ShowSuperCommand(),
-		mkfs.FormatCommand(),
 		show.ShowBucketsCommand(),
+		show.ShowPriosCommand(),
 		show.ShowJournalCommand(),
 		check.FsckCommand(),
 		show.ExplainCommand(),
@@ -72,6 +67,7 @@ func allCommands() []*cli.Command {
 		change.UndoCommand(),
 		change.SuperCommand(),
 		change.UUIDCommand(),
+		change.TuneCommand(),
 		change.HoldCommand(),
 		change.ReleaseCommand(),
 		salvage.ExportCommand(),

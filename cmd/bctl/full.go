@@ -9,27 +9,27 @@ import (
 
 	"bctl/cmd/bctl/app"
 	"bctl/cmd/bctl/bench"
-	"bctl/cmd/bctl/change"
 	"bctl/cmd/bctl/check"
 	"bctl/cmd/bctl/explore"
+	"bctl/cmd/bctl/legacy"
+	"bctl/cmd/bctl/mkfs"
 	"bctl/cmd/bctl/practice"
 	"bctl/cmd/bctl/report"
 	"bctl/cmd/bctl/salvage"
 	"bctl/cmd/bctl/show"
 )
 
-// extras are the families that nobody needs to get a machine up again: they draw, measure, practise or report, or can
-// wait until it is up. The build for an initramfs goes without (rescue.go).
+// extras are the families that nobody needs to get a machine up again: they format, draw, measure, practise or report.
+// The build for an initramfs goes without (rescue.go).
 func extras() []*cli.Command {
 	return []*cli.Command{
+		mkfs.FormatCommand(),
 		report.ReportCommand(),
 		explore.ExploreCommand(),
 		check.CheckPairCommand(),
-		show.ShowPriosCommand(),
 		show.ShowUUIDsCommand(),
 		show.ShowBtreeCommand(),
 		show.ShowExtentsCommand(),
-		change.TuneCommand(),
 		bench.AllocBenchCommand(),
 		practice.GenerateCommand(),
 		practice.MetadataSizeCommand(),
@@ -37,5 +37,14 @@ func extras() []*cli.Command {
 		salvage.ImageCommand(),
 		salvage.DomainCommand(),
 		app.CompletionCommand(bctlTool),
+	}
+}
+
+// otherNames are the programs that bctl is when it is called by their names, beside fsck.bcache.
+func otherNames() []app.Name {
+	return []app.Name{
+		{Name: "bcache-super-show", Usage: "what bcache-tools' prints, byte for byte", Run: legacy.SuperShow},
+		{Name: "mkfs.bcache", Usage: "bctl format, with the output of bcache-tools' make-bcache", Command: mkfs.MakeBcacheCommand},
+		{Name: "make-bcache", Usage: "the same", Run: app.Solo(mkfs.MakeBcacheCommand)},
 	}
 }

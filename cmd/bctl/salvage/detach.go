@@ -24,7 +24,8 @@ const detachDescription = `Takes a backing device from its cache for good, as th
 comes up alone, and its slot in the cache is marked. It is refused while the cache holds dirty data of it, and where the
 cache is damaged, so that it cannot be told.
 
-Attached again it gets a new slot, and what the cache holds of it now is not used any more.
+Attached again it gets a new slot, and what the cache holds of it now is not used any more. After a power cut that may be
+clean data that the device had not flushed: bctl writeback copies them first.
 
 Examples:
 

@@ -120,7 +120,7 @@ func readWriteback(args *app.Args, io *app.IO) (o writebackOptions, err error) {
 	o.cache, o.backing = names[0], names[1:]
 	var known bool
 	if o.clean, known = cleans[args.String("clean")]; !known {
-		return o, app.Usagef("--clean: recent, all or none")
+		return o, app.Usagef("--clean %q: not one of recent, all, none", args.String("clean"))
 	}
 	set := func(to *int) func(uint64) { return func(n uint64) { *to = int(n) } }
 	if err := args.Number("retries", 0, 1000, set(&o.retries)); err != nil {

@@ -19,12 +19,13 @@ import (
 func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Table, old map[int]bool) {
 	g := &h.c.Geo
 	t, old = make(uuids.Table, g.NrUUIDs()), map[int]bool{}
-	copies := []uuids.Table{}
+	copies, current := []uuids.Table{}, false
 	if _, ok := plausible(h.c.UUIDs); ok && b.uuids {
 		copies = append(copies, h.c.UUIDs)
 	}
 	if j, _ := b.log.Read(b.last); j != nil && journal.UUIDFault(g, &j.UUIDBucket.Bkey) == "" {
 		if newest, err := uuids.Read(w.dev.R, g, j.UUIDBucket.Ptr[0].Offset(), j.Version); err == nil {
+			current = true
 			copy(t, newest)
 		}
 	} else if b.uuids {
@@ -32,8 +33,12 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 	}
 	if b.stray { // an older entry's bucket: the newest may stand somewhere, though nothing leads there any more
 		if other := w.oldSlots(h); newer(other, t) {
+			current = false
 			copy(t, other)
 		}
+	}
+	for i := range t {
+		old[i] = !current && t[i] != (ondisk.UUIDEntry{})
 	}
 	elsewhere := slices.ContainsFunc(w.seen, func(f finding.Finding) bool { return f.Code == finding.UUPointer })
 	garbage := func(u *ondisk.UUIDEntry) bool { // what stands in another structure's bucket looks like slots here and there

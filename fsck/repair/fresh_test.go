@@ -300,3 +300,26 @@ func TestOlderInItsPlace(t *testing.T) {
 		t.Errorf("sector 400 is at %d", at.at())
 	}
 }
+
+// By an older table a device has the slot that it had before it was detached and attached again: what it has in the cache
+// now is known by its clean data. Here the older one is newer than what any entry leads to.
+func TestAttachedAgain(t *testing.T) {
+	s := scenes.Open(t, "detached-reattached")
+	newest := ondisk.MakePtr(0, s.Geo.Start(s.UUIDBucket()), 0)
+	slots := func(back uint32) []byte {
+		s.EditSlot(2, func(u *ondisk.UUIDEntry) { u.FirstReg -= back; u.LastReg -= back })
+		raw := s.Bytes(newest.Offset().Bytes(), int(s.Geo.MetaSectors.Bytes()))
+		s.EditSlot(2, func(u *ondisk.UUIDEntry) { u.FirstReg += back; u.LastReg += back })
+		last := raw[2*ondisk.UUIDEntryBytes:][:ondisk.UUIDEntryBytes]
+		copy(raw, last) // the first slot was its
+		clear(last)
+		return raw
+	}
+	free := s.Free(2)
+	s.PutBucket(free[0], slots(2))
+	s.PutBucket(free[1], slots(1))
+	for _, p := range []ondisk.Ptr{ondisk.MakePtr(0, s.Geo.Start(free[0]), 0), newest} {
+		s.AddEntry(func(j *ondisk.Jset) { j.UUIDBucket.Ptr[0] = p })
+	}
+	kept(t, "again", s, func() { s.FailBucket(s.Geo.BucketOf(newest.Offset())) })
+}

@@ -18,13 +18,15 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"slices"
+	"sync"
 )
 
 // Sector is what a drive writes whole or not at all.
 const Sector = 512
 
-// A Device is a base that nobody writes to, under the writes since. Reads may go on in several goroutines.
+// A Device is a base that nobody writes to, under the writes since. It may be read and written in several goroutines.
 type Device struct {
+	mu      sync.Mutex // of the lists
 	base    io.ReaderAt
 	size    int64
 	patches []patch // over base, oldest first
@@ -63,7 +65,10 @@ func (d *Device) ReadAt(b []byte, off int64) (int, error) {
 	if _, err := d.base.ReadAt(b[:n], off); err != nil && err != io.EOF {
 		return 0, err
 	}
-	for _, p := range d.patches {
+	d.mu.Lock()
+	patches := d.patches
+	d.mu.Unlock()
+	for _, p := range patches {
 		if from, to := max(p.off, off), min(p.off+int64(len(p.data)), off+int64(n)); from < to {
 			copy(b[from-off:to-off], p.data[from-p.off:])
 		}
@@ -80,6 +85,8 @@ func (d *Device) WriteAt(b []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("%d bytes at %d: not whole sectors of the device", len(b), off)
 	}
 	b = slices.Clone(b)
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.patches = append(d.patches, patch{off, b})
 	d.events = append(d.events, Event{Off: off, Data: b})
 	return len(b), nil
@@ -90,6 +97,8 @@ func (d *Device) Put(off int64, b []byte) { d.patches = append(d.patches, patch{
 
 // Sync is a flush.
 func (d *Device) Sync() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.events = append(d.events, Event{Flush: true})
 	return nil
 }

@@ -4,6 +4,7 @@ package repair
 
 import (
 	"slices"
+	"sync"
 
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
@@ -20,6 +21,7 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 	g := &h.c.Geo
 	t, old = make(uuids.Table, g.NrUUIDs()), map[int]bool{}
 	copies, current := []uuids.Table{}, false
+	other := sync.OnceValue(func() uuids.Table { return w.oldSlots(h) }) // it looks at every free bucket
 	if _, ok := plausible(h.c.UUIDs); ok && b.uuids {
 		copies = append(copies, h.c.UUIDs)
 	}
@@ -32,9 +34,9 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 		copy(t, h.c.UUIDs)
 	}
 	if b.stray { // an older entry's bucket: the newest may stand somewhere, though nothing leads there any more
-		if other := w.oldSlots(h); newer(other, t) {
+		if newer(other(), t) {
 			current = false
-			copy(t, other)
+			copy(t, other())
 		}
 	}
 	for i := range t {
@@ -51,8 +53,8 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 	if !wanting {
 		return t, old
 	}
-	if other := w.oldSlots(h); other != nil {
-		copies = append(copies, other)
+	if other() != nil {
+		copies = append(copies, other())
 	}
 	for i := range t {
 		if !garbage(&t[i]) && t[i] != (ondisk.UUIDEntry{}) {

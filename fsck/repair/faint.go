@@ -36,7 +36,8 @@ func (h *harvest) faint(b ondisk.Bucket, n ondisk.Sector) {
 // leads to them may stay, and the bucket is free. So do clean data that a lost journal entry may have replaced, or whose
 // bucket may have been handed out since the older chain that is left was written. What stands beside dirty data is as
 // current as those are, for a bucket is not handed out before all in it is written back. Where there is no room, all clean
-// data go that no old root leads to. A run that is cut short is followed by one that has no more room, so it takes none of them for anything either.
+// data go that no old root leads to. A run that is cut short is followed by one that has no more room, so it takes none of
+// them for anything either.
 func (h *harvest) fade() {
 	t := h.c.Buckets
 	for b := h.c.Geo.FirstBucket; b < h.c.Geo.NBuckets; b++ {

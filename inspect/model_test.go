@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -93,16 +92,8 @@ func agrees(t testing.TB, c *Cache, m *slow) {
 func TestImagesAgreeWithSlowModel(t *testing.T) {
 	for _, name := range imgtest.Names(t) {
 		t.Run(name, func(t *testing.T) {
-			f, err := os.Open(imgtest.Open(t, name).Cache)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			info, err := f.Stat()
-			if err != nil {
-				t.Fatal(err)
-			}
-			agrees(t, open(t, f, info.Size()), slowRead(t, f))
+			f, size := imgtest.File(t, name)
+			agrees(t, open(t, f, size), slowRead(t, f))
 		})
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -198,16 +197,8 @@ func agreesSlow(t *testing.T, c *Cache, m *slow) {
 func TestOrderedOnImages(t *testing.T) {
 	for _, name := range imgtest.AllNames(t) {
 		t.Run(name, func(t *testing.T) {
-			f, err := os.Open(imgtest.Open(t, name).Cache)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			info, err := f.Stat()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := openAny(t, f, info.Size())
+			f, size := imgtest.File(t, name)
+			c := openAny(t, f, size)
 			if c == nil {
 				t.Skip("not a cache")
 			}

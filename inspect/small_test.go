@@ -5,7 +5,6 @@ package inspect
 import (
 	"context"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -82,16 +81,8 @@ func smallAgrees(t *testing.T, r io.ReaderAt, size int64) (shared bool) {
 // A small reading finds what a whole one finds, of images and of what is damaged, however few blocks it looks at at a time.
 func TestSmall(t *testing.T) {
 	for _, name := range imgtest.Names(t) {
-		f, err := os.Open(imgtest.Open(t, name).Cache)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		smallAgrees(t, f, info.Size())
+		f, size := imgtest.File(t, name)
+		smallAgrees(t, f, size)
 	}
 	shared := 0
 	for i, d := range append(damages.Proved(), damages.Tried...) {

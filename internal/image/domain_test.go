@@ -3,7 +3,6 @@
 package image
 
 import (
-	"os"
 	"slices"
 	"testing"
 
@@ -17,16 +16,8 @@ import (
 // A domain is the same however much is looked at at a time, covers all of the device, and holds the extents that it should.
 func TestDomainInParts(t *testing.T) {
 	for _, name := range []string{"fifo-full", "two-backing-flash"} {
-		f, err := os.Open(imgtest.Open(t, name).Cache)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dev := &Source{Name: name, R: f, Size: info.Size(), LogicalBlock: 512}
+		f, size := imgtest.File(t, name)
+		dev := &Source{Name: name, R: f, Size: size, LogicalBlock: 512}
 		s, err := superblock.Read(dev.R)
 		if err != nil {
 			t.Fatal(err)

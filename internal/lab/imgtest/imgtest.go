@@ -123,6 +123,21 @@ func Open(t testing.TB, name string) *Image {
 	}
 }
 
+// File is the cache of an image, open until the test ends, and its size in bytes.
+func File(t testing.TB, name string) (*os.File, int64) {
+	t.Helper()
+	f, err := os.Open(Open(t, name).Cache)
+	if err != nil {
+		t.Fatalf("imgtest: %v", err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatalf("imgtest: %v", err)
+	}
+	return f, info.Size()
+}
+
 // Paths are the cache device and the backing devices, as a command line names them.
 func (img *Image) Paths() []string { return append([]string{img.Cache}, img.Backing...) }
 

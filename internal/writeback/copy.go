@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/blockdev"
@@ -16,12 +17,13 @@ import (
 	"bctl/internal/workers"
 )
 
-// How the copying goes. A batch is filled by whoever walks the tree, read from the cache by one of the readers, and
-// written by the one writer, in order: while it is written the others are read.
+// How the copying goes. A batch is filled by whoever walks the tree, read from the cache by one of the crew, and written by
+// the same where that may be (writer.early), else by the one writer: while it is written the others are read. The writer
+// takes them in order.
 const (
-	batchBytes = 2 << 20
-	batches    = 6
-	readers    = 4
+	batchBytes = 1 << 20
+	batches    = 12
+	crew       = 8
 	batchRuns  = 4096
 )
 
@@ -32,6 +34,9 @@ type batch struct {
 	runs []run
 	segs []segment
 	read chan struct{} // closed when it was read
+
+	written bool  // by who read it
+	err     error // of that
 }
 
 type run struct {
@@ -97,11 +102,14 @@ func (d *Data) Carry(ctx context.Context, dev plan.Device, done func(bytes int64
 	}
 	count := d.j.o.Progress(progress.Bytes(name), total)
 	defer count.Done()
-	p := newPipeline(d)
-	defer p.stop()
-	p.start(ctx)
 	w := newWriter(d, dev)
 	defer w.stop()
+	if w.past != nil { // a processor is long in getting over that its thread waits for the medium
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(crew, runtime.GOMAXPROCS(0))))
+	}
+	p := newPipeline(d, w)
+	defer p.stop()
+	p.start(ctx)
 	for b := range p.order {
 		select {
 		case <-b.read:
@@ -121,6 +129,7 @@ func (d *Data) Carry(ctx context.Context, dev plan.Device, done func(bytes int64
 // A pipeline fills and reads batches.
 type pipeline struct {
 	d     *Data
+	w     *writer
 	ctx   context.Context // of all that work; the caller's ends only the filling
 	quit  context.CancelFunc
 	crew  workers.Group
@@ -130,8 +139,8 @@ type pipeline struct {
 	err   error // that ended the filling
 }
 
-func newPipeline(d *Data) *pipeline {
-	p := &pipeline{d: d, free: make(chan *batch, batches), work: make(chan *batch, batches), order: make(chan *batch, batches)}
+func newPipeline(d *Data, w *writer) *pipeline {
+	p := &pipeline{d: d, w: w, free: make(chan *batch, batches), work: make(chan *batch, batches), order: make(chan *batch, batches)}
 	p.ctx, p.quit = context.WithCancel(context.Background())
 	for range batches {
 		p.free <- &batch{}
@@ -159,10 +168,13 @@ func (p *pipeline) start(ctx context.Context) {
 		defer close(p.work)
 		p.err = p.fill(ctx)
 	})
-	for range readers {
+	for range p.w.crew() {
 		p.worker(func() {
+			early := p.w.early()
 			for b := range p.work {
-				b.readFrom(p.d.j.src)
+				if b.readFrom(p.d.j.src); p.ctx.Err() == nil {
+					early(b)
+				}
 				close(b.read)
 			}
 		})
@@ -219,6 +231,7 @@ func (p *pipeline) take(ctx context.Context) *batch {
 	select {
 	case b := <-p.free:
 		b.n, b.runs, b.segs, b.read = 0, b.runs[:0], b.segs[:0], make(chan struct{})
+		b.written, b.err = false, nil
 		if b.buf == nil {
 			b.buf = blockdev.Aligned(batchBytes)
 		}

@@ -3,12 +3,11 @@
 package writeback
 
 import (
-	"context"
-	"errors"
 	"fmt"
+	"os"
+	"runtime"
 
 	"bctl/internal/disk/plan"
-	"bctl/internal/workers"
 )
 
 // hintBytes is how much is written before the device is told to begin.
@@ -21,19 +20,18 @@ type writer struct {
 	check  *checker     // nil: nothing is read back
 	hinted int64        // from where on the device was not told to begin
 	last   int64        // up to where was written
-	past   mediumWriter // nil: there is none
+	past   mediumWriter // past the page cache; nil: not possible
+	memory bool         // there is nothing but the page cache
 }
 
-// What goes past the page cache: segments of so many bytes, so many at a time.
-const (
-	largeSegment = 32 << 10
-	writers      = 8
-)
+// largeSegment is from how many bytes on segments, on the average, go past the page cache.
+const largeSegment = 32 << 10
 
-// mediumWriter is a device that can be written to past the page cache, by several at a time.
+// mediumWriter is a device that may be written to past the page cache, or has nothing but that.
 type mediumWriter interface {
 	WriteMedium(b []byte, off int64) (int, error)
 	PastCache() bool
+	InMemory() bool
 }
 
 // starter is a device that can be told to begin to write.
@@ -43,6 +41,8 @@ func newWriter(d *Data, dev plan.Device) *writer {
 	w := &writer{d: d, dev: dev, hinted: -1}
 	if m, ok := dev.(mediumWriter); ok && m.PastCache() {
 		w.past = m
+	} else if ok {
+		w.memory = m.InMemory()
 	}
 	if d.j.o.Verify {
 		w.check = newChecker(dev)
@@ -55,10 +55,8 @@ func (w *writer) batch(b *batch) error {
 	if err := w.segments(b); err != nil {
 		return err
 	}
-	for i := range b.segs {
-		if err := w.wrote(&b.segs[i]); err != nil {
-			return err
-		}
+	if err := b.each(w.wrote); err != nil {
+		return err
 	}
 	j, t := w.d.j, w.d.t
 	for i := range b.runs {
@@ -82,23 +80,69 @@ func (w *writer) batch(b *batch) error {
 	return nil
 }
 
-// segments writes those of a batch: one behind the other, by way of the page cache; past it, where that is possible and
-// they are large, several at a time.
+// segments writes those of a batch, one behind the other, by way of the page cache, where nobody has done so.
 func (w *writer) segments(b *batch) error {
-	if w.past == nil || b.n < largeSegment*int64(len(b.segs)) {
-		for i := range b.segs {
-			if err := put(w.dev.WriteAt, &b.segs[i]); err != nil {
-				return err
+	if b.written {
+		return b.err
+	}
+	return b.each(func(s *segment) error { return put(w.dev.WriteAt, s) })
+}
+
+// crew is how many read batches.
+func (w *writer) crew() int {
+	if w.memory {
+		return runtime.GOMAXPROCS(0) // nobody waits
+	}
+	return crew
+}
+
+// early makes what one of the crew does with each batch when it has read it: it writes it too where the order does not
+// matter. That is past the page cache, of whole pages: nobody else writes them by way of it. And it is in memory, where it
+// is read back as well while it is at hand: later would prove no more.
+func (w *writer) early() func(*batch) {
+	switch {
+	case w.past != nil:
+		return func(b *batch) {
+			if b.written = b.whole(int64(os.Getpagesize())); b.written {
+				b.err = b.each(func(s *segment) error { return put(w.past.WriteMedium, s) })
 			}
 		}
-		return nil
+	case w.memory && w.check != nil:
+		buf := make([]byte, checkBytes)
+		return func(b *batch) {
+			b.written = true
+			b.err = b.each(func(s *segment) error {
+				if err := put(w.dev.WriteAt, s); err != nil {
+					return err
+				}
+				return w.check.now(s.check(), buf)
+			})
+		}
 	}
-	errs := make([]error, len(b.segs))
-	workers.Each(context.Background(), writers, len(b.segs), func() func(int) {
-		return func(i int) { errs[i] = put(w.past.WriteMedium, &b.segs[i]) }
-	})
-	return errors.Join(errs...)
+	return func(*batch) {}
 }
+
+// each calls f for the segments until there is an error.
+func (b *batch) each(f func(*segment) error) error {
+	for i := range b.segs {
+		if err := f(&b.segs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whole reports whether b is large segments of whole pages.
+func (b *batch) whole(page int64) bool {
+	all := int64(0)
+	for i := range b.segs {
+		all |= b.segs[i].off | int64(len(b.segs[i].b))
+	}
+	return all&(page-1) == 0 && b.n >= largeSegment*int64(len(b.segs))
+}
+
+// check is what the place of s should hold.
+func (s *segment) check() check { return check{s.off, int32(len(s.b)), s.sum} }
 
 func put(write func(b []byte, off int64) (int, error), s *segment) error {
 	if _, err := write(s.b, s.off); err != nil {
@@ -120,10 +164,10 @@ func (w *writer) wrote(s *segment) error {
 		}
 		w.hinted = w.last
 	}
-	if w.check == nil {
+	if w.check == nil || w.memory { // none, or it is done
 		return nil
 	}
-	return w.check.add(check{s.off, int32(n), s.sum})
+	return w.check.add(s.check())
 }
 
 // finish has all of it on the medium, and read back.

@@ -54,6 +54,7 @@ type Device struct {
 
 	mediumOnce sync.Once
 	medium     *os.File // of ReadMedium; nil where there is none
+	memory     bool     // set with it: there is nothing but the page cache
 	writeOnce  sync.Once
 	past       *os.File // of WriteMedium; nil where there is none
 

@@ -38,12 +38,15 @@ func (d *Device) WriteMedium(b []byte, off int64) (int, error) {
 }
 
 // ReadMedium is ReadAt past the page cache: what comes back is what the medium holds, and where it cannot be read, only
-// the blocks that cannot. What does not read that way, as a file of tmpfs, is read as ever, with its cached copy
-// forgotten first where that can be.
+// the blocks that cannot. What does not read that way is read as ever, with its cached copy forgotten first where that can
+// be; of a file of tmpfs there is nothing but that copy.
 func (d *Device) ReadMedium(b []byte, off int64) (int, error) {
 	f := d.direct
 	if f == nil {
 		f = d.pastCache()
+	}
+	if f == nil && d.memory {
+		return d.ReadAt(b, off)
 	}
 	if f == nil {
 		if d.w != nil { // what was written and is not on the medium yet is not forgotten either
@@ -62,12 +65,16 @@ func (d *Device) ReadMedium(b []byte, off int64) (int, error) {
 // pastCache is a handle past the page cache, opened when it is first needed; nil where there is none.
 func (d *Device) pastCache() *os.File {
 	d.mediumOnce.Do(func() {
+		d.memory = d.inMemory()
+		if d.memory {
+			return
+		}
 		f, err := d.openDirect(os.O_RDONLY)
 		if err != nil {
 			return
 		}
 		var probe [1]byte
-		if _, err := d.readDirect(f, probe[:], 0); err != nil && d.size > 0 || d.inMemory() { // some take the flag, and then refuse
+		if _, err := d.readDirect(f, probe[:], 0); err != nil && d.size > 0 { // some take the flag, and then refuse
 			_ = f.Close()
 			return
 		}
@@ -77,6 +84,9 @@ func (d *Device) pastCache() *os.File {
 }
 
 const syncRange = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+
+// InMemory reports whether d is a file that has no medium: its pages are all there is.
+func (d *Device) InMemory() bool { return d.pastCache() == nil && d.memory }
 
 // inMemory reports whether d is a file that has no medium: the flag is taken there, and means nothing.
 func (d *Device) inMemory() (yes bool) {

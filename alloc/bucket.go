@@ -106,7 +106,7 @@ func (c *Cache) incGen(i uint32) {
 
 // invalidateOne is __bch_invalidate_one_bucket(): from here on no pointer into
 // the bucket counts, and the pin keeps it from being chosen again. Mark and
-// sectors stay until somebody takes it.
+// sectors stay until somebody takes it. No rescale is pending.
 func (c *Cache) invalidateOne(i uint32) {
 	b := &c.buckets[i]
 	if m := b.mark(); m > MarkReclaimable {
@@ -131,6 +131,9 @@ func (c *Cache) pin(i uint32) {
 		c.morePins[i]++
 		return
 	}
+	if b.pin == 0 {
+		c.ages.freezes(b)
+	}
 	b.pin++
 	c.changed(i)
 }
@@ -145,6 +148,9 @@ func (c *Cache) unpin(i uint32) {
 	case b.pin == maxPin && c.morePins[i] > 0:
 		c.morePins[i]--
 		return
+	}
+	if b.pin == 1 && c.ages.pending > 0 {
+		c.thaws(b)
 	}
 	b.pin--
 	c.changed(i)

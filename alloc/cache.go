@@ -50,6 +50,7 @@ type Cache struct {
 
 	minPrio  uint16
 	rescale  int32
+	ages     ages
 	lru      weights
 	heap     lruHeap
 	fifoLast uint32 // fifo_last_bucket
@@ -94,7 +95,10 @@ func New(cfg Config) (*Cache, error) {
 		prioLast:    make([]uint32, slots),
 		open:        newOpenBuckets(cfg.Model.OpenBuckets),
 	}
-	c.prioEntry = func(i int) (uint16, uint8) { return c.buckets[i].prio, c.buckets[i].gen }
+	c.prioEntry = func(i int) (uint16, uint8) {
+		c.settlePrios()
+		return c.buckets[i].prio, c.buckets[i].gen
+	}
 	c.free = [reserveNR]fifo{
 		ReserveBtree:    newFifo(cfg.btreeReserve()),
 		ReservePrio:     newFifoExact(slots),
@@ -133,6 +137,7 @@ func (c *Cache) fail(err error) {
 
 // Bucket returns bucket i.
 func (c *Cache) Bucket(i int) Bucket {
+	c.settlePrios()
 	b := c.buckets[i]
 	return Bucket{b.prio, b.gen, b.lastGC, b.mark(), b.used(), c.pins(uint32(i))}
 }
@@ -142,7 +147,8 @@ func (c *Cache) Bucket(i int) Bucket {
 // does; the pin is left alone.
 func (c *Cache) SetBucket(i int, to Bucket) {
 	b := &c.buckets[i]
-	b.prio, b.gen, b.lastGC = to.Prio, to.Gen, to.LastGC
+	c.SetPrio(i, to.Prio)
+	b.gen, b.lastGC = to.Gen, to.LastGC
 	b.setMark(to.Mark)
 	b.setUsed(min(to.Used, maxSectorsUsed))
 	c.changed(uint32(i))
@@ -150,15 +156,31 @@ func (c *Cache) SetBucket(i int, to Bucket) {
 
 // SetPrio sets bucket i's prio.
 func (c *Cache) SetPrio(i int, prio uint16) {
+	c.settlePrios()
+	if prio > initialPrio && prio != btreePrio {
+		c.ages.always = true
+	}
 	c.buckets[i].prio = prio
 	c.changed(uint32(i))
 }
 
 // Touch is what a cache hit does to bucket i.
 func (c *Cache) Touch(i int) {
-	if c.buckets[i].prio != initialPrio { // mostly it has been touched since the last rescale
-		c.SetPrio(i, initialPrio)
+	b, prio := &c.buckets[i], uint16(initialPrio)
+	if b.pin == 0 {
+		prio += c.ages.pending
 	}
+	if b.prio != prio { // mostly it has been touched since the last rescale
+		c.touch(b, prio)
+		c.changed(uint32(i))
+	}
+}
+
+func (c *Cache) touch(b *bucket, prio uint16) {
+	if b.pin == 0 {
+		c.ages.changes(b)
+	}
+	b.prio = prio
 }
 
 // SetMark sets bucket i's gc mark.

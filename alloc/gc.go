@@ -123,6 +123,7 @@ func (c *Cache) gcFinish() {
 // pointer can depend on.
 func (c *Cache) initialGCFinish() {
 	c.gcFinish()
+	c.settlePrios()
 	prio, btree := &c.free[ReservePrio], &c.free[ReserveBtree]
 	for i := c.cfg.FirstBucket; i < len(c.buckets) && !(prio.full() && btree.full()); i++ {
 		b := &c.buckets[i]

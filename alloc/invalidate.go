@@ -8,6 +8,7 @@ func (c *Cache) invalidateBuckets() {
 	if c.mustWaitForGC() {
 		c.bug("invalidating without valid gc marks")
 	}
+	c.settlePrios()
 	switch c.cfg.Policy {
 	case LRU:
 		c.invalidateLRU()

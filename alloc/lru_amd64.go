@@ -11,7 +11,7 @@ func belowAVX2(keys *uint32, n int, top, first uint32, out *uint32) int
 func sinkAll(nodes *uint64, s *sinking, stages, last int, n uint, keys, found *uint32, nfound int)
 
 //go:noescape
-func rescaleAVX2(buckets *bucket, n int, low *[4]uint64)
+func rescaleAVX2(buckets *bucket, n int, by uint16, low *[4]uint64)
 
 //go:noescape
 func keysAVX2(buckets *bucket, n int, base uint32, keys *uint32)
@@ -27,14 +27,14 @@ func narrowKeys(buckets []bucket, base uint32, keys []uint32) (n int) {
 }
 
 // countDown is countDownPlain.
-func countDown(buckets []bucket) (low uint16) {
+func countDown(buckets []bucket, by uint16) (low uint16) {
 	n := len(buckets) &^ 3
 	if !cpu.X86.HasAVX2 || n == 0 {
-		return countDownPlain(buckets)
+		return countDownPlain(buckets, by)
 	}
 	var of [4]uint64 // the lowest of each fourth bucket, in the first 16 bits
-	rescaleAVX2(&buckets[0], n, &of)
-	low = countDownPlain(buckets[n:])
+	rescaleAVX2(&buckets[0], n, by, &of)
+	low = countDownPlain(buckets[n:], by)
 	for _, l := range of {
 		low = min(low, uint16(l))
 	}

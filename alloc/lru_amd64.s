@@ -203,12 +203,15 @@ lone: // node n is a level deeper than all others
 done:
 	RET
 
-// func rescaleAVX2(buckets *bucket, n int, low *[4]uint64)
+// func rescaleAVX2(buckets *bucket, n int, by uint16, low *[4]uint64)
 // n is a multiple of 4. Of each bucket, a quarter of a register, the first 16 bits are the prio and the last the pin.
-TEXT ·rescaleAVX2(SB), NOSPLIT, $0-24
+TEXT ·rescaleAVX2(SB), NOSPLIT, $0-32
 	MOVQ buckets+0(FP), SI
 	MOVQ n+8(FP), CX
-	MOVQ low+16(FP), DI
+	MOVWLZX by+16(FP), AX
+	MOVQ low+24(FP), DI
+	VMOVQ AX, X7
+	VPBROADCASTQ X7, Y7
 	VPXOR Y0, Y0, Y0
 	VPCMPEQD Y1, Y1, Y1 // all ones
 	VMOVDQA Y1, Y2 // the lowest prio
@@ -220,13 +223,16 @@ four:
 	VPCMPEQW Y3, Y0, Y4
 	VPCMPEQW Y3, Y1, Y5
 	VPSRLQ $48, Y4, Y6 // not pinned
-	VPOR Y4, Y5, Y5 // 0 and 65535 stay
-	VPANDN Y6, Y5, Y6 // whose prio goes down: -1 for it
-	VPADDW Y6, Y3, Y3
-	VMOVDQU Y3, (SI)
+	VPANDN Y6, Y5, Y6 // 65535 stays
+	VPAND Y7, Y6, Y4
+	VPSUBUSW Y4, Y3, Y4
+	VMOVDQU Y4, (SI)
+	VPMAXUW Y7, Y3, Y5
+	VPCMPEQW Y5, Y3, Y5 // there was as much, or more
+	VPAND Y5, Y6, Y6
 	VPANDN Y1, Y6, Y6
-	VPOR Y6, Y3, Y3
-	VPMINUW Y3, Y2, Y2
+	VPOR Y6, Y4, Y4
+	VPMINUW Y4, Y2, Y2
 	ADDQ $32, SI
 	DECQ CX
 	JNZ  four

@@ -12,6 +12,6 @@ func below(keys []uint32, top, first uint32, out []uint32) int {
 // replaceTops is replaceTopsPlain.
 func (h *lruHeap) replaceTops(keys, found []uint32) { h.replaceTopsPlain(keys, found) }
 
-func countDown(buckets []bucket) (low uint16) { return countDownPlain(buckets) }
+func countDown(buckets []bucket, by uint16) (low uint16) { return countDownPlain(buckets, by) }
 
 func narrowKeys([]bucket, uint32, []uint32) int { return 0 }

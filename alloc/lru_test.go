@@ -112,10 +112,91 @@ func TestCountDown(t *testing.T) {
 					got[i].prio = uint16(r.Uint32())
 				}
 			}
-			want := slices.Clone(got)
-			lowest, low := countDown(got), countDownPlain(want)
-			if lowest != low || !slices.Equal(got, want) {
-				t.Fatalf("%d buckets: the lowest is %d, want %d", n, lowest, low)
+			want, plain := slices.Clone(got), slices.Clone(got)
+			by := []uint16{1, 2, 8, uint16(1 + r.IntN(300))}[r.IntN(4)]
+			low := uint16(0)
+			for range by {
+				low = slowCountDown(want)
+			}
+			if lowest := countDown(got, by); lowest != low || !slices.Equal(got, want) {
+				t.Fatalf("%d buckets, by %d: the lowest is %d, want %d", n, by, lowest, low)
+			}
+			if lowest := countDownPlain(plain, by); lowest != low || !slices.Equal(plain, want) {
+				t.Fatalf("%d buckets, by %d, one by one: the lowest is %d, want %d", n, by, lowest, low)
+			}
+		}
+	}
+}
+
+// slowCountDown is the loop of bch_rescale_priorities().
+func slowCountDown(buckets []bucket) (low uint16) {
+	low = 1<<16 - 1
+	for i := range buckets {
+		if b := &buckets[i]; b.prio != 0 && b.prio != btreePrio && b.pin == 0 {
+			b.prio--
+			low = min(low, b.prio)
+		}
+	}
+	return low
+}
+
+// Rescales that are put off leave what rescales at once leave.
+func TestPending(t *testing.T) {
+	for seed := range uint64(20) {
+		var of [2]*Cache
+		var events [2][]Event
+		for k := range of {
+			c := newTestCache(t, func(cfg *Config) {
+				cfg.BucketSize, cfg.Sync = 64, false
+				cfg.Trace = traceFunc(func(e Event) { events[k] = append(events[k], e) })
+			})
+			of[k] = c
+			c.ages.always = k == 0
+			if err := c.StartFresh(); err != nil {
+				t.Fatal(err)
+			}
+			c.SetSync(true)
+			pendingOps(c, rand.New(rand.NewPCG(seed, 7)))
+			if c.Err() != nil {
+				t.Fatal(c.Err())
+			}
+		}
+		if !slices.Equal(events[0], events[1]) || of[0].MinPrio() != of[1].MinPrio() || of[0].Hash() != of[1].Hash() {
+			t.Fatalf("seed %d: %d events and %d, min_prio %d and %d", seed, len(events[0]), len(events[1]), of[0].MinPrio(), of[1].MinPrio())
+		}
+	}
+}
+
+type traceFunc func(Event)
+
+func (f traceFunc) Trace(e Event) { f(e) }
+
+// pendingOps does all that has to do with prios, to c. Of some seeds what is used stays young, of some nothing does.
+func pendingOps(c *Cache, r *rand.Rand) {
+	often, held := 1+r.IntN(40), []int{}
+	for range 20000 {
+		i := c.cfg.FirstBucket + r.IntN(c.cfg.NBuckets-c.cfg.FirstBucket)
+		switch k := r.IntN(100); {
+		case k < often:
+			c.Rescale(int32(r.IntN(64)))
+		case k < often+30:
+			c.Touch(i)
+		case k == 98 && r.IntN(8) == 0 && c.buckets[i].pin == 0:
+			c.Pin(i)
+			held = append(held, i)
+		case k == 99 && len(held) > 0:
+			at := r.IntN(len(held))
+			c.Put(held[at])
+			held = slices.Delete(held, at, at+1)
+		case k == 97 && r.IntN(50) == 0:
+			c.SetPrio(i, uint16(r.IntN(100)))
+		default:
+			if p, ok := c.AllocSectors(Request{Key: Key{Inode: 1, Offset: r.Uint64N(1 << 20)}, Sectors: 1 + r.IntN(16), WritePoint: 1}); ok {
+				c.Put(p.Bucket)
+			}
+			c.Run()
+			if c.WantsGC() {
+				c.GCKeep()
 			}
 		}
 	}

@@ -64,6 +64,7 @@ func (c *Cache) PrioBlocked() int { return c.prioBlocked }
 // Hash is an FNV-1a of everything known about the buckets, to compare runs:
 // gen, last_gc, and as little-endian 16 bits prio, gc_mark and pin.
 func (c *Cache) Hash() uint64 {
+	c.settlePrios()
 	h := fnv.New64a()
 	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
 		b := &c.buckets[i]

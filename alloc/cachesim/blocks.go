@@ -2,7 +2,11 @@
 
 package cachesim
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"bctl/alloc/blktrace"
+)
 
 // All caches that replay a sample are given the same pieces, so who cuts them numbers the blocks, once for all: a cache
 // has a word for each number where it would have a table of its own to search.
@@ -104,7 +108,8 @@ func (s *Sim) fetchPieces(pieces []Piece) {
 	for i := range pieces {
 		p := &pieces[i]
 		if len(p.blocks) == 0 {
-			s.fetchPage(&p.Request)
+			r := [1]blktrace.Request{p.Request}
+			s.fetch(r[:])
 		} else if b := int(p.blocks[0]); b < len(s.words) {
 			s.fetched += uint64(s.words[b])
 		}

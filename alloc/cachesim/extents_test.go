@@ -97,3 +97,91 @@ func TestAddReuses(t *testing.T) {
 		t.Errorf("%d pages took another's place, %d were found", reused, alive)
 	}
 }
+
+// Every unit that is put is found where it was put, until it is taken out or its bucket is invalidated, and no other.
+func TestUnitTable(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 8))
+	const buckets, bucketShift = 64, 8
+	m := newUnitTable()
+	era := make([]uint16, buckets)
+	m.eras = eras{era, bucketShift}
+	type unit struct {
+		key, which uint64
+	}
+	want := map[unit]uint64{}
+	sizes := map[int]int{}
+	for step := range 100000 {
+		k := unitKey(uint32(r.IntN(3)), uint64(r.IntN(1+step/20))<<(r.IntN(2)*30))
+		switch r.IntN(200) {
+		case 0, 1, 2, 3: // a bucket is invalidated
+			b := uint64(1 + r.IntN(buckets-1))
+			era[b]++
+			for u, at := range want {
+				if at>>bucketShift == b {
+					delete(want, u)
+				}
+			}
+		case 4, 5, 6, 7:
+			which := uint64(1 + r.IntN(3))
+			m.take(k, which)
+			for _, unit1 := range []uint64{firstUnit, secondUnit} {
+				if which&unit1 != 0 {
+					delete(want, unit{k, unit1})
+				}
+			}
+		default:
+			which, at := uint64(1+r.IntN(3)), uint64(1<<bucketShift+r.IntN((buckets-1)<<bucketShift))
+			if at>>bucketShift != (at+2*unitSize-1)>>bucketShift {
+				continue
+			}
+			if m.full() {
+				m.sweep()
+				sizes[len(m.slots)]++
+			}
+			m.take(k, which)
+			m.put(k, newPiece(which, 0, at, era[at>>bucketShift], false))
+			for _, unit1 := range []uint64{firstUnit, secondUnit} {
+				if which&unit1 != 0 {
+					want[unit{k, unit1}] = at
+					at += unitSize
+				}
+			}
+		}
+		if step%2000 != 1999 {
+			continue
+		}
+		found := 0
+		for _, u := range m.slots {
+			if volume, pair := pairOf(u.key); u.key != 0 && u.at != goneUnit && unitKey(volume, pair) != u.key {
+				t.Fatalf("key %x is volume %d, pair %d", u.key, volume, pair)
+			}
+			first, second := m.find(u.key)
+			if u.key == 0 || !m.eras.alive(u.at) {
+				continue
+			}
+			for _, of := range []uint64{firstUnit, secondUnit} {
+				if u.at.which()&of == 0 {
+					continue
+				}
+				found++
+				w := first
+				if of == secondUnit {
+					w = second
+				}
+				if at, ok := want[unit{u.key, of}]; !ok || w == 0 || w.unit(of) != at || u.at.unit(of) != at {
+					t.Fatalf("step %d: unit %d of %x is at %x, want %x", step, of, u.key, u.at, at)
+				}
+			}
+		}
+		if found != len(want) {
+			t.Fatalf("step %d: %d units in the table, want %d", step, found, len(want))
+		}
+	}
+	swept := 0
+	for _, n := range sizes {
+		swept += n
+	}
+	if len(sizes) < 2 || swept < 8 {
+		t.Errorf("swept %d times, at sizes %v", swept, sizes)
+	}
+}

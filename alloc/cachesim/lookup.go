@@ -35,18 +35,23 @@ func (s *Sim) lookup(volume uint32, sector, n uint64) (missing uint64, first gap
 		return m.sectors, m.first
 	}
 	for at := sector; at < end; {
-		number, stop := s.unitsAt(at, end)
-		u := s.units.find(key(volume, number))
+		pair, stop := pairAt(at, end)
+		first, second := s.units.find(unitKey(volume, pair))
+		if first != 0 && first == second {
+			s.c.Touch(int(first.sector() >> s.shift))
+			at = stop
+			continue
+		}
 		for at < stop {
-			to := min(stop, at|(unitSize-1)+1)
-			if u != nil {
-				if w := u.chunk[unitOf(at)]; w != 0 && s.alive(w) {
-					s.c.Touch(int(w.sector() >> s.shift))
-					at = to
-					continue
-				}
+			to, w := min(stop, at|(unitSize-1)+1), first
+			if unitAt(at) == secondUnit {
+				w = second
 			}
-			s.lookupChunks(volume, at, to, &m)
+			if w != 0 {
+				s.c.Touch(int(w.sector() >> s.shift))
+			} else {
+				s.lookupChunks(volume, at, to, &m)
+			}
 			at = to
 		}
 	}
@@ -261,7 +266,7 @@ func (s *Sim) dropWord(w *piece, a, b uint64) (covered uint64) {
 // sweep throws stale pieces away, and pages that have nothing else.
 func (s *Sim) sweep() {
 	s.sweepChunks()
-	s.sweepUnits()
+	s.units.sweep()
 	s.sweepBlocks()
 }
 

@@ -12,7 +12,7 @@ import (
 	"bctl/internal/workers"
 )
 
-const replayBatch = 2048
+const replayBatch = 8192
 
 // A ShortTraceError says that a trace ends before there is a request to count.
 type ShortTraceError struct{ Requests uint64 }

@@ -42,7 +42,7 @@ type Sim struct {
 	cfg   Config
 	c     *alloc.Cache
 	m     extents // of chunks
-	units extents // of units, see units.go
+	units unitTable
 	words []piece // of numbered blocks, see blocks.go
 	shift uint    // of sectors to buckets
 
@@ -76,7 +76,7 @@ type Sim struct {
 	weight      uint64   // of the request at hand, where it is a piece of one
 	blocks      []uint32 // of it, by number; nil: they have none
 	firstBlock  uint64
-	fetched     uint64 // so that fetch is not optimized away
+	fetched     uint64 // means nothing
 	meta        metadata
 	timer       *Histogram // of single allocations; nil: not timed
 	sample      sampled
@@ -146,7 +146,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 	}
 	n := cfg.Alloc.NBuckets
 	s := &Sim{
-		cfg: cfg, m: newExtents(), units: newExtents(), shift: uint(bits.TrailingZeros(uint(cfg.Alloc.BucketSize))),
+		cfg: cfg, m: newExtents(), units: newUnitTable(), shift: uint(bits.TrailingZeros(uint(cfg.Alloc.BucketSize))),
 		nextEvent: never, priosDone: never, gcDone: never,
 		sample: sampled{share: cfg.share}, short: cfg.short,
 		ages: cfg.Alloc.Policy != alloc.FIFO && cfg.Alloc.Policy != alloc.Random,
@@ -182,9 +182,10 @@ func (s *Sim) Trace(e alloc.Event) {
 
 // Do replays requests.
 func (s *Sim) Do(requests []blktrace.Request) error {
+	s.fetch(requests[:min(prefetched, len(requests))])
 	for i := range requests {
 		if i%prefetched == 0 {
-			s.fetch(requests[i:min(i+prefetched, len(requests))])
+			s.fetch(requests[min(i+prefetched, len(requests)):min(i+2*prefetched, len(requests))])
 		}
 		q := &requests[i]
 		if q.Op == blktrace.Flush {
@@ -254,41 +255,33 @@ func (t *stamp) next(at int64) int64 {
 	return now
 }
 
-// prefetched is how many requests' pages are fetched at a time.
+// prefetched is how many requests' pages are fetched at a time, while as many before them are served.
 const prefetched = 16
 
-// fetch reads from the pages that requests begin and end in. The reads wait for memory together; one by one, as each request
-// gets to it, they would wait in turn.
+// fetch has the pages fetched that requests begin and end in.
 func (s *Sim) fetch(requests []blktrace.Request) {
-	some := uint64(0)
+	var units, chunks [2 * prefetched]uint32
+	nu, nc := 0, 0
 	for i := range requests {
 		q := &requests[i]
-		number, end := q.Sector/(unitSize*pageChunks), (q.Sector+uint64(q.Sectors)-1)/(unitSize*pageChunks)
-		if s.m.used > 0 || s.units.used == 0 || number != end {
-			s.fetchPage(q)
-			continue
+		last := q.Sector + uint64(q.Sectors) - 1
+		if s.units.used > 0 {
+			pair, end := q.Sector>>pairShift, last>>pairShift
+			units[nu] = uint32(s.units.home(unitKey(q.Volume, pair)))
+			if nu++; pair != end {
+				units[nu] = uint32(s.units.home(unitKey(q.Volume, end)))
+				nu++
+			}
 		}
-		some += s.units.pages[s.units.home(key(q.Volume, number))].key.number
-	}
-	s.fetched += some
-}
-
-func (s *Sim) fetchPage(q *blktrace.Request) {
-	last := q.Sector + uint64(q.Sectors)
-	if s.units.used > 0 {
-		number, end := s.unitsAt(q.Sector, last)
-		s.fetched += s.units.pages[s.units.home(key(q.Volume, number))].key.number
-		if end < last {
-			s.fetched += s.units.pages[s.units.home(key(q.Volume, number+1))].key.number
+		if s.m.used > 0 {
+			number, end := q.Sector/pageSize, last/pageSize
+			chunks[nc] = uint32(s.m.home(key(q.Volume, number)))
+			if nc++; number != end {
+				chunks[nc] = uint32(s.m.home(key(q.Volume, end)))
+				nc++
+			}
 		}
 	}
-	if s.m.used == 0 {
-		return
-	}
-	number, end := pageOf(q.Sector)
-	s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key.number
-	if last > end {
-		number, _ = pageOf(last)
-		s.fetched += s.m.pages[s.m.home(key(q.Volume, number))].key.number
-	}
+	prefetch(s.units.slots, units[:nu])
+	prefetch(s.m.pages, chunks[:nc])
 }

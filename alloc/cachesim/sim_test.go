@@ -42,12 +42,14 @@ func check(t *testing.T, s *Sim, footprint uint64, volumes uint32) {
 				s.m.lists.peek(p.chunk[chunkOf(sector)], &all)
 			}
 			found := 0
-			number, _ = s.unitsAt(sector, sector)
-			if u := s.units.find(key(v, number)); u != nil {
-				if w := u.chunk[unitOf(sector)]; w != 0 && s.alive(w) {
-					part := sector % unitSize &^ (chunkSize - 1)
-					all.add(newPiece(0, chunkSize, w.sector()+part, w.era(), false))
-				}
+			pair, _ := pairAt(sector, sector)
+			w, second := s.units.find(unitKey(v, pair))
+			if unitAt(sector) == secondUnit {
+				w = second
+			}
+			if w != 0 {
+				part := sector % unitSize &^ (chunkSize - 1)
+				all.add(newPiece(0, chunkSize, w.unit(unitAt(sector))+part, w.era(), false))
 			}
 			for _, x := range all.piece[:all.n] {
 				in := sector & (chunkSize - 1)

@@ -35,20 +35,30 @@ type Summarizer struct {
 	s       Summary
 	clock   Sim
 	streams Feed
-	of      *Sim              // replays the same requests, and knows their streams; nil: nobody does
-	kept    map[uint64]uint16 // by hash, which no two regions share; a bit for each block that was asked for
-	blocks  uint64            // in kept
-	shift   uint              // of the limit
+	of      *Sim         // replays the same requests, and knows their streams; nil: nobody does
+	kept    []keptRegion // open addressing, by hash
+	regions int          // in kept
+	blocks  uint64       // of these
+	shift   uint         // of the limit
+	waiting []keptRegion // for memory: blocks that are to be kept
+}
+
+// A keptRegion is a region by its hash, which no two share, and a bit for each block of it that was asked for; none: there is
+// no region.
+type keptRegion struct {
+	hash   uint64
+	blocks uint16
 }
 
 const (
 	mostKept     = 1 << 16
+	firstKept    = 1 << 10 // slots of the table
 	regionBlocks = 16
 )
 
 // NewSummarizer has seen nothing. rate is that of Config.
 func NewSummarizer(rate uint64) *Summarizer {
-	z := &Summarizer{kept: map[uint64]uint16{}}
+	z := &Summarizer{kept: make([]keptRegion, firstKept)}
 	z.clock.cfg.Rate = rate
 	return z
 }
@@ -106,32 +116,78 @@ func (z *Summarizer) blocksOf(q *blktrace.Request) {
 		if h>>(64-z.shift) == 0 || z.shift == 0 {
 			from := max(first, region*regionBlocks) % regionBlocks
 			to := min(last, region*regionBlocks+regionBlocks-1) % regionBlocks
-			z.keep(h, uint16(1<<(to+1)-1<<from))
+			z.wait(keptRegion{h, uint16(1<<(to+1) - 1<<from)})
 		}
 	}
 }
 
+// mostWaiting is how many regions' slots are fetched together.
+const mostWaiting = 32
+
+// wait is keep, later.
+func (z *Summarizer) wait(k keptRegion) {
+	slot := [1]uint32{uint32(k.hash & uint64(len(z.kept)-1))}
+	prefetch(z.kept, slot[:])
+	if z.waiting = append(z.waiting, k); len(z.waiting) == mostWaiting {
+		z.keepAll()
+	}
+}
+
+func (z *Summarizer) keepAll() {
+	for _, k := range z.waiting {
+		if k.hash>>(64-z.shift) == 0 || z.shift == 0 {
+			z.keep(k.hash, k.blocks)
+		}
+	}
+	z.waiting = z.waiting[:0]
+}
+
 // keep adds blocks to a region.
 func (z *Summarizer) keep(h uint64, blocks uint16) {
-	had := z.kept[h]
+	k := z.slot(h)
+	had := k.blocks
 	if had|blocks == had {
 		return
 	}
-	z.kept[h] = had | blocks
+	k.hash, k.blocks = h, had|blocks
 	z.blocks += uint64(bits.OnesCount16(blocks &^ had))
-	for len(z.kept) > mostKept {
+	if had != 0 {
+		return
+	}
+	if z.regions++; 2*z.regions > len(z.kept) && z.regions <= mostKept {
+		z.rehash(2 * len(z.kept))
+	}
+	for z.regions > mostKept {
 		z.shift++
-		for k, b := range z.kept {
-			if k>>(64-z.shift) != 0 {
-				delete(z.kept, k)
-				z.blocks -= uint64(bits.OnesCount16(b))
-			}
+		z.rehash(len(z.kept))
+	}
+}
+
+// slot is where a region is, or would be. Those that are kept differ in their lower bits.
+func (z *Summarizer) slot(hash uint64) *keptRegion {
+	for i := hash; ; i++ {
+		if k := &z.kept[i&uint64(len(z.kept)-1)]; k.hash == hash || k.blocks == 0 {
+			return k
+		}
+	}
+}
+
+// rehash makes the table anew, of so many slots, with what is below the limit.
+func (z *Summarizer) rehash(slots int) {
+	old := z.kept
+	z.kept, z.regions, z.blocks = make([]keptRegion, slots), 0, 0
+	for _, k := range old {
+		if k.blocks != 0 && (k.hash>>(64-z.shift) == 0 || z.shift == 0) {
+			*z.slot(k.hash) = k
+			z.regions++
+			z.blocks += uint64(bits.OnesCount16(k.blocks))
 		}
 	}
 }
 
 // Summary is what was seen so far.
 func (z *Summarizer) Summary() Summary {
+	z.keepAll()
 	s := z.s
 	s.Footprint = z.blocks << z.shift * sampleBlock
 	if z.of == nil {

@@ -3,21 +3,22 @@
 package cachesim
 
 // Units are 32 KiB of a volume that lie together in one bucket, and are clean: what large requests leave. They have a
-// table of their own, with a word for each unit where the pages of chunks have eight: what 64 KiB leave is one page. A sector is in one of the two. What
+// table of their own, unittable.go: what 64 KiB leave is 16 bytes of it. A sector is in one of the two. What
 // is dirty or overwritten in part is in chunks: a unit that becomes so is broken up.
 const (
 	unitShift = 6
 	unitSize  = 1 << unitShift // sectors
+	pairShift = unitShift + 1
 )
 
-// unitsAt is the page of units that a sector is in, and where that ends, or a run of sectors in it.
-func (s *Sim) unitsAt(at, end uint64) (number, stop uint64) {
-	number = at / (unitSize * pageChunks)
-	return number, min(end, (number+1)*(unitSize*pageChunks))
+// pairAt is the pair of units that a sector is in, and where that ends, or a run of sectors in it.
+func pairAt(at, end uint64) (pair, stop uint64) {
+	pair = at >> pairShift
+	return pair, min(end, (pair+1)<<pairShift)
 }
 
-// unitOf is a sector's unit within its page.
-func unitOf(sector uint64) uint64 { return sector >> unitShift % pageChunks }
+// unitAt is which unit of its pair a sector is in.
+func unitAt(sector uint64) uint64 { return firstUnit << (sector >> unitShift & 1) }
 
 // put records that n sectors of a volume are at a place of the cache. It returns how many of them were cached before.
 func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered uint64) {
@@ -35,7 +36,7 @@ func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered u
 	for at, end := sector, sector+n; at < end; {
 		to := min(end, at|(unitSize-1)+1)
 		if to-at == unitSize {
-			_, stop := s.unitsAt(at, end)
+			_, stop := pairAt(at, end)
 			to = at + (stop-at)&^(unitSize-1)
 			covered += s.putUnits(volume, at, to, place, era)
 		} else {
@@ -50,24 +51,30 @@ func (s *Sim) put(volume uint32, sector, n, place uint64, dirty bool) (covered u
 	return covered
 }
 
-// putUnits is put of whole units of one page.
+// putUnits is put of whole units of one pair.
 func (s *Sim) putUnits(volume uint32, at, end, place uint64, era uint16) (covered uint64) {
 	if s.units.full() {
-		s.sweepUnits()
+		s.units.sweep()
 	}
-	number, _ := s.unitsAt(at, at)
-	p := s.units.add(key(volume, number))
+	pair, _ := pairAt(at, at)
+	k, which := unitKey(volume, pair), uint64(0)
+	first, second := s.units.find(k)
 	for ; at < end; at += unitSize {
-		w := &p.chunk[unitOf(at)]
-		if *w != 0 && s.alive(*w) {
-			s.forgetUnit(*w)
+		unit, w := unitAt(at), first
+		if which |= unit; unit == secondUnit {
+			w = second
+		}
+		if w != 0 {
+			s.forgetUnit(w)
 			covered += unitSize
 		} else if s.m.used > 0 {
 			covered += s.dropChunks(volume, at, unitSize)
 		}
-		*w = newPiece(0, 0, place, era, false)
-		place += unitSize
 	}
+	if first != 0 || second != 0 {
+		s.units.take(k, which)
+	}
+	s.units.put(k, newPiece(which, 0, place, era, false))
 	return covered
 }
 
@@ -80,29 +87,35 @@ func (s *Sim) forgetUnit(w piece) {
 // that were; what is left of others is in chunks from here on, and so is what is to go of them.
 func (s *Sim) dropUnits(volume uint32, at, end uint64) (covered uint64) {
 	for at < end {
-		number, stop := s.unitsAt(at, end)
-		if p := s.units.find(key(volume, number)); p != nil {
-			covered += s.dropUnitsIn(p, volume, at, stop)
-		}
+		pair, stop := pairAt(at, end)
+		covered += s.dropPair(volume, pair, at, stop)
 		at = stop
 	}
 	return covered
 }
 
-// dropUnitsIn is dropUnits in one page.
-func (s *Sim) dropUnitsIn(p *page, volume uint32, at, stop uint64) (covered uint64) {
+// dropPair is dropUnits in one pair.
+func (s *Sim) dropPair(volume uint32, pair, at, stop uint64) (covered uint64) {
+	k := unitKey(volume, pair)
+	first, second := s.units.find(k)
+	if first == 0 && second == 0 {
+		return 0
+	}
 	for at < stop {
 		base := at &^ (unitSize - 1)
 		to := min(stop, base+unitSize)
-		w := p.chunk[unitOf(at)]
-		p.chunk[unitOf(at)] = 0
-		switch {
-		case w == 0 || !s.alive(w):
-		case to-at == unitSize:
-			s.forgetUnit(w)
-			covered += unitSize
-		default:
-			s.putChunks(volume, base, unitSize, w.sector(), w.era(), false)
+		unit, w := unitAt(at), first
+		if unit == secondUnit {
+			w = second
+		}
+		if w != 0 {
+			s.units.take(k, unit)
+			if to-at == unitSize {
+				s.forgetUnit(w)
+				covered += unitSize
+			} else {
+				s.putChunks(volume, base, unitSize, w.unit(unit), w.era(), false)
+			}
 		}
 		at = to
 	}
@@ -116,31 +129,17 @@ func (s *Sim) drop(volume uint32, sector, n uint64) (covered uint64) {
 		return s.dropBlocks(sector, n)
 	}
 	end := sector + n
-	const size = unitSize * pageChunks
 	switch {
 	case s.units.used == 0:
-	case n/size > uint64(len(s.units.pages)):
-		for i := range s.units.pages { // a trim of terabytes
-			p := &s.units.pages[i]
-			if first := p.key.number * size; p.key.volume == volume+1 && first < end && first+size > sector {
-				covered += s.dropUnitsIn(p, volume, max(first, sector), min(first+size, end))
+	case n>>pairShift > uint64(len(s.units.slots)):
+		for i := range s.units.slots { // a trim of terabytes
+			of, pair := pairOf(s.units.slots[i].key)
+			if from := pair << pairShift; of == volume && from < end && from+1<<pairShift > sector {
+				covered += s.dropPair(volume, pair, max(from, sector), min(from+1<<pairShift, end))
 			}
 		}
 	default:
 		covered = s.dropUnits(volume, sector, end)
 	}
 	return covered + s.dropChunks(volume, sector, n)
-}
-
-func (s *Sim) sweepUnits() {
-	s.units.sweep(func(p *page) bool {
-		some := false
-		for i, w := range p.chunk {
-			if w != 0 && !s.alive(w) {
-				p.chunk[i] = 0
-			}
-			some = some || p.chunk[i] != 0
-		}
-		return some
-	})
 }

@@ -87,7 +87,7 @@ func udevFiles(t *testing.T) func(a *archive) {
 }
 
 // TestHold lets a real udev meet what closing a written device brings: a held device is not registered, a released one
-// is; a command of bctl holds what it writes to, and leaves nothing behind.
+// is; a command of bctl holds what it writes to, and leaves nothing behind. What is registered already is called so.
 func TestHold(t *testing.T) {
 	t.Parallel()
 	more := udevFiles(t)
@@ -119,6 +119,7 @@ say left $(ls /run/udev/rules.d | wc -l)
 say flag $(ls /run/flag-stayed 2>/dev/null)
 touch_it c1
 is c1 then
+bctl hold --format csv /dev/$(dev c1) >/tmp/out 2>&1; say late $? $(cat /tmp/out)
 `}.Run(t)
 	c := r.Case("hold")
 	for key, want := range map[string]string{
@@ -131,6 +132,9 @@ is c1 then
 	}
 	if !strings.HasPrefix(c.Fact("hold"), "0 ") || !strings.HasPrefix(c.Fact("tune"), "0 ") || !strings.Contains(c.Fact("tune"), "kept away") {
 		t.Errorf("hold %q, tune %q", c.Fact("hold"), c.Fact("tune"))
+	}
+	if late := c.Fact("late"); !strings.HasPrefix(late, "0 ") || !strings.HasSuffix(late, ",true,true") || !strings.Contains(late, "registered as a bcache cache device of set") {
+		t.Errorf("held when it was registered: %q", late)
 	}
 	if t.Failed() {
 		t.Logf("facts %v, log %q", c.Facts, c.Log)

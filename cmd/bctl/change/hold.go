@@ -18,8 +18,10 @@ const holdDescription = `Keeps udev from handing devices to the kernel: whoever 
 rules of bcache-tools then register it, damaged or not. Commands of bctl that change a device do this by themselves until
 they end; this is for what else is done in between, and for copies and partitions that are not to be touched.
 
-A hold is a rule below /run/udev/rules.d, and gone with the next boot. Registering by hand works all the same. It is for
-a device and its partitions. Where no udev runs, and for image files, nothing needs to be held.
+A hold is a rule below /run/udev/rules.d, and gone with the next boot. It stands when udev has shown that it uses the
+rule: else this fails. A device that the kernel has registered already is named: it is held from when that is stopped on.
+Registering by hand works all the same. It is for a device and its partitions. Where no udev runs, and for image files,
+nothing needs to be held.
 
 Examples:
 
@@ -39,21 +41,24 @@ Examples:
 // HoldCommand is hold.
 func HoldCommand() *cli.Command {
 	return holdCommand("hold", "keep udev from handing devices to the kernel", holdDescription, func(name string, io *app.IO) (heldRow, error) {
-		before, held, err := blockdev.HoldByHand(name)
+		before, held, users, err := blockdev.HoldByHand(name)
 		if err != nil {
 			return heldRow{}, fmt.Errorf("%s: %w", name, err)
 		}
 		if before != nil && before.Stale {
 			io.Note("%s: held by process %d, which is gone: now by hand", name, before.PID)
 		}
-		return row(name, held, before), nil
+		for _, u := range users {
+			io.Note("%s: %s: it is held from when that ends on: %s", name, u.What, u.Release)
+		}
+		return row(name, held, users, before), nil
 	})
 }
 
 // ReleaseCommand is release.
 func ReleaseCommand() *cli.Command {
 	return holdCommand("release", "end bctl hold", releaseDescription, func(name string, io *app.IO) (heldRow, error) {
-		was, err := blockdev.Release(name)
+		was, users, err := blockdev.Release(name)
 		if err != nil {
 			return heldRow{}, fmt.Errorf("%s: %w", name, err)
 		}
@@ -64,7 +69,7 @@ func ReleaseCommand() *cli.Command {
 		case was.PID != 0:
 			io.Note("%s: was held by process %d, which still works on it", name, was.PID)
 		}
-		return row(name, false, was), nil
+		return row(name, false, users, was), nil
 	})
 }
 
@@ -94,13 +99,14 @@ func holdCommand(name, usage, description string, do func(name string, io *app.I
 
 // A heldRow is a device, and whether it is held now.
 type heldRow struct {
-	Device string `json:"device"`
-	Held   bool   `json:"held"`
-	Before *int   `json:"pid_before"` // who held it before: 0 is by hand, null nobody
+	Device     string `json:"device"`
+	Held       bool   `json:"held"`
+	Before     *int   `json:"pid_before"` // who held it before: 0 is by hand, null nobody
+	Registered bool   `json:"registered"` // the kernel has it now, whatever udev may do from now on
 }
 
-func row(name string, held bool, before *udev.Hold) heldRow {
-	r := heldRow{Device: name, Held: held}
+func row(name string, held bool, users []blockdev.Holder, before *udev.Hold) heldRow {
+	r := heldRow{Device: name, Held: held, Registered: len(users) > 0}
 	if before != nil {
 		r.Before = &before.PID
 	}
@@ -119,7 +125,15 @@ func heldView(rows []heldRow) render.View[heldRow] {
 		},
 		Columns: []render.Column[heldRow]{
 			{Name: "device", Cell: func(r heldRow) string { return r.Device }},
-			{Name: "held", Cell: func(r heldRow) string { return app.YesNo(r.Held) }, Raw: func(r heldRow) string { return fmt.Sprint(r.Held) }},
+			{Name: "held", Cell: heldCell, Raw: func(r heldRow) string { return fmt.Sprint(r.Held) }},
+			{Name: "registered", Cell: func(r heldRow) string { return app.YesNo(r.Registered) }, Raw: func(r heldRow) string { return fmt.Sprint(r.Registered) }},
 		},
 	}
+}
+
+func heldCell(r heldRow) string {
+	if r.Held && r.Registered {
+		return "once it is stopped"
+	}
+	return app.YesNo(r.Held)
 }

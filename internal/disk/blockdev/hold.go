@@ -3,6 +3,7 @@
 package blockdev
 
 import (
+	"errors"
 	"os"
 
 	"bctl/internal/disk/blockdev/udev"
@@ -35,38 +36,44 @@ func (d *Device) letGo() error {
 	return udev.Live.Release(n)
 }
 
-// HoldByHand is Hold until Release. It returns what stood there before, nil for nothing.
-func HoldByHand(path string) (before *udev.Hold, held bool, err error) {
+// HoldByHand is Hold until Release. It returns what stood there before, nil for nothing, and who uses the device all the
+// same, the kernel's bcache: the hold is for when it has let go of it.
+func HoldByHand(path string) (before *udev.Hold, held bool, users []Holder, err error) {
 	d, err := Open(path)
 	if err != nil {
-		return nil, false, err
+		return nil, false, nil, err
 	}
 	defer d.Close()
 	if !d.IsBlock() || !udev.Live.Running() {
-		return nil, false, nil
+		return nil, false, nil, nil
 	}
 	n := number(d.info).String()
 	before = udev.Live.Find(n)
-	if before != nil && !before.Stale {
-		return before, true, nil
+	if before == nil || before.Stale {
+		// Udev has the lock while it looks at a device, by the rules of before. Where somebody else has it, it is not looking.
+		if err := d.lock(udev.Live.Patience, nil); err != nil && !errors.Is(err, ErrInUse) {
+			return before, false, nil, err
+		}
+		if _, _, err = udev.Live.Take(n, path, 0); err != nil {
+			return before, false, nil, err
+		}
 	}
-	_, held, err = udev.Live.Take(n, path, 0)
-	return before, held, err
+	return before, true, live.kernels(number(d.info)), nil
 }
 
-// Release ends a hold, whoever's: nil where there was none.
-func Release(path string) (was *udev.Hold, err error) {
+// Release ends a hold, whoever's: nil where there was none. users is as HoldByHand's.
+func Release(path string) (was *udev.Hold, users []Holder, err error) {
 	d, err := Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer d.Close()
-	n := number(d.info).String()
 	if !d.IsBlock() || !udev.Live.Running() {
-		return nil, nil
+		return nil, nil, nil
 	}
-	if was = udev.Live.Find(n); was == nil {
-		return nil, nil
+	n := number(d.info)
+	if was = udev.Live.Find(n.String()); was != nil {
+		err = udev.Live.Release(n.String())
 	}
-	return was, udev.Live.Release(n)
+	return was, live.kernels(n), err
 }

@@ -103,6 +103,20 @@ func (s system) bcache(dir string) []Holder {
 	return nil
 }
 
+// kernels is what bcache alone has of it, on the device or on a partition of it.
+func (s system) kernels(n devnum) []Holder {
+	dir := s.dir(n)
+	hs := s.bcache(dir)
+	parts, _ := filepath.Glob(filepath.Join(dir, "*", "partition"))
+	for _, p := range parts {
+		for _, h := range s.bcache(filepath.Dir(p)) {
+			h.What = "its partition " + filepath.Base(filepath.Dir(p)) + " is " + h.What
+			hs = append(hs, h)
+		}
+	}
+	return hs
+}
+
 // stacked is what stands on the device: device mapper, md. A bcacheN is told of by bcache.
 func (s system) stacked(dir string) (hs []Holder) {
 	links, _ := filepath.Glob(filepath.Join(dir, "holders", "*"))

@@ -7,7 +7,8 @@
 //	69-bcache.rules          of bcache-tools: leaves where the flag is 1
 //	69-bctl-hold-8-1.rules   takes the flag away again: all later rules see the device as ever
 //
-// The first line of the first file says who holds it. Where no udev runs nothing needs to be held.
+// The first line of the first file says who holds it. Where no udev runs nothing needs to be held. A hold stands when udev
+// has said so: that it was told to read its rules again does not mean that it did (sure.go).
 package udev
 
 import (
@@ -18,16 +19,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Place is where udev and the kernel tell about themselves, and how udev is told something.
 type Place struct {
 	Run, Sys, Proc string
-	Control        func(args ...string) error // udevadm
+	Control        func(args ...string) error      // udevadm
+	Nudge          func(uevent, uuid string) error // makes udev look at a device, by the kernel's file of that name
+	Patience       time.Duration                   // with udev, until it has looked
 }
 
 // Live is this machine's.
-var Live = Place{"/run/udev", "/sys", "/proc", udevadm}
+var Live = Place{
+	Run: "/run/udev", Sys: "/sys", Proc: "/proc",
+	Control: udevadm, Nudge: change, Patience: 30 * time.Second,
+}
 
 // ErrNoUdevadm says that udev runs, but there is no program to tell it anything.
 var ErrNoUdevadm = errors.New("udevadm is not installed")
@@ -126,8 +133,9 @@ func (p Place) started(pid int) string {
 }
 
 // Take holds the device of a number, and its partitions. pid is the process that will let go of it, 0 for nobody. What
-// stood before, a hold by hand or of a living process, stays, and is returned with false. Errors: the system's;
-// ErrNoUdevadm. Nothing is held then.
+// stood before, a hold by hand or of a living process, stays, and is returned with false. What udev is in the middle of is
+// not held any more: who has the disk's lock meanwhile knows that there is no such thing. Errors: the system's;
+// ErrNoUdevadm; ErrDeaf. Nothing is held then.
 func (p Place) Take(number, device string, pid int) (h *Hold, taken bool, err error) {
 	if h = p.Find(number); h != nil && !h.Stale && pid != 0 {
 		return h, false, nil
@@ -142,18 +150,24 @@ func (p Place) Take(number, device string, pid int) (h *Hold, taken bool, err er
 	for _, n := range p.withPartitions(number) {
 		major, minor, _ := strings.Cut(n, ":")
 		match := fmt.Sprintf("SUBSYSTEM==\"block\", ENV{MAJOR}==\"%s\", ENV{MINOR}==\"%s\", ", major, minor)
-		sets.WriteString(match + "ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}!=\"1\", ENV{BCTL_HELD}=\"1\", ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}=\"1\"\n")
+		sets.WriteString(match + "ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}!=\"1\", ENV{BCTL_HELD}=\"1\", ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}=\"1\"\n" +
+			match + "ENV{" + seen + "}=\"$env{SYNTH_UUID}\"\n")
 		unsets.WriteString(match + "ENV{BCTL_HELD}==\"1\", ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}=\"\"\n")
 	}
+	mark := newMark(number)
 	if err = os.MkdirAll(filepath.Dir(set), 0o755); err == nil {
-		err = errors.Join(put(unset, first+unsets.String()), put(set, first+sets.String()))
+		err = errors.Join(put(unset, first+unsets.String()), put(set, first+sets.String()+mark.rule()))
 	}
 	if err == nil {
 		err = p.Control("control", "--reload")
 	}
+	if err == nil {
+		err = p.confirm(mark)
+	}
 	if err != nil {
 		os.Remove(set)
 		os.Remove(unset)
+		_ = p.Control("control", "--reload")
 		return nil, false, err
 	}
 	return h, true, nil
@@ -180,11 +194,13 @@ func (p Place) withPartitions(number string) []string {
 	return list
 }
 
-// Release lets go, once udev is done with what it has seen of the device: of its being closed, too, for udevadm settle
-// waits for that. Errors: the system's.
+// Release lets go, once udev is done with what it has seen of the device: of its being closed, too. Errors: the system's.
 func (p Place) Release(number string) error {
+	p.lookedAt(number)
 	set, unset := p.files(number)
 	settled := p.Control("settle", "--timeout=30")
 	err := errors.Join(os.Remove(set), os.Remove(unset))
-	return errors.Join(settled, err, p.Control("control", "--reload"))
+	err = errors.Join(settled, err, p.Control("control", "--reload"))
+	_ = p.Nudge(p.uevent("char", markedDevice), newUUID()) // forgets the mark
+	return err
 }

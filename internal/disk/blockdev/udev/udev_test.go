@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // machine is a place with a disk 8:0, its partition 8:1, and two processes.
-func machine(t *testing.T) (Place, *[]string) {
+func machine(t *testing.T) (Place, *daemon) {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(name, text string) {
@@ -25,18 +27,73 @@ func machine(t *testing.T) (Place, *[]string) {
 	file("run/control", "")
 	file("sys/dev/block/8:0/sda1/partition", "1\n")
 	file("sys/dev/block/8:0/sda1/dev", "8:1\n")
+	file("run/data/b8:0", "I:1\n")
 	for pid, start := range map[int]int{100: 555, 200: 777} {
 		file(fmt.Sprintf("proc/%d/stat", pid), fmt.Sprintf("%d (a b) c) S %s%d 0 0", pid, strings.Repeat("1 ", 18), start))
 	}
-	told := &[]string{}
-	return Place{filepath.Join(dir, "run"), filepath.Join(dir, "sys"), filepath.Join(dir, "proc"), func(args ...string) error {
-		*told = append(*told, strings.Join(args, " "))
-		return nil
-	}}, told
+	d := &daemon{run: filepath.Join(dir, "run")}
+	return Place{
+		Run: d.run, Sys: filepath.Join(dir, "sys"), Proc: filepath.Join(dir, "proc"),
+		Control: d.control, Nudge: d.nudge, Patience: 100 * time.Millisecond,
+	}, d
+}
+
+// A daemon is udev: told to, it reads its rules again, but where it is deaf.
+type daemon struct {
+	run   string
+	deaf  bool
+	rules string
+	told  []string
+}
+
+func (d *daemon) read() {
+	d.rules = ""
+	names, _ := filepath.Glob(filepath.Join(d.run, "rules.d", "*.rules"))
+	for _, name := range names {
+		b, _ := os.ReadFile(name)
+		d.rules += string(b)
+	}
+}
+
+func (d *daemon) control(args ...string) error {
+	d.told = append(d.told, strings.Join(args, " "))
+	if slices.Contains(args, "--reload") && !d.deaf {
+		d.read()
+	}
+	return nil
+}
+
+// nudge is an event, of /dev/null with what the rules say of it.
+func (d *daemon) nudge(uevent, uuid string) error {
+	number, kind := filepath.Base(filepath.Dir(uevent)), filepath.Base(filepath.Dir(filepath.Dir(uevent)))
+	d.told = append(d.told, "event "+kind+" "+number)
+	text := "I:1\n"
+	for _, m := range regexp.MustCompile(`ENV\{(BCTL_HOLDS_\w+)\}="([-0-9a-f]{36})"`).FindAllStringSubmatch(d.rules, -1) {
+		text += "E:" + m[1] + "=" + m[2] + "\n"
+	}
+	if major, minor, _ := strings.Cut(number, ":"); strings.Contains(d.rules, fmt.Sprintf(`ENV{MAJOR}=="%s", ENV{MINOR}=="%s", ENV{BCTL_SEEN}="$env{SYNTH_UUID}"`, major, minor)) {
+		text += "E:BCTL_SEEN=" + uuid + "\n"
+	}
+	name := filepath.Join(d.run, "data", kind[:1]+number)
+	return errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name+".new", []byte(text), 0o644), os.Rename(name+".new", name))
+}
+
+// What udev was told and did not do is no hold: not while it answers, and not by what it kept of an earlier one.
+func TestDeaf(t *testing.T) {
+	p, d := machine(t)
+	if _, taken, err := p.Take("9:0", "/dev/x", 0); err != nil || !taken {
+		t.Fatal(err)
+	}
+	d.deaf = true
+	for _, number := range []string{"8:0", "9:0"} {
+		if h, taken, err := p.Take(number, "/dev/x", 0); !errors.Is(err, ErrDeaf) || taken || h != nil || p.Find(number) != nil {
+			t.Errorf("%s: %+v %v %v", number, h, taken, err)
+		}
+	}
 }
 
 func TestHold(t *testing.T) {
-	p, told := machine(t)
+	p, d := machine(t)
 	h, taken, err := p.Take("8:0", "/dev/sd a\"", 100)
 	if err != nil || !taken || h.PID != 100 {
 		t.Fatalf("%+v %v %v", h, taken, err)
@@ -69,8 +126,12 @@ func TestHold(t *testing.T) {
 	if err := p.Release("8:0"); err != nil || p.Find("8:0") != nil {
 		t.Error(err)
 	}
-	if want := []string{"control --reload", "control --reload", "settle --timeout=30", "control --reload"}; !slices.Equal(*told, want) {
-		t.Errorf("%q", *told)
+	want := []string{
+		"control --reload", "event char 1:3", "control --reload", "event char 1:3", "event block 8:0", "settle --timeout=30",
+		"control --reload", "event char 1:3",
+	}
+	if !slices.Equal(d.told, want) {
+		t.Errorf("%q", d.told)
 	}
 	if left, _ := os.ReadDir(filepath.Dir(set)); len(left) != 0 {
 		t.Errorf("%v is left", left)

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package udev
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// ErrDeaf says that udev was told to read its rules again, and shows no sign that it did.
+var ErrDeaf = errors.New("udev does not take new rules (udevadm settle waits for what it is busy with)")
+
+// change tells the kernel that a device has changed, and udev by whose word: SYNTH_UUID.
+func change(uevent, uuid string) error { return os.WriteFile(uevent, []byte("change "+uuid), 0) }
+
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func (p Place) uevent(kind, number string) string {
+	return filepath.Join(p.Sys, "dev", kind, number, "uevent")
+}
+
+// data is where udev keeps what it knows of a device; it is written anew whenever udev has looked.
+func (p Place) data(kind, number string) string {
+	return filepath.Join(p.Run, "data", kind[:1]+number)
+}
+
+// markedDevice is /dev/null: no rule does anything with it that was not done before.
+const markedDevice = "1:3"
+
+// A mark is a property that a rule gives to /dev/null: what udev keeps of that says whether it knows the rule.
+type mark struct{ name, value string }
+
+func newMark(number string) mark {
+	return mark{"BCTL_HOLDS_" + strings.ReplaceAll(number, ":", "_"), newUUID()}
+}
+
+func (m mark) rule() string {
+	major, minor, _ := strings.Cut(markedDevice, ":")
+	return fmt.Sprintf("SUBSYSTEM==\"mem\", ENV{MAJOR}==\"%s\", ENV{MINOR}==\"%s\", ENV{%s}=\"%s\"\n", major, minor, m.name, m.value)
+}
+
+// confirm waits until udev has used the rules that a mark is in. Errors: ErrDeaf, and the system's.
+func (p Place) confirm(m mark) error {
+	if err := p.Nudge(p.uevent("char", markedDevice), newUUID()); err != nil {
+		return err
+	}
+	if !p.shows(p.data("char", markedDevice), m) {
+		return ErrDeaf
+	}
+	return nil
+}
+
+// seen is the property of a held device that says by whose word udev looked at it last.
+const seen = "BCTL_SEEN"
+
+// lookedAt waits until udev has looked at a held device that may have been closed a moment ago: from version 253 on it has
+// a process of its own tell the kernel of that, for which udevadm settle does not wait. Ours is told later, and udev
+// looks in turn.
+func (p Place) lookedAt(number string) {
+	m := mark{seen, newUUID()}
+	if _, err := os.Stat(p.data("block", number)); err == nil && p.Nudge(p.uevent("block", number), m.value) == nil {
+		p.Patience = min(p.Patience, 2*time.Second) // a hold of an earlier bctl shows nothing
+		p.shows(p.data("block", number), m)
+	}
+}
+
+// shows waits until udev keeps a property of a device, for as long as there is patience.
+func (p Place) shows(name string, m mark) bool {
+	want := "\nE:" + m.name + "=" + m.value + "\n"
+	for deadline := time.Now().Add(p.Patience); ; time.Sleep(2 * time.Millisecond) {
+		if b, err := os.ReadFile(name); err == nil && strings.Contains("\n"+string(b), want) {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+}

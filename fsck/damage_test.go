@@ -141,6 +141,52 @@ func TestEmptySlotIsCompared(t *testing.T) {
 	}
 }
 
+// A sector that a detached device lacks is no loss where it was written again after it was attached again; nor is it where
+// its old slot had been invalidated by then, for that ends a detach: unless most is lacking.
+func TestWrittenAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		dirty, clean bool
+		later        uint32 // the new slot, by seconds
+		lacks        int    // extents
+		lost         bool
+	}{
+		"written":                   {dirty: true, lacks: 1},
+		"read":                      {clean: true, lacks: 1, lost: true},
+		"neither":                   {lacks: 1, lost: true},
+		"detached, and read":        {clean: true, later: 3, lacks: 1},
+		"detached, and past it":     {later: 3, lacks: 1},
+		"detached, and all of them": {later: 3, lacks: 999, lost: true},
+	} {
+		s := scenes.Open(t, "detached-crash")
+		s.Give = 1
+		var attached uint32
+		s.EditSlot(2, func(u *ondisk.UUIDEntry) { attached = u.FirstReg })
+		s.EditSlot(0, func(u *ondisk.UUIDEntry) { u.Invalidated = attached - test.later })
+		var k ondisk.Bkey
+		for _, p := range s.Extents() {
+			if p.Key.Dirty() && p.Key.Inode() == 0 && test.lacks > 0 {
+				test.lacks--
+				k = p.Key
+				s.Back[0].Flip(k.Start().Bytes()+100, 1)
+			}
+		}
+		want, not := finding.UUWrittenBack, finding.UULostDirty
+		if test.lost {
+			want, not = not, want
+		}
+		again := s.Key(2, k.Start()+8, 8, s.Geo.Start(s.Free(1)[0]), 0)
+		if test.dirty {
+			again = planter.Dirty(again)
+		}
+		if test.dirty || test.clean {
+			s.AddSet(s.Leaves()[len(s.Leaves())-1], again)
+		}
+		if found := codes(check(t, s)); !slices.Contains(found, want) || slices.Contains(found, not) {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
+}
+
 // A dirty device that no slot names is a crash inside attach only where the slots written for it are there, go on from
 // today's, and the cache has no key of the inode; else its slot is lost, which is damage.
 func TestCutShort(t *testing.T) {

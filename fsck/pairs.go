@@ -115,19 +115,25 @@ func (c *checker) differing(v *inspect.Volume, b *backing) (n int64, err error) 
 
 // differingSectors counts the sectors of two runs of n that differ.
 func differingSectors(a io.ReaderAt, at ondisk.Sector, b io.ReaderAt, from, n ondisk.Sector) (differ int64, err error) {
+	err = eachDiffering(a, at, b, from, n, func(ondisk.Sector) { differ++ })
+	return differ, err
+}
+
+// eachDiffering names the sectors of two runs of n that differ, by where they stand in b.
+func eachDiffering(a io.ReaderAt, at ondisk.Sector, b io.ReaderAt, from, n ondisk.Sector, do func(ondisk.Sector)) error {
 	x, y := make([]byte, n.Bytes()), make([]byte, n.Bytes())
 	if err := full.ReadAt(a, x, at.Bytes()); err != nil {
-		return 0, err
+		return err
 	}
 	if err := full.ReadAt(b, y, from.Bytes()); err != nil {
-		return 0, err
+		return err
 	}
 	for i := 0; i < len(x); i += ondisk.SectorBytes {
 		if !bytes.Equal(x[i:i+ondisk.SectorBytes], y[i:i+ondisk.SectorBytes]) {
-			differ++
+			do(from + ondisk.Sector(i/ondisk.SectorBytes))
 		}
 	}
-	return differ, nil
+	return nil
 }
 
 // slots is the uuid table, nil where there is none yet or it cannot be read.

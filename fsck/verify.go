@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sort"
 	"sync"
-	"sync/atomic"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
@@ -146,39 +145,6 @@ func uniform(r io.ReaderAt, at, n ondisk.Sector) bool {
 		return true
 	}
 	return bytes.Count(b, b[:1]) == len(b)
-}
-
-// writtenBack is the backing device that holds all dirty data of a volume already, and 0, or that which holds the most,
-// and how many sectors it lacks; nil where there is none. Its slot names no device, so each that was given may be it. What
-// cannot be read proves nothing.
-func (c *checker) writtenBack(v *inspect.Volume) (most *backing, lacks ondisk.Sector) {
-	for i := range c.backing {
-		b := &c.backing[i]
-		var differ atomic.Int64
-		err := c.c.Walk(func(_ int, e *inspect.Extent) {
-			if e.Inode() != v.Inode || !e.Live || !e.Dirty() || 2*differ.Load() > int64(v.DirtySectors) {
-				return // or enough is known
-			}
-			n, err := differingSectors(c.dev.R, e.Ptr[0].Offset(), b.R, e.Start(), e.Size())
-			if err != nil {
-				n = int64(e.Size())
-			}
-			differ.Add(n)
-		})
-		if n := ondisk.Sector(differ.Load()); err == nil && (most == nil || n < lacks) {
-			most, lacks = b, n
-		}
-	}
-	return most, lacks
-}
-
-// partly says of dirty data that a device has most of that they may have been written back, and be the older where they
-// differ: a detach ends when all is written back, and which keys that made clean is not journalled.
-func partly(v *inspect.Volume, b *backing, lacks ondisk.Sector) string {
-	if b == nil || 2*lacks > v.DirtySectors {
-		return ""
-	}
-	return fmt.Sprintf("; all but %d are on %s: they may have been written back before, and what differs may be older than what is there", lacks, b.Name)
 }
 
 func sameData(a io.ReaderAt, at ondisk.Sector, b io.ReaderAt, from, n ondisk.Sector) (bool, error) {

@@ -85,16 +85,16 @@ func (c *checker) judgeVolume(v *inspect.Volume) {
 	case state == uuids.Invalid && v.DirtySectors > 0 && uuids.WasFlash(v.Slot):
 		emit(finding.UUDestroyed, "%d dirty sectors of a flash-only volume that was destroyed", v.DirtySectors)
 	case state == uuids.Invalid && v.DirtySectors > 0:
-		b, lacks := c.writtenBack(v)
+		b, lacks, again := c.writtenBack(v)
 		if b != nil && lacks == 0 {
-			emit(finding.UUWrittenBack, "%d dirty sectors of a detached backing device, all of which are on %s", v.DirtySectors, b.Name)
+			emit(finding.UUWrittenBack, "%d dirty sectors of a detached backing device, %s", v.DirtySectors, onDevice(b, again))
 			return
 		}
 		emit(finding.UULostDirty, "%d dirty sectors, but its backing device was detached (slot invalidated at %d)%s", v.DirtySectors, v.Slot.Invalidated, partly(v, b, lacks))
 	case v.DirtySectors > 0:
-		b, lacks := c.writtenBack(v)
+		b, lacks, again := c.writtenBack(v)
 		if b != nil && lacks == 0 {
-			emit(finding.UUWrittenBack, "%d dirty sectors under an empty slot, all of which are on %s", v.DirtySectors, b.Name)
+			emit(finding.UUWrittenBack, "%d dirty sectors under an empty slot, %s", v.DirtySectors, onDevice(b, again))
 			return
 		}
 		emit(finding.UUNoSlotDirty, "%d dirty sectors, but its slot is empty%s", v.DirtySectors, partly(v, b, lacks))

@@ -122,7 +122,7 @@ var uuidRows = []Row{
 	{
 		Code: UUWrittenBack, Severity: Note, Fix: None, Invariants: "U39",
 		Title:  "dirty data that no slot leads to, and that were written back",
-		Help:   "A crash within seconds of a detach leaves them. The backing device holds the same data: nothing is lost.",
+		Help:   "A crash within seconds of a detach leaves them. The backing device holds the same data, or newer ones: nothing is lost. A slot that was invalidated before the device was attached again is one of a detach that had written everything back.",
 		Cost:   "nothing is lost: the backing device holds the same data",
 		Advice: "Nothing needs to be done.",
 	},

@@ -17,7 +17,7 @@ func (c *checker) gens() {
 		}
 	}
 	for b := c.c.Geo.FirstBucket; b < t.Len(); b++ {
-		if t.Gen(b) == t.DiskGen(b) && t.Prio(b) != ondisk.BtreePrio || !t.GenKnown(b) {
+		if t.Settled(b) || !t.GenKnown(b) {
 			continue
 		}
 		// A bucket handed out after the last prio write is one ahead; a node's that was freed again, two.
@@ -45,10 +45,8 @@ const (
 // space judges sums: of each bucket, and of the device.
 func (c *checker) space() {
 	t, g := c.c.Buckets, &c.c.Geo
-	for b := range t.Len() {
-		if n := t.Sectors(b); ondisk.Sector(n) > g.BucketSectors {
-			c.found.Add(finding.About(finding.Bucket{Bucket: b}, finding.SPOverfull, "%d live sectors, it has %d", n, g.BucketSectors))
-		}
+	for b, n := range t.Crowded(g.BucketSectors) {
+		c.found.Add(finding.About(finding.Bucket{Bucket: b}, finding.SPOverfull, "%d live sectors, it has %d", n, g.BucketSectors))
 	}
 	sums := t.Sums()
 	marks, leaked := sums.Marks, sums.Leaked

@@ -20,7 +20,7 @@ func (t *Buckets) unknownGens(from, to ondisk.Bucket) {
 		set := b / t.perSet
 		t.unknown[set] = true
 		for i := set * t.perSet; i < min((set+1)*t.perSet, t.Len()); i++ {
-			t.at(i).flags |= flagUntold
+			t.of[i] |= flagUntold
 		}
 	}
 }
@@ -37,8 +37,8 @@ func (t *Buckets) adopt(b ondisk.Bucket, gen uint8, freed bool) {
 		return
 	}
 	for {
-		w := atomic.LoadUint32(&t.at(b).gens)
-		disk := uint8(w >> 8)
+		w := t.is(b)
+		disk := uint8(w >> diskShift)
 		ahead := gen - disk
 		if ahead == 0 || ahead >= 128 {
 			return
@@ -49,7 +49,7 @@ func (t *Buckets) adopt(b ondisk.Bucket, gen uint8, freed bool) {
 		if ahead <= uint8(w)-disk {
 			return
 		}
-		if atomic.CompareAndSwapUint32(&t.at(b).gens, w, w&^0xff|uint32(gen)) {
+		if t.swap(b, w, w&^genMask|uint64(gen)) {
 			t.raised.Store(true)
 			return
 		}
@@ -70,17 +70,17 @@ func (t *Buckets) adoptUnknown(b ondisk.Bucket, gen uint8) {
 		}
 	}
 	for {
-		w, told := atomic.LoadUint32(&t.at(b).gens), atomic.LoadUint32(&t.told[b])
-		newest := w&^0xff | uint32(newestGen(told))
+		w, told := t.is(b), atomic.LoadUint32(&t.told[b])
+		newest := w&^genMask | uint64(newestGen(told))
 		if newest != w && !t.has(b, flagUntold) {
 			t.raised.Store(true)
 		}
-		if (newest == w || atomic.CompareAndSwapUint32(&t.at(b).gens, w, newest)) && atomic.LoadUint32(&t.told[b]) == told {
+		if (newest == w || t.swap(b, w, newest)) && atomic.LoadUint32(&t.told[b]) == told {
 			break
 		}
 	}
 	if t.has(b, flagUntold) {
-		atomic.AndUint32(&t.at(b).flags, ^flagUntold)
+		atomic.AndUint64(&t.of[b], ^flagUntold)
 	}
 }
 

@@ -22,6 +22,7 @@ func TestClaims(t *testing.T) {
 			j := newJudge(c, c.o.Sink)
 			if !small && j.cell != geo.block && j.cell/geo.block <= 64 {
 				j.blocks, j.edges = nil, map[uint64]uint64{}
+				c.Buckets.keepCells(j.cell)
 			}
 			hits := 0
 			claimed := map[ondisk.Sector]bool{}
@@ -38,7 +39,7 @@ func TestClaims(t *testing.T) {
 					want = want || claimed[s]
 					claimed[s] = true
 				}
-				j.shared, c.Buckets.of[b].flags = false, 0
+				j.shared, c.Buckets.of[b] = false, 0
 				if j.claim(b, at, n); j.shared != want || c.Buckets.has(b, flagShared) != want {
 					t.Fatalf("blocks of %d, buckets of %d, cells of %d: %d sectors at %d of bucket %d: %v, want %v", geo.block, geo.bucket, j.cell, n, from, b, j.shared, want)
 				}

@@ -219,9 +219,10 @@ func (c *Cache) lag(e *Extent) {
 	}
 }
 
-func (c *Cache) markLive(e *Extent) {
-	for _, p := range e.Ptr[:e.Ptrs()] {
-		c.Buckets.add(c.Geo.BucketOf(p.Offset()), e.Size(), e.Dirty(), e.Inode())
+// markLive counts a live extent, of which each pointer claimed so many sectors that were free: see judge.claim.
+func (c *Cache) markLive(e *Extent, taken []ondisk.Sector) {
+	for i, p := range e.Ptr[:e.Ptrs()] {
+		c.Buckets.add(c.Geo.BucketOf(p.Offset()), e.Size(), taken[i], e.Dirty(), e.Inode())
 	}
 }
 

@@ -29,7 +29,7 @@ func (t *Buckets) fetch(keys btree.Keys, ps []btree.Piece, shift uint) (seen uin
 	for i := range ps {
 		if k := keys[ps[i].At:]; len(k) >= btree.PlainKey {
 			if b := uint64(ondisk.Ptr(binary.LittleEndian.Uint64(k[16:])).Offset()) >> shift; b < uint64(len(t.of)) {
-				seen |= t.of[b].gens
+				seen |= uint32(t.of[b])
 			}
 		}
 	}

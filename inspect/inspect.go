@@ -12,7 +12,7 @@
 // (bch_initial_mark_key), and leaves are judged by the gens that there are, stale pointers told from live ones, and the
 // buckets marked as the next garbage collection would. Where a leaf raised a gen, so that another may have been judged
 // by a wrong one, they are walked again. Leaves are read by
-// several workers; everything kept is a table of 32 bytes a bucket, the interior nodes' keys and the live journal.
+// several workers; everything kept is a table of 24 bytes a bucket, the interior nodes' keys and the live journal.
 package inspect
 
 import (
@@ -43,7 +43,7 @@ type Options struct {
 	Sink     finding.Sink                  // what is wrong goes here
 	Progress progress.Starter              // nil: silent
 	Ends     map[ondisk.UUID]ondisk.Sector // where the volumes of known backing devices end; may be nil
-	Small    bool                          // keep of each bucket no more than its gens and its mark: a quarter of the memory
+	Small    bool                          // keep of each bucket no more than its gens and its mark: a third of the memory
 	Log      *journal.Log                  // to read by; nil: what the kernel would find
 	window   uint64                        // of a small judge, in words; 0: as it comes
 	Leaves   func(b ondisk.Bucket) bool    // says which leaves are read, and counted; nil: all

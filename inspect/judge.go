@@ -4,6 +4,7 @@ package inspect
 
 import (
 	"cmp"
+	"math/bits"
 	"sort"
 	"sync"
 
@@ -31,6 +32,8 @@ type judge struct {
 	ends map[uint32]end
 
 	shared bool // some bucket has flagShared
+
+	taken [len(ondisk.Bkey{}.Ptr)]ondisk.Sector // of the last extent: what each pointer claimed anew
 }
 
 type end struct {
@@ -49,15 +52,20 @@ func newJudge(c *Cache, sink finding.Sink) *judge {
 	g := &c.Geo
 	j := &judge{c: c, sink: sink, ends: map[uint32]end{}, cell: max(g.BlockSectors, g.BucketSectors/cells)}
 	blocks := min(uint64(g.Size()), uint64(max(c.o.Size, 0))) / uint64(g.BlockSectors.Bytes())
+	t := c.Buckets
 	switch {
 	case c.o.Small:
 		j.blocks = make([]uint64, min(blocks/64+1, cmp.Or(c.o.window, max(windowWords, uint64(g.NBuckets)*2/3))))
 		j.window = &window{n: uint64(len(j.blocks)) * 64, all: blocks}
 	case j.cell == g.BlockSectors: // no edges
+		t.keepCells(j.cell)
 	case blocks/8 <= blocksAtMost || j.cell/g.BlockSectors > 64:
 		j.blocks = hugepages.Below(make([]uint64, blocks/64+1))
+		t.keepSums()
 	default:
 		j.edges = map[uint64]uint64{}
+		t.keepCells(j.cell)
+		t.keepSums()
 	}
 	for i := range c.UUIDs {
 		u := &c.UUIDs[i]
@@ -88,6 +96,7 @@ func (j *judge) emit(e *Extent, code finding.Code, why string) {
 }
 
 func (j *judge) extent(e *Extent) {
+	clear(j.taken[:])
 	switch {
 	case e.Size() > e.Offset():
 		j.emit(e, finding.EXSize, "longer than its offset")
@@ -100,8 +109,8 @@ func (j *judge) extent(e *Extent) {
 	if b := j.c.Geo.BlockSectors - 1; block && (e.Offset()&b != 0 || e.Size()&b != 0 || e.Ptr[0].Offset()&b != 0) {
 		j.emit(e, finding.EXAlign, "not a multiple of the block size")
 	}
-	for _, p := range e.Ptr[:e.Ptrs()] {
-		j.pointer(e, p)
+	for i, p := range e.Ptr[:e.Ptrs()] {
+		j.taken[i] = j.pointer(e, p)
 	}
 	if last, ok := j.ends[e.Inode()]; ok && e.Live && e.Offset() > last.sector {
 		s := j.c.Subject(e)
@@ -116,7 +125,8 @@ func (j *judge) extent(e *Extent) {
 	}
 }
 
-func (j *judge) pointer(e *Extent, p ondisk.Ptr) {
+// pointer returns how many sectors it claims anew; see claim.
+func (j *judge) pointer(e *Extent, p ondisk.Ptr) (taken ondisk.Sector) {
 	g := &j.c.Geo
 	b := g.BucketOf(p.Offset())
 	switch {
@@ -124,21 +134,21 @@ func (j *judge) pointer(e *Extent, p ondisk.Ptr) {
 		if e.Dirty() {
 			j.emit(e, finding.EXPlaceholder, "a dirty placeholder")
 		}
-		return
+		return 0
 	case p.Dev() != uint64(g.ThisDev):
 		j.emit(e, finding.EXPtrDev, "not on this device")
-		return
+		return 0
 	case b < g.FirstBucket:
 		j.emit(e, finding.EXShort, "before the first bucket")
-		return
+		return 0
 	case b >= g.NBuckets:
 		j.emit(e, finding.EXPastEnd, "past the end of the device")
-		return
+		return 0
 	case g.Remainder(p.Offset())+e.Size() > g.BucketSectors:
 		j.emit(e, finding.EXCross, "across the end of its bucket")
-		return
+		return 0
 	case !e.Live:
-		return
+		return 0
 	}
 	switch t := j.c.Buckets; {
 	case t.has(b, flagFixed):
@@ -146,23 +156,30 @@ func (j *judge) pointer(e *Extent, p ondisk.Ptr) {
 	case t.has(b, flagNode):
 		j.emit(e, finding.EXMetadata, "its bucket is also "+t.Owner(b))
 	}
-	j.claim(b, p.Offset(), e.Size())
+	return j.claim(b, p.Offset(), e.Size())
 }
 
-// claim claims the extent's sectors; where some were claimed before, the bucket is suspect.
-func (j *judge) claim(b ondisk.Bucket, at, n ondisk.Sector) {
+// claim claims the extent's sectors; where some were claimed before, the bucket is suspect. Where the table's sums go by
+// cells, it returns the sectors of those that were not claimed before.
+func (j *judge) claim(b ondisk.Bucket, at, n ondisk.Sector) (taken ondisk.Sector) {
 	hit, first, last := false, uint64(at/j.c.Geo.BlockSectors), uint64((at+n-1)/j.c.Geo.BlockSectors)
 	switch {
 	case j.window != nil:
 		hit = j.window.claim(j.blocks, first, last)
 	case j.blocks != nil:
-		hit = claimBits(j.blocks, first, last)
+		_, hit = claimBits(j.blocks, first, last)
+	case j.edges == nil:
+		var fresh int
+		from := j.c.Geo.Remainder(at)
+		fresh, hit = claimBits(j.c.Buckets.cells[b][:], uint64(from/j.cell), uint64((from+n-1)/j.cell))
+		taken = ondisk.Sector(fresh) * j.cell
 	default:
-		hit = j.claimCells(b, j.c.Geo.Remainder(at), n)
+		hit = j.claimEdges(b, j.c.Geo.Remainder(at), n)
 	}
 	if hit {
 		j.suspect(b)
 	}
+	return taken
 }
 
 // suspect notes that two live extents claim the same sectors of a bucket.
@@ -171,9 +188,9 @@ func (j *judge) suspect(b ondisk.Bucket) {
 	j.shared = true
 }
 
-// claimBits sets the bits from first to last, and reports whether one was set.
-func claimBits(bits []uint64, first, last uint64) (hit bool) {
-	for w := first / 64; w <= last/64 && w < uint64(len(bits)); w++ {
+// claimBits sets the bits from first to last. It returns how many were not, and whether one was.
+func claimBits(words []uint64, first, last uint64) (fresh int, hit bool) {
+	for w := first / 64; w <= last/64 && w < uint64(len(words)); w++ {
 		mask := ^uint64(0)
 		if w == first/64 {
 			mask &= ^uint64(0) << (first % 64)
@@ -181,23 +198,25 @@ func claimBits(bits []uint64, first, last uint64) (hit bool) {
 		if w == last/64 {
 			mask &= ^uint64(0) >> (63 - last%64)
 		}
-		hit = bits[w]&mask != 0 || hit
-		bits[w] |= mask
+		hit = words[w]&mask != 0 || hit
+		fresh += bits.OnesCount64(mask &^ words[w])
+		words[w] |= mask
 	}
-	return hit
+	return fresh, hit
 }
 
-// claimCells claims the sectors from from on in b, cell by cell where it claims cells in part. Of a suspect bucket it
+// claimEdges claims the sectors from from on in b, cell by cell where it claims cells in part. Of a suspect bucket it
 // keeps no account.
-func (j *judge) claimCells(b ondisk.Bucket, from, n ondisk.Sector) (hit bool) {
-	bits, block, last := j.c.Buckets.of[b].cells[:], j.c.Geo.BlockSectors, (from+n-1)/j.cell
-	if j.edges == nil || from%j.cell == 0 && (from+n)%j.cell == 0 {
-		return claimBits(bits, uint64(from/j.cell), uint64(last))
+func (j *judge) claimEdges(b ondisk.Bucket, from, n ondisk.Sector) (hit bool) {
+	words, block, last := j.c.Buckets.cells[b][:], j.c.Geo.BlockSectors, (from+n-1)/j.cell
+	if from%j.cell == 0 && (from+n)%j.cell == 0 {
+		_, hit = claimBits(words, uint64(from/j.cell), uint64(last))
+		return hit
 	}
 	for cell := from / j.cell; cell <= last; cell++ {
 		lo, hi := max(from, cell*j.cell)%j.cell/block, (min(from+n, (cell+1)*j.cell)-1)%j.cell/block
 		part := ^uint64(0) << lo & (^uint64(0) >> (63 - hi))
-		claimed := claimBits(bits, uint64(cell), uint64(cell))
+		_, claimed := claimBits(words, uint64(cell), uint64(cell))
 		id := uint64(b)*cells + uint64(cell)
 		if hi-lo+1 == j.cell/block {
 			hit = hit || claimed

@@ -37,17 +37,17 @@ type marker struct {
 	over bool
 
 	// The volume of the last extent, and what is the same for all of its extents.
-	vol    *Volume
-	owner  uint32
-	end    ondisk.Sector
-	joined [512]joined
+	vol   *Volume
+	owner uint32
+	own   uint64 // see Buckets.ownBit
+	end   ondisk.Sector
 
 	// The geometry, as one extent after the other needs it.
 	dev                  uint64
 	first, count, bucket uint64
 	shift, block, cell   uint
 
-	fetched uint32 // means nothing, but without it the compiler would fetch nothing
+	fetched uint64 // means nothing, but without it the compiler would fetch nothing
 }
 
 // heldFindings is how many findings are kept until the first walk is over.
@@ -193,11 +193,14 @@ func (m *marker) keys(keys []byte) {
 // fetch has the processor fetch what key is about to look at. In a loop as short as this it does so for many keys at a
 // time, instead of one after the other.
 func (m *marker) fetch(keys []byte) {
-	of, told, blocks, shift, block, seen := m.c.Buckets.of, m.c.Buckets.told, m.judge.blocks, m.shift, m.block, uint32(0)
+	of, cells, told, blocks, shift, block, seen := m.c.Buckets.of, m.c.Buckets.cells, m.c.Buckets.told, m.judge.blocks, m.shift, m.block, uint32(0)
 	for ; len(keys) >= btree.PlainKey; keys = keys[btree.PlainKey:] {
 		at := binary.LittleEndian.Uint64(keys[16:]) >> 8 & (1<<43 - 1)
 		if b := at >> shift; b < uint64(len(of)) {
-			seen |= of[b].gens
+			seen |= uint32(of[b])
+			if b < uint64(len(cells)) {
+				seen |= uint32(cells[b][0])
+			}
 			if b < uint64(len(told)) {
 				seen |= told[b]
 			}
@@ -206,7 +209,7 @@ func (m *marker) fetch(keys []byte) {
 			seen |= uint32(blocks[w])
 		}
 	}
-	m.fetched = seen
+	m.fetched = uint64(seen)
 }
 
 // pieces takes pieces of a leaf, or of the journal.
@@ -225,7 +228,7 @@ func (m *marker) extent(e *Extent) {
 	m.tally.add(e)
 	m.c.lag(e)
 	if e.Live {
-		m.c.markLive(e)
+		m.c.markLive(e, m.judge.taken[:])
 	}
 }
 
@@ -242,74 +245,49 @@ func (m *marker) key(high, low, ptr uint64) {
 	if owner := uint32(high&(1<<20-1)) + 1; owner != m.owner {
 		m.turn(owner)
 	}
-	if m.c.Buckets.small != nil {
+	if m.c.Buckets.small {
 		m.smallKey(high, low, ptr)
 		return
 	}
 	s := &m.c.Buckets.of[b]
-	if s.flags&flagUntold != 0 && m.adopting {
+	if *s&flagUntold != 0 && m.adopting {
 		m.c.Buckets.adoptUnknown(ondisk.Bucket(b), uint8(ptr)) // nobody has judged by its gen: this is the first pointer
 	}
-	if uint8(s.gens) != uint8(ptr) || s.flags&(flagMeta|flagUntold) != 0 || low > uint64(m.end) {
+	if uint8(*s) != uint8(ptr) || *s&(flagMeta|flagUntold) != 0 || low > uint64(m.end) {
 		m.odd(high, low, ptr)
 		return
 	}
 	dirty := high >> 36 & 1
-	s.flags |= flagClean << dirty
-	if s.owners != m.owner {
-		s.owners = m.join(s.owners, m.owner)
-	}
-	if sum := s.sectors + uint32(size); sum >= s.sectors {
-		s.sectors = sum
+	if *s |= flagClean << dirty; (*s|m.own)&ownMany == 0 {
+		*s |= m.own
 	} else {
-		s.sectors = 1<<32 - 1
+		m.c.Buckets.own(ondisk.Bucket(b), m.owner-1)
 	}
 	m.vol.Extents++
 	m.vol.LiveSectors += ondisk.Sector(size)
 	m.vol.DirtySectors += ondisk.Sector(size & -dirty)
 
+	m.claim(ondisk.Bucket(b), in, size)
+}
+
+// claim claims a live extent's sectors, and counts them.
+func (m *marker) claim(b ondisk.Bucket, in, size uint64) {
+	t := m.c.Buckets
 	from, n := in>>m.cell, size>>m.cell
-	if m.judge.blocks == nil && (in|size)&(1<<m.cell-1) == 0 && from%64+n <= 64 {
+	if t.cells != nil && (in|size)&(1<<m.cell-1) == 0 && from%64+n <= 64 {
 		mask := (^uint64(0) >> (64 - n)) << (from % 64)
-		if w := &s.cells[from/64%cellWords]; *w&mask == 0 {
+		if w := &t.cells[b][from/64%cellWords]; *w&mask == 0 {
 			*w |= mask
+			t.count(b, ondisk.Sector(size), ondisk.Sector(size))
 			return
 		}
 	}
-	m.judge.claim(ondisk.Bucket(b), ondisk.Sector(at), ondisk.Sector(size))
+	t.count(b, ondisk.Sector(size), m.judge.claim(b, m.c.Geo.Start(b)+ondisk.Sector(in), ondisk.Sector(size)))
 }
-
-// join is the owners word of a bucket that holds data of one more volume.
-func (m *marker) join(owners, owner uint32) uint32 {
-	j := m.met(owners, owner)
-	if j.owners != owners || j.owner != owner {
-		return m.joinNew(j, owners, owner)
-	}
-	return j.next
-}
-
-// met is where the answer to join is kept, if it is.
-func (m *marker) met(owners, owner uint32) *joined {
-	return &m.joined[(owners+owners>>25+owner*31)%uint32(len(m.joined))]
-}
-
-func (m *marker) joinNew(j *joined, owners, owner uint32) uint32 {
-	if owners&ownList == ownList { // it is the bucket's alone
-		return m.c.Buckets.sets.with(owners, owner-1)
-	}
-	*j = joined{owners, owner, owner}
-	if owners != 0 {
-		j.next = m.c.Buckets.sets.with(owners, owner-1)
-	}
-	return j.next
-}
-
-// joined is what join answered before.
-type joined struct{ owners, owner, next uint32 }
 
 // turn turns to another volume.
 func (m *marker) turn(owner uint32) {
-	m.vol, m.owner, m.end = m.tally.volume(owner-1), owner, ondisk.MaxKeyOffset
+	m.vol, m.owner, m.own, m.end = m.tally.volume(owner-1), owner, m.c.Buckets.ownBit(owner-1), ondisk.MaxKeyOffset
 	if e, ok := m.judge.ends[owner-1]; ok {
 		m.end = e.sector
 	}

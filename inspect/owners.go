@@ -12,9 +12,13 @@ import (
 	"bctl/internal/bcache/ondisk"
 )
 
-// A bucket's owners word is 0 for none, inode+1 for one inode, manyOwners plus the index of a set of a few, or ownList
-// plus the index of a list that is the bucket's alone. Most buckets have one; the different small sets are few, so
-// each is kept once. Large ones are kept a bucket each, so that no more inodes are kept than there are extents.
+// firstOwners is of how many volumes each has a bit in the word of a bucket: those that came first. Few caches have more.
+const firstOwners = 9
+
+// Of a bucket that has data of another one too, all owners stand in one more word instead. That is 0 for none, inode+1 for
+// one inode, manyOwners plus the index of a set of a few, or ownList plus the index of a list that is the bucket's alone.
+// The different small sets are few, so each is kept once. Large ones are kept a bucket each, so that no more inodes are kept
+// than there are extents.
 const (
 	manyOwners = 1 << 31
 	ownList    = manyOwners | 1<<30
@@ -27,23 +31,80 @@ type ownerSets struct {
 	index map[string]uint32
 	lists [][]uint32
 	steps map[uint64]uint32 // what with has answered, by its arguments, but for lists
+	last  [512]joined       // the same of join, without its lock: the marker alone calls it
 }
+
+// joined is what join answered before.
+type joined struct{ owners, inode, next uint32 }
 
 // own notes that b holds live data of inode.
 func (t *Buckets) own(b ondisk.Bucket, inode uint32) {
-	for {
-		w := atomic.LoadUint32(&t.of[b].owners)
-		if w == inode+1 {
-			return
+	bit := t.ownBit(inode)
+	if w := t.is(b); (w|bit)&ownMany == 0 {
+		if w&bit == 0 {
+			t.set(b, bit)
 		}
-		next := inode + 1
-		if w != 0 {
-			next = t.sets.with(w, inode)
+		return
+	}
+	w := t.manyOf(b)
+	*w = t.sets.join(*w, inode)
+}
+
+// ownBit is the bit of inode in the word of a bucket, or ownMany.
+func (t *Buckets) ownBit(inode uint32) uint64 {
+	i := slices.Index(t.first[:t.firsts], inode)
+	if i < 0 {
+		if t.firsts == firstOwners {
+			return ownMany
 		}
-		if next == w || atomic.CompareAndSwapUint32(&t.of[b].owners, w, next) {
-			return
+		i = t.firsts
+		t.first[i] = inode
+		t.firsts++
+	}
+	return 1 << (ownShift + i)
+}
+
+// manyOf is the word of all owners of b, which turns to that.
+func (t *Buckets) manyOf(b ondisk.Bucket) *uint32 {
+	if t.many == nil {
+		t.many = make([]uint32, len(t.of))
+	}
+	if w := t.is(b); w&ownMany == 0 {
+		word := uint32(0)
+		for _, inode := range t.firstOf(w) {
+			word = t.sets.join(word, inode)
+		}
+		t.many[b] = word
+		atomic.AndUint64(&t.of[b], ^ownMask)
+		t.set(b, ownMany)
+	}
+	return &t.many[b]
+}
+
+// firstOf are the inodes whose bits are in the word of a bucket.
+func (t *Buckets) firstOf(w uint64) (inodes []uint32) {
+	for i, inode := range t.first[:t.firsts] {
+		if w>>(ownShift+i)&1 != 0 {
+			inodes = append(inodes, inode)
 		}
 	}
+	return inodes
+}
+
+// join is the word of w's inodes and one more, where w may be 0.
+func (s *ownerSets) join(w, inode uint32) uint32 {
+	if w == 0 || w == inode+1 {
+		return inode + 1
+	}
+	j := &s.last[(w+w>>25+inode*31)%uint32(len(s.last))]
+	if j.owners != w || j.inode != inode {
+		next := s.with(w, inode)
+		if next&ownList == ownList { // it is the bucket's alone
+			return next
+		}
+		*j = joined{w, inode, next}
+	}
+	return j.next
 }
 
 // with is the word of w's inodes and one more.
@@ -106,17 +167,29 @@ func (s *ownerSets) inodes(w uint32) []uint32 {
 
 // Inodes returns the inodes with live data in b, in order; none from a small table.
 func (t *Buckets) Inodes(b ondisk.Bucket) []uint32 {
-	if t.small != nil {
-		return nil
+	w := t.is(b)
+	if w&ownMany == 0 {
+		inodes := t.firstOf(w)
+		slices.Sort(inodes)
+		return inodes
 	}
 	t.sets.mu.Lock()
 	defer t.sets.mu.Unlock()
-	return slices.Clone(t.sets.inodes(t.of[b].owners)) // a list may still grow
+	return slices.Clone(t.sets.inodes(t.many[b])) // a list may still grow
+}
+
+// owners is the same for all buckets that have live data of the same inodes, and for others it is not, but that it may
+// differ where they are many.
+func (t *Buckets) owners(b ondisk.Bucket) uint64 {
+	if w := t.is(b); w&ownMany == 0 {
+		return w & ownMask
+	}
+	return ownMany | uint64(t.many[b])
 }
 
 // Owner says what b is used for: superblock, journal, prio, uuid, btree level N, or the inodes of its data.
 func (t *Buckets) Owner(b ondisk.Bucket) string {
-	switch f := t.at(b).flags; {
+	switch f := t.is(b); {
 	case f&flagSuper != 0:
 		return "superblock"
 	case f&flagJournal != 0:

@@ -36,17 +36,16 @@ type ownerMemo [256]owned
 
 // owned is what a bucket's owners are called, and their inodes; nil inodes: nothing was asked yet.
 type owned struct {
-	flags, owners uint32
+	flags, owners uint64
 	owner         string
 	inodes        []uint32
 }
 
 func (m *ownerMemo) fill(r *BucketRow, t *Buckets, b ondisk.Bucket, k Known) {
-	is := &t.of[b]
-	flags := is.flags & (flagMeta | levelMask)
-	of := &m[(is.owners+flags)%uint32(len(m))]
-	if of.inodes == nil || of.flags != flags || of.owners != is.owners {
-		*of = owned{flags, is.owners, t.Owner(b), append([]uint32{}, t.Inodes(b)...)}
+	flags, owners := t.is(b)&(flagMeta|levelMask), t.owners(b)
+	of := &m[(owners>>ownShift+owners+flags>>32+flags>>levelShift)%uint64(len(m))]
+	if of.inodes == nil || of.flags != flags || of.owners != owners {
+		*of = owned{flags, owners, t.Owner(b), append([]uint32{}, t.Inodes(b)...)}
 	}
 	disk, mark, all := t.GenKnown(b), t.Mark(b), k.Tree && k.Journal
 	*r = BucketRow{

@@ -17,11 +17,11 @@ func TestQuantilesAgainstSorting(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for round := range 200 {
 		n := 1 + rnd.IntN(300)
-		c := &Cache{Buckets: &Buckets{of: make([]bucket, n)}, Geo: superblock.Geometry{BucketSectors: 1024}}
+		c := &Cache{Buckets: &Buckets{of: make([]uint64, n)}, Geo: superblock.Geometry{BucketSectors: 1024}}
 		var sorted []uint16
 		for b := range c.Buckets.of {
 			p := []uint16{0, 1, uint16(rnd.IntN(1 << 16)), ondisk.InitialPrio, ondisk.InitialPrio + 1, ondisk.BtreePrio}[rnd.IntN(6)]
-			c.Buckets.of[b].gens = uint32(p) << 16
+			c.Buckets.of[b] = uint64(p) << prioShift
 			sorted = append(sorted, p)
 		}
 		slices.Sort(sorted)

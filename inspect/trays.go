@@ -26,6 +26,7 @@ type trays struct {
 	slot   uint64 // of the marker's owner
 	slots  map[uint32]uint64
 	owners [traySlots]trayOwner
+	marks  [2 * traySlots]uint64 // by owner and dirty: what a bucket's word has of an extent
 
 	eight  bool // the processor can look at eight keys at once
 	made   made
@@ -85,6 +86,7 @@ func (m *marker) slot() {
 		}
 		slot = uint64(len(t.slots))
 		t.slots[m.owner], t.owners[slot] = slot, trayOwner{m.owner, m.vol}
+		t.marks[2*slot], t.marks[2*slot+1] = flagClean|m.own, flagDirty|m.own
 	}
 	t.slot = slot << traySlot
 }
@@ -191,7 +193,7 @@ func (m *marker) spread(n int) {
 		}
 	}
 	if t.noted >= trayHalves/4 {
-		m.fetched = t.fetchNext()
+		m.fetched = uint64(t.fetchNext())
 	}
 }
 
@@ -229,42 +231,46 @@ func (m *marker) putAway() {
 
 // tray counts the first n rows of tray i.
 func (m *marker) tray(i, n int) {
-	t, j := m.trays, m.judge
-	from := i << trayShift
-	table := m.c.Buckets.of[from:min(from+1<<trayShift, len(m.c.Buckets.of))]
+	const odd = genMask | flagMeta | ownMany
+	t, table, from := m.trays, m.c.Buckets, i<<trayShift
 	rows := t.rows[i*t.stride():][:n]
-	m.fetched = fetchRun(table, rows)
-	cell, inCell, whole := m.cell&63, uint64(1)<<(m.cell&63)-1, j.blocks == nil
+	of := table.of[from:min(from+1<<trayShift, len(table.of))]
+	cells := table.cells
+	if cells != nil {
+		cells = cells[from:][:len(of)]
+	}
+	m.fetched = fetchRun(of, cells, rows)
+	shift, inCell, sums := m.cell&63, uint64(1)<<(m.cell&63)-1, table.sums != nil
 	for _, r := range rows {
-		s := &table[r>>trayBucket]
-		flags := s.flags
-		if uint8(s.gens) != uint8(r>>trayGen) || flags&flagMeta != 0 {
-			m.unlike(ondisk.Bucket(from)+ondisk.Bucket(r>>trayBucket), r)
+		in := r >> trayBucket
+		w, marks := of[in], t.marks[uint8(r>>trayDirty)]
+		if (w^r>>trayGen)&odd|marks&ownMany == 0 {
+			of[in] = w | marks
+		} else if !m.row(&of[in], ondisk.Bucket(from)+ondisk.Bucket(in), r) {
 			continue
 		}
-		s.flags = flags | flagClean<<(r>>trayDirty&1)
-		owner := t.owners[r>>traySlot%traySlots].owner
-		if j := m.met(s.owners, owner); j.owners == s.owners && j.owner == owner {
-			s.owners = j.next
-		} else {
-			s.owners = m.joinNew(j, s.owners, owner)
-		}
-		in, size := r>>trayPlace&0xffff, r&0xffff
-		if sum := s.sectors + uint32(size); sum >= s.sectors {
-			s.sectors = sum
-		} else {
-			s.sectors = 1<<32 - 1
-		}
-		if at, n := in>>cell, size>>cell; whole && (in|size)&inCell == 0 && at%64+n <= 64 {
+		place, size := r>>trayPlace&0xffff, r&0xffff
+		if at, n := place>>shift, size>>shift; !sums && in < uint64(len(cells)) && (place|size)&inCell == 0 && at%64+n <= 64 {
 			mask := (^uint64(0) >> ((64 - n) & 63)) << (at & 63)
-			if w := &s.cells[at/64%cellWords]; *w&mask == 0 {
-				*w |= mask
+			if c := &cells[in][at/64%cellWords]; *c&mask == 0 {
+				*c |= mask
 				continue
 			}
 		}
-		b := ondisk.Bucket(from) + ondisk.Bucket(r>>trayBucket)
-		j.claim(b, m.c.Geo.Start(b)+ondisk.Sector(in), ondisk.Sector(size))
+		m.claim(ondisk.Bucket(from)+ondisk.Bucket(in), place, size)
 	}
+}
+
+// row marks bucket b, whose word is at w, for a row. It is false where the row is no live extent of a bucket of data after
+// all.
+func (m *marker) row(w *uint64, b ondisk.Bucket, r uint64) bool {
+	if uint8(*w) != uint8(r>>trayGen) || *w&flagMeta != 0 {
+		m.unlike(b, r)
+		return false
+	}
+	*w |= flagClean << (r >> trayDirty & 1)
+	m.c.Buckets.own(b, m.trays.owners[r>>traySlot%traySlots].owner-1)
+	return true
 }
 
 // unlike counts a row that is no live extent of a bucket of data after all.
@@ -287,18 +293,25 @@ func (m *marker) unlike(b ondisk.Bucket, r uint64) {
 // fetchRun has the processor fetch what rows are about. It answers, or the compiler would fetch nothing.
 //
 //go:noinline
-func fetchRun(table []bucket, rows []uint64) (seen uint32) {
-	if 4*len(rows) < len(table) {
+func fetchRun(of []uint64, cells [][cellWords]uint64, rows []uint64) (seen uint64) {
+	if 4*len(rows) < len(of) {
 		for _, r := range rows {
-			seen |= table[r>>trayBucket].gens
+			in := r >> trayBucket
+			seen |= of[in]
+			if in < uint64(len(cells)) {
+				seen |= cells[in][0]
+			}
 		}
 		return seen
 	}
-	for i := 0; i < len(table); i += bucketsInLine {
-		seen |= table[i].gens
+	for i := 0; i < len(of); i += wordsInLine {
+		seen |= of[i]
+	}
+	for i := 0; i < len(cells); i += wordsInLine / cellWords {
+		seen |= cells[i][0]
 	}
 	return seen
 }
 
-// bucketsInLine is how many buckets stand in a cache line.
-const bucketsInLine = 2
+// wordsInLine is how many words stand in a cache line.
+const wordsInLine = 8

@@ -31,23 +31,24 @@ func (w *window) claim(bits []uint64, first, last uint64) (hit bool) {
 	if last < w.first || first >= w.first+w.n {
 		return false
 	}
-	return claimBits(bits, max(first, w.first)-w.first, min(last, w.first+w.n-1)-w.first)
+	_, hit = claimBits(bits, max(first, w.first)-w.first, min(last, w.first+w.n-1)-w.first)
+	return hit
 }
 
 // smallKey is key where the table is small: what key checks of the key alone was checked.
 func (m *marker) smallKey(high, low, ptr uint64) {
 	size, at := high>>20&0xffff, ptr>>8&(1<<43-1)
 	b := ondisk.Bucket(at >> m.shift)
-	s := &m.c.Buckets.small[b]
-	if s.flags&flagUntold != 0 && m.adopting {
+	s := &m.c.Buckets.of[b]
+	if *s&flagUntold != 0 && m.adopting {
 		m.c.Buckets.adoptUnknown(b, uint8(ptr))
 	}
-	if uint8(s.gens) != uint8(ptr) || s.flags&(flagMeta|flagUntold) != 0 || low > uint64(m.end) {
+	if uint8(*s) != uint8(ptr) || *s&(flagMeta|flagUntold) != 0 || low > uint64(m.end) {
 		m.odd(high, low, ptr)
 		return
 	}
 	dirty := high >> 36 & 1
-	s.flags |= flagClean << dirty
+	*s |= flagClean << dirty
 	m.vol.Extents++
 	m.vol.LiveSectors += ondisk.Sector(size)
 	m.vol.DirtySectors += ondisk.Sector(size & -dirty)
@@ -109,7 +110,7 @@ func (m *marker) claims(keys []byte, claim func(int, *Extent)) {
 		if at >= to || at+size <= from {
 			continue
 		}
-		if b := at >> m.shift; ptr>>51&0xfff == m.dev && b-m.first < m.count && at&(m.bucket-1)+size <= m.bucket && uint8(m.c.Buckets.small[b].gens) == uint8(ptr) {
+		if b := at >> m.shift; ptr>>51&0xfff == m.dev && b-m.first < m.count && at&(m.bucket-1)+size <= m.bucket && uint8(m.c.Buckets.of[b]) == uint8(ptr) {
 			if w.claim(m.judge.blocks, at>>m.block, (at+size-1)>>m.block) {
 				m.judge.suspect(ondisk.Bucket(b))
 			}

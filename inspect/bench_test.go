@@ -4,7 +4,9 @@ package inspect_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/newset"
@@ -12,6 +14,7 @@ import (
 	"bctl/internal/bcache/uuids"
 	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
+	"bctl/internal/ui/progress"
 	"bctl/superblock"
 )
 
@@ -100,4 +103,45 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(leaves*perLeaf)*float64(b.N)/b.Elapsed().Seconds(), "extents/s")
+}
+
+// slowly is a device that takes a while to answer, whoever else asks meanwhile.
+type slowly struct {
+	*bucketDevice
+	asking, most atomic.Int32
+}
+
+func (d *slowly) ReadAt(b []byte, off int64) (int, error) {
+	n := d.asking.Add(1)
+	for most := d.most.Load(); n > most && !d.most.CompareAndSwap(most, n); most = d.most.Load() {
+	}
+	time.Sleep(time.Millisecond)
+	d.asking.Add(-1)
+	return d.bucketDevice.ReadAt(b, off)
+}
+
+// Leaves of a slow device are read several at a time, and what they hold is the same.
+func TestSlowDevice(t *testing.T) {
+	const leaves, perLeaf = 200, 50
+	d, s := bigCache(t, leaves, perLeaf)
+	slow := &slowly{bucketDevice: d}
+	var found finding.Collector
+	nodes := int64(0)
+	watch := func(what string, n int64) progress.Counter {
+		if what == "btree level 0" {
+			nodes = n
+			slow.most.Store(0) // the journal's buckets were read several at a time too
+		}
+		return progress.Silent(what, n)
+	}
+	c, err := inspect.Open(context.Background(), slow, s, inspect.Options{Size: d.size, Workers: 4, Sink: found.Add, Progress: watch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := found.Findings(); len(f) > 0 || nodes < 40 || c.Volumes[0].Extents != leaves*perLeaf {
+		t.Errorf("%d leaves, %d extents, findings %v", nodes, c.Volumes[0].Extents, f)
+	}
+	if n := slow.most.Load(); n < 2 || n > 4 {
+		t.Errorf("%d reads at a time, want up to 4", n)
+	}
 }

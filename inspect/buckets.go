@@ -125,7 +125,7 @@ func (t *Buckets) sum() (s Sums) {
 
 func newBuckets(g *superblock.Geometry) *Buckets {
 	return &Buckets{
-		of:     hugepages.Below(make([]uint64, g.NBuckets)),
+		of:     hugepages.Make[uint64](uint64(g.NBuckets)),
 		perSet: ondisk.Bucket(g.PriosPerBucket()),
 	}
 }
@@ -138,14 +138,14 @@ func newSmall(g *superblock.Geometry) *Buckets {
 // keepCells has live extents claim cells of so many sectors.
 func (t *Buckets) keepCells(cell ondisk.Sector) {
 	if t.cells == nil {
-		t.cell, t.cells = cell, hugepages.Below(make([][cellWords]uint64, len(t.of)))
+		t.cell, t.cells = cell, hugepages.Make[[cellWords]uint64](uint64(len(t.of)))
 	}
 }
 
 // keepSums counts live sectors, for they do not follow from the cells.
 func (t *Buckets) keepSums() {
 	if t.sums == nil {
-		t.sums = hugepages.Below(make([]uint32, len(t.of)))
+		t.sums = hugepages.Make[uint32](uint64(len(t.of)))
 	}
 }
 

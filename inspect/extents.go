@@ -189,13 +189,13 @@ func (c *Cache) mark(m *marker) error {
 	if !m.wasRight() {
 		c.Buckets.unmark()
 		m = newMarker(c, false)
-		err := c.parallel("extents", len(c.Tree.leaves), func() func(int) {
+		err := c.marking(m, "extents", len(c.Tree.leaves), func() func(int) {
 			rd := btree.NewReader(c.r, &c.Geo, func(finding.Finding) {}) // the first walk reported
 			return func(i int) {
 				n := rd.Read(c.Tree.leaves[i].key(), 0)
 				runs := m.plain(n)
-				m.mu.Lock()
-				defer m.mu.Unlock()
+				m.take()
+				defer m.leave()
 				m.leaf(n, runs)
 			}
 		})

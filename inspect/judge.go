@@ -60,7 +60,7 @@ func newJudge(c *Cache, sink finding.Sink) *judge {
 	case j.cell == g.BlockSectors: // no edges
 		t.keepCells(j.cell)
 	case blocks/8 <= blocksAtMost || j.cell/g.BlockSectors > 64:
-		j.blocks = hugepages.Below(make([]uint64, blocks/64+1))
+		j.blocks = hugepages.Make[uint64](blocks/64 + 1)
 		t.keepSums()
 	default:
 		j.edges = map[uint64]uint64{}

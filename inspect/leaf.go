@@ -30,8 +30,8 @@ func (c *Cache) adoptLeaf(n *btree.Node, lower ondisk.Pos, m *marker) branch {
 	if out.fits = c.leafFits(n, pieces, lower); !out.fits {
 		return out
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.take()
+	defer m.leave()
 	m.strange = false
 	m.leaf(n, runs)
 	out.hides = out.hides || m.strange

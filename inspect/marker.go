@@ -20,8 +20,9 @@ import (
 // right; else all is taken back, and a second walk judges by the gens as they are at the end. A gen that no prio set
 // tells is that of the first pointer, until another raises it.
 type marker struct {
-	c  *Cache
-	mu sync.Mutex
+	c    *Cache
+	mu   sync.Mutex
+	pace pace
 
 	judge    *judge
 	tally    tally

@@ -69,7 +69,7 @@ func newTrays(c *Cache) *trays {
 		return nil
 	}
 	t := &trays{size: min(trayRows, max(trayAll/n, trayLine)), slots: map[uint32]uint64{}, eight: hasLikeEight(), full: make([]uint32, n)}
-	t.rows = hugepages.Below(make([]uint64, n*t.stride()))
+	t.rows = hugepages.Make[uint64](uint64(n * t.stride()))
 	return t
 }
 

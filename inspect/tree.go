@@ -113,14 +113,18 @@ func (c *Cache) adoptLevel(level int, nodes []child, m *marker) ([]child, error)
 		c.Buckets.adopt(c.Geo.BucketOf(n.ptr.Offset()), n.ptr.Gen(), false)
 	}
 	c.Buckets.raised.Store(false)
-	err := c.eachNode(nodes, c.o.Sink, level, func(i int, n *btree.Node) {
+	run, what := c.parallel, fmt.Sprintf("btree level %d", level)
+	if level == 0 {
+		run = func(what string, n int, worker func() func(int)) error { return c.marking(m, what, n, worker) }
+	}
+	err := run(what, len(nodes), c.nodeWorker(nodes, c.o.Sink, level, func(i int, n *btree.Node) {
 		notes[i] = note{n.Seq(), n.Whole}
 		if level == 0 {
 			below[i] = c.adoptLeaf(n, lowers[i], m)
 		} else {
 			below[i] = c.adoptInterior(n)
 		}
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -179,17 +183,39 @@ func (c *Cache) only(nodes []child, lowers []ondisk.Pos) (some []child, their []
 
 // eachNode reads nodes with all workers.
 func (c *Cache) eachNode(nodes []child, sink finding.Sink, level int, do func(int, *btree.Node)) error {
-	return c.parallel(fmt.Sprintf("btree level %d", level), len(nodes), func() func(int) {
+	return c.parallel(fmt.Sprintf("btree level %d", level), len(nodes), c.nodeWorker(nodes, sink, level, do))
+}
+
+// nodeWorker makes workers that read nodes.
+func (c *Cache) nodeWorker(nodes []child, sink finding.Sink, level int, do func(int, *btree.Node)) func() func(int) {
+	return func() func(int) {
 		rd := btree.NewReader(c.r, &c.Geo, sink)
 		return func(i int) { do(i, rd.Read(nodes[i].key(), level)) }
-	})
+	}
 }
 
 // parallel calls each worker's function for 0..n-1, until the context ends.
 func (c *Cache) parallel(what string, n int, worker func() func(int)) error {
+	return c.counted(what, n, worker, func(worker func() func(int)) { workers.Each(c.ctx, c.o.Workers, n, worker) })
+}
+
+// marking is parallel for what calls m: with as many workers as that has time for.
+func (c *Cache) marking(m *marker, what string, n int, worker func() func(int)) error {
+	if n < manyLeaves {
+		return c.parallel(what, n, worker)
+	}
+	m.begin()
+	return c.counted(what, n, worker, func(worker func() func(int)) { workers.Grow(c.ctx, c.o.Workers, n, worker, m.idle) })
+}
+
+// manyLeaves is how many it pays to be careful with.
+const manyLeaves = 32
+
+// counted shows the progress of run's workers.
+func (c *Cache) counted(what string, n int, worker func() func(int), run func(worker func() func(int))) error {
 	count := c.o.Progress(what, int64(n))
 	defer count.Done()
-	workers.Each(c.ctx, c.o.Workers, n, func() func(int) {
+	run(func() func(int) {
 		do := worker()
 		return func(i int) {
 			do(i)

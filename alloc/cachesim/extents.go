@@ -119,7 +119,7 @@ func newExtents() extents {
 
 // size makes an empty table of n slots, a power of two.
 func (m *extents) size(n int) {
-	m.pages, m.used = hugepages.Below(make([]page, n)), 0
+	m.pages, m.used = hugepages.Make[page](uint64(n)), 0
 	m.shift = uint(64 - bits.Len(uint(n/4-1)))
 }
 

@@ -9,17 +9,20 @@ import (
 
 const hugePage = 2 << 20
 
-// Below asks for huge pages below a large table that nobody has touched yet. It is read and written in no order, and
-// with pages of 4 KiB finding the page takes as long as fetching what stands there. Where there are none, nothing is lost.
-func Below[T any](table []T) []T {
+// Make makes a table, and asks for huge pages below a large one: it is read and written in no order, and with pages of
+// 4 KiB finding the page takes as long as fetching what stands there. It begins where a huge page does, and the last is
+// whole. Where there are none, nothing is lost.
+func Make[T any](n uint64) []T {
 	var t T
-	size := uintptr(len(table)) * unsafe.Sizeof(t)
-	if size < 2*hugePage {
-		return table
+	size := uint64(unsafe.Sizeof(t))
+	if n < 2*hugePage/max(size, 1) || hugePage%size != 0 {
+		return make([]T, n)
 	}
-	base := unsafe.Pointer(unsafe.SliceData(table))
-	skip := -uintptr(base) % hugePage
-	whole := unsafe.Slice((*byte)(unsafe.Add(base, skip)), (size-skip)/hugePage*hugePage)
-	_ = syscall.Madvise(whole, syscall.MADV_HUGEPAGE)
-	return table
+	inPage := hugePage / size
+	whole := (n + inPage - 1) / inPage * inPage
+	table := make([]T, whole+inPage)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(table))) % hugePage
+	table = table[uint64(skip)/size:][:whole]
+	_ = syscall.Madvise(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(table))), whole*size), syscall.MADV_HUGEPAGE)
+	return table[:n:n]
 }

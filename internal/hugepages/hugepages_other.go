@@ -4,5 +4,5 @@
 
 package hugepages
 
-// Below does what can be done here: nothing.
-func Below[T any](table []T) []T { return table }
+// Make makes a table, and does for it what can be done here: nothing.
+func Make[T any](n uint64) []T { return make([]T, n) }

@@ -53,9 +53,23 @@ func (g *Group) Wait() {
 // Each calls a function for 0 to n-1, begun in that order, on at most count goroutines, each with a function that
 // worker made for it alone. It stops early when ctx ends, and panics as Wait does.
 func Each(ctx context.Context, count, n int, worker func() func(int)) {
+	each(ctx, count, count, n, worker, func() bool { return false })
+}
+
+// Grow is Each that begins with one goroutine, and starts one more, up to count, whenever more says so behind a call. Both
+// more and worker are called from several of them at a time.
+func Grow(ctx context.Context, count, n int, worker func() func(int), more func() bool) {
+	each(ctx, 1, count, n, worker, more)
+}
+
+func each(ctx context.Context, begin, count, n int, worker func() func(int), more func() bool) {
 	var g Group
-	var next atomic.Int64
-	for range min(count, n) {
+	var next, started atomic.Int64
+	var start func()
+	start = func() {
+		if started.Add(1) > int64(min(count, n)) {
+			return
+		}
 		do := worker()
 		g.Go(func() {
 			for ctx.Err() == nil && !g.over.Load() {
@@ -63,9 +77,14 @@ func Each(ctx context.Context, count, n int, worker func() func(int)) {
 				if i >= n {
 					return
 				}
-				do(i)
+				if do(i); more() {
+					start()
+				}
 			}
 		})
+	}
+	for range begin {
+		start()
 	}
 	g.Wait()
 }

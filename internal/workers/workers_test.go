@@ -78,3 +78,36 @@ func TestEach(t *testing.T) {
 		}
 	})
 }
+
+// Grow asks for everything once, on as many goroutines as were asked for and no more.
+func TestGrow(t *testing.T) {
+	for _, wanted := range []int32{0, 2, 100} {
+		var asked [1000]atomic.Int32
+		var made, left atomic.Int32
+		left.Store(wanted)
+		Grow(context.Background(), 4, len(asked), func() func(int) {
+			made.Add(1)
+			return func(i int) { asked[i].Add(1) }
+		}, func() bool { return left.Add(-1) >= 0 })
+		for i := range asked {
+			if asked[i].Load() != 1 {
+				t.Errorf("%d: asked %d times", i, asked[i].Load())
+			}
+		}
+		if want := min(1+wanted, 4); made.Load() != want {
+			t.Errorf("%d more wanted: %d workers, want %d", wanted, made.Load(), want)
+		}
+	}
+	defer func() {
+		if p, ok := recover().(*Panic); !ok || p.Value != 3 {
+			t.Errorf("panicked with %v", p)
+		}
+	}()
+	Grow(context.Background(), 2, 1<<30, func() func(int) {
+		return func(i int) {
+			if i == 3 {
+				panic(i)
+			}
+		}
+	}, func() bool { return true })
+}

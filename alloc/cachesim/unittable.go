@@ -60,7 +60,7 @@ func newUnitTable() unitTable {
 
 // size makes an empty table of n slots, a power of two.
 func (m *unitTable) size(n int) {
-	m.slots, m.used = hugepages.Below(make([]unitSlot, n)), 0
+	m.slots, m.used = hugepages.Make[unitSlot](uint64(n)), 0
 	m.shift = uint(64 - bits.Len(uint(n/groupSlots-1)))
 }
 

@@ -115,6 +115,10 @@ func (h *harvest) adopt(n *btree.Node, b ondisk.Bucket) (o orphan, ok bool) {
 				h.raise(&k)
 				h.nameless = h.nameless || !h.named(k.Inode())
 			}
+		case h.beyond(&k):
+			if o.sound = false; touches(&p, h.holes) {
+				h.stump.note(&h.c.Geo, &k)
+			}
 		case !h.harmless(&k):
 			o.sound = false
 		}

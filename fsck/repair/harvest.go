@@ -45,6 +45,8 @@ type harvest struct {
 	ring  map[badKey]bool        // the keys of the journal; nil: not looked for
 	dirty map[ondisk.Bucket]bool // buckets with dirty data; nil: likewise
 
+	stump *stump // what is left of buckets that the device's end cuts off; nil: nothing is missing
+
 	nameless bool     // an orphan has keys of an inode that no slot names
 	slotless *bool    // no slot is filled; nil: not looked for
 	pale     []uint16 // clean sectors in buckets whose gens no prio set tells; nil: none
@@ -66,6 +68,7 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 			h.hurt[ondisk.Bucket(*f.Bucket)] = true
 		}
 	}
+	h.findStump()
 	if err := h.damagedLeaves(); err != nil {
 		return nil, err
 	}
@@ -101,6 +104,8 @@ func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 	switch {
 	case code == finding.EXPtrDev && e.Live: // there is one cache in a set: the kernel reads it whatever the number
 		k.Ptr[0] = ondisk.MakePtr(k.Ptr[0].Gen(), k.Ptr[0].Offset(), uint64(h.c.Geo.ThisDev))
+	case code == finding.EXPastEnd && h.beyond(k):
+		return h.takeBeyond(k)
 	case code == finding.EXStaleDirty:
 		return false // somebody named it: the key has led nowhere since its bucket was reused
 	case (code == finding.EXPastBacking || code == finding.UUFlashEnd) && k.Start() < h.end(k.Inode(), 0):

@@ -138,8 +138,12 @@ func (l *loader) extents(to []btree.Piece, n *btree.Node, o *orphan) []btree.Pie
 	var k ondisk.Bkey
 	for i, p := range all {
 		l.h.c.Fetch(n.Keys, all, i)
-		if n.Keys.Key(p, &k); !l.h.legal(&k) {
-			continue
+		n.Keys.Key(p, &k)
+		if !l.h.legal(&k) {
+			if !l.h.beyond(&k) || !l.h.takeBeyond(&k) {
+				continue
+			}
+			p.End = k.Offset()
 		}
 		if inOne(&p, l.holes) { // as nearly all are
 			to = l.extent(to, p, &k, o)

@@ -93,6 +93,7 @@ type Work struct {
 	node    map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
 	seen    []finding.Finding        // of the state that the metadata are made from
 	ends    map[uint32]ondisk.Sector // of volumes, by inode
+	counted uint64                   // buckets, by the superblock of a device that has become shorter
 	missed  []ondisk.Pos             // of keys that leaves lost without a trace, before anything was mended
 	told    *superblock.Trace        // what the metadata tell of the superblock; nil: not looked for
 	unknown bool                     // keys may be gone of which nothing is known any more
@@ -114,6 +115,7 @@ type Work struct {
 	slots   bool // the uuid table is damaged
 	refused bool // the kernel takes nothing of the cache as it is: the newest root or the prio chain is lost
 	starved bool // likewise, and there is no room: clean data make it
+	full    bool // there is no bucket for what is dirty in one that the end of the device cuts
 
 	patches, under int // how often something was patched, in all and below whole
 	before         int // notes that stand from before the metadata were made anew

@@ -120,6 +120,9 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, rep *fsck.Report) 
 		}
 	}
 	fixed.Csum = fixed.Checksum()
+	if i == 0 && s.Csum == s.Checksum() && fixed.Nbuckets < s.Nbuckets {
+		w.counted = s.Nbuckets
+	}
 	if damages(&fixed, limits) >= was && !legal {
 		return nil, nil
 	}

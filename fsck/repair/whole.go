@@ -56,6 +56,10 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 		w.starved = true
 		p, err = w.rebuild(s, &g, rep)
 	}
+	if errors.Is(err, change.ErrNoSpace) && w.counted > 0 && !w.full {
+		w.full = true
+		p, err = w.rebuild(s, &g, rep)
+	}
 	switch {
 	case errors.Is(err, change.ErrNoSpace):
 		if w.whole != nil {
@@ -117,7 +121,7 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	h.tellUnknown(slots)
 	h.fade() // until here they told whose they are
 	h.setPrios()
-	if _, err := tx.MakeRoom(); err != nil {
+	if err := h.makeRoom(); err != nil {
 		return nil, err
 	}
 	made := "prio chain"

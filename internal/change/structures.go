@@ -9,6 +9,7 @@ import (
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
+	"bctl/internal/disk/plan"
 )
 
 // ErrOldKeys says that last_seq would move on over keys that stand nowhere else.
@@ -16,6 +17,14 @@ var ErrOldKeys = errors.New("live journal keys would be lost")
 
 // Put plans a bucket that Allocate gave. Errors: the spool's.
 func (t *Tx) Put(b ondisk.Bucket, data []byte, what string) error { return t.put(b, data, what) }
+
+// PutData plans user data in such a bucket, from a sector of it on. They are durable before a node leads to them: a run
+// that is cut short may leave the nodes for the next one to find. Errors: the spool's.
+func (t *Tx) PutData(b ondisk.Bucket, from ondisk.Sector, data []byte, what string) error {
+	w, err := t.spool.Put(plan.Write{Off: (t.g.Start(b) + from).Bytes(), Data: data, What: fmt.Sprintf("%s, bucket %d", what, b)})
+	t.data = append(t.data, w)
+	return err
+}
 
 // SetUUIDs plans a new uuid bucket, to which the entry will lead. RewritePrios comes behind it: the chain must tell the
 // bucket's gen. Errors: ErrNoSpace, uuids.ErrTooMany, ErrEncode.

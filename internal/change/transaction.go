@@ -2,6 +2,7 @@
 
 // Package change changes a cache's metadata so that a cut at any moment leaves it as before or as after.
 //
+//	step 0   data that move to another bucket, if any                                flush
 //	step 1   new prio sets, uuid bucket, nodes   in buckets that nothing live uses   flush
 //	step 2   ONE journal entry that points to them, where the kernel finds it        flush
 //	step 3   the superblock, only where it changed                                   flush
@@ -48,6 +49,7 @@ type Tx struct {
 	taken bits
 	given bits // clean data given up: free afterwards
 	usage *usage
+	data  []plan.Write // the user's, written first
 	puts  []plan.Write
 	spool *Spool        // nil: what is put stays in memory
 	super *ondisk.Super // nil: it stays
@@ -114,6 +116,9 @@ func (t *Tx) Commit() (*plan.Plan, error) {
 		return nil, err
 	}
 	p := new(plan.Plan)
+	if len(t.data) > 0 {
+		p.Then(t.data...)
+	}
 	p.Then(t.puts...)
 	off := t.c.Journal.Sector(t.at).Bytes()
 	p.Then(plan.Write{Off: off, Data: b, What: fmt.Sprintf("journal entry %d", t.entry.Seq)})

@@ -116,17 +116,37 @@ func (c *Cache) judgeJournalKey(seq uint64, k *ondisk.Bkey) {
 
 // Walk calls visit for every surviving piece of the tree and the journal, from all workers, which the first argument
 // numbers. Errors: the context's.
-func (c *Cache) Walk(visit func(worker int, e *Extent)) error {
+func (c *Cache) Walk(visit func(worker int, e *Extent)) error { return c.WalkOf(nil, visit) }
+
+// WalkOf is Walk of the pieces whose keys are wanted: whether the others are live is not looked up, which is most of the
+// work. nil wants all. wanted is called from all workers too.
+func (c *Cache) WalkOf(wanted func(k *ondisk.Bkey) bool, visit func(worker int, e *Extent)) error {
 	var workers atomic.Int32
 	err := c.parallel("extents", len(c.Tree.leaves), func() func(int) {
 		w := int(workers.Add(1) - 1)
 		rd := c.leafReader()
-		return func(i int) { c.visit(w, rd.read(i), false, visit) }
+		var some leaf
+		return func(i int) { c.visit(w, some.only(rd.read(i), wanted), false, visit) }
 	})
 	if err == nil {
-		c.visit(0, &leaf{keys: c.keys.keys, left: c.keys.pieces}, true, visit)
+		c.visit(0, new(leaf).only(&leaf{keys: c.keys.keys, left: c.keys.pieces}, wanted), true, visit)
 	}
 	return err
+}
+
+// only is what of another leaf is wanted; it is made in l.
+func (l *leaf) only(of *leaf, wanted func(k *ondisk.Bkey) bool) *leaf {
+	if wanted == nil {
+		return of
+	}
+	l.keys, l.partial, l.left = of.keys, of.partial, l.left[:0]
+	var k ondisk.Bkey
+	for _, p := range of.left {
+		if of.keys.Key(p, &k); wanted(&k) {
+			l.left = append(l.left, p)
+		}
+	}
+	return l
 }
 
 // newer returns the journal's pieces that may lie over a leaf's.

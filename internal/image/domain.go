@@ -6,9 +6,10 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
-	"sync"
+	"sync/atomic"
 
 	"bctl/inspect"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk/mapfile"
 	"bctl/internal/finding"
 	"bctl/internal/ui/progress"
@@ -83,13 +84,12 @@ func (d Domain) Areas(ctx context.Context, dev *Source, o Options, use func(mapf
 
 // extents adds where live extents stand.
 func (d Domain) extents(c *inspect.Cache, wanted *bits4k) error {
-	var mu sync.Mutex
-	return c.Walk(func(_ int, e *inspect.Extent) {
-		off, n := e.Ptr[0].Offset().Bytes(), e.Size().Bytes()
-		if e.Live && (d.Cached || e.Dirty()) && off < wanted.to && off+n > wanted.from {
-			mu.Lock()
-			defer mu.Unlock()
-			wanted.set(off, n)
+	return c.WalkOf(func(k *ondisk.Bkey) bool {
+		off, n := k.Ptr[0].Offset().Bytes(), k.Size().Bytes()
+		return (d.Cached || k.Dirty()) && off < wanted.to && off+n > wanted.from
+	}, func(_ int, e *inspect.Extent) {
+		if e.Live {
+			wanted.set(e.Ptr[0].Offset().Bytes(), e.Size().Bytes())
 		}
 	})
 }
@@ -113,10 +113,13 @@ func (b *bits4k) next() {
 	clear(b.bits)
 }
 
+// set may be called from several goroutines.
 func (b *bits4k) set(off, n int64) {
 	from, to := max(off, b.from)-b.from, min(off+n, b.to)-b.from
-	for i := from / domainBytes; i*domainBytes < to; i++ {
-		b.bits[i/64] |= 1 << (i % 64)
+	for i, end := from/domainBytes, (to+domainBytes-1)/domainBytes; i < end; {
+		k := min(64-i%64, end-i)
+		atomic.OrUint64(&b.bits[i/64], ^uint64(0)>>(64-k)<<(i%64))
+		i += k
 	}
 }
 

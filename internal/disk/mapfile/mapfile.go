@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 	"strconv"
@@ -118,14 +119,25 @@ func Write(w io.Writer, comment string, all func(area func(Area) error) error) e
 		fmt.Fprintf(b, "# %s\n", strings.TrimSuffix(line, "\n"))
 	}
 	fmt.Fprintf(b, "0x%08X     ?               1\n#      pos        size  status\n", 0)
-	err := all(func(a Area) error {
-		_, err := fmt.Fprintf(b, "0x%08X  0x%08X  %c\n", a.Off, a.Len, a.Status)
+	err := all(func(a Area) error { // of a large cache there are millions
+		line := append(hex(b.AvailableBuffer(), a.Off), "  "...)
+		_, err := b.Write(append(hex(line, a.Len), ' ', ' ', a.Status, '\n'))
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	return b.Flush()
+}
+
+// hex appends a number, which is not negative, as "0x%08X" has it.
+func hex(b []byte, n int64) []byte {
+	digits := max(8, (bits.Len64(uint64(n))+3)/4)
+	b = append(b, "0x"...)
+	for i := digits - 1; i >= 0; i-- {
+		b = append(b, "0123456789ABCDEF"[n>>(4*i)&15])
+	}
+	return b
 }
 
 // Unread are the parts of n bytes from off on that were not read, in order.

@@ -5,6 +5,8 @@ package mapfile
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -122,4 +124,13 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%v, %v", again, err)
 		}
 	})
+}
+
+// Numbers are written as ddrescue writes them.
+func TestNumbers(t *testing.T) {
+	for _, n := range []int64{0, 1, 0xABCDEF, 1<<32 - 1, 1 << 32, 1<<36 - 1, 1 << 36, math.MaxInt64} {
+		if got, want := string(hex(nil, n)), fmt.Sprintf("0x%08X", n); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
 }

@@ -46,8 +46,10 @@ type Device struct {
 	size    int64
 	logical int
 
-	protected bool   // BLKROGET
-	udev      string // the number that Hold holds
+	protected bool     // BLKROGET
+	udev      []string // the numbers that Hold holds, of those too that shared the lock
+	owner     *Device  // of the lock, where it is shared
+	closed    bool
 
 	held   []Holder // of readers: who uses it
 	direct *os.File // of readers of what is in use: past the page cache
@@ -271,6 +273,7 @@ func (d *Device) Close() error {
 	if d.whole != nil {
 		err = errors.Join(err, d.whole.Close())
 	}
+	d.closed = true
 	if err = errors.Join(err, d.letGo()); err != nil {
 		return atPath(d.path, err)
 	}

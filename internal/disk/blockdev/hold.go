@@ -5,6 +5,7 @@ package blockdev
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"bctl/internal/disk/blockdev/udev"
 )
@@ -15,25 +16,29 @@ func (d *Device) Hold() (held bool, err error) {
 	if !d.IsBlock() || !udev.Live.Running() {
 		return false, nil
 	}
-	if d.udev != "" {
+	n := number(d.info).String()
+	if slices.Contains(d.udev, n) {
 		return true, nil
 	}
-	n := number(d.info).String()
 	_, taken, err := udev.Live.Take(n, d.path, os.Getpid())
 	if taken {
-		d.udev = n
+		d.udev = append(d.udev, n)
 	}
 	return err == nil, err
 }
 
-// letGo ends what Hold began, once nobody has the device open any more.
-func (d *Device) letGo() error {
-	if d.udev == "" {
+// letGo ends what Hold began, once nobody has the device open any more, nor its disk's lock: udev would wait for that.
+func (d *Device) letGo() (err error) {
+	held := d.udev
+	d.udev = nil
+	if d.owner != nil && !d.owner.closed {
+		d.owner.udev = append(d.owner.udev, held...)
 		return nil
 	}
-	n := d.udev
-	d.udev = ""
-	return udev.Live.Release(n)
+	for _, n := range held {
+		err = errors.Join(err, udev.Live.Release(n))
+	}
+	return err
 }
 
 // HoldByHand is Hold until Release. It returns what stood there before, nil for nothing, and who uses the device all the

@@ -175,3 +175,12 @@ func TestOnBcache(t *testing.T) {
 		}
 	}
 }
+
+// What shares the lock of a disk is held until that is given up: udev does not look before.
+func TestLetGoOfShared(t *testing.T) {
+	first := &Device{}
+	second := &Device{owner: first, udev: []string{"8:2"}}
+	if err := second.letGo(); err != nil || len(second.udev) > 0 || !slices.Equal(first.udev, []string{"8:2"}) {
+		t.Errorf("%v, %q, %q", err, second.udev, first.udev)
+	}
+}

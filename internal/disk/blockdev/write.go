@@ -3,6 +3,7 @@
 package blockdev
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -182,7 +183,8 @@ func (d *Device) lock(patience time.Duration, held []*Device) error {
 			}
 			d.disk = number(info)
 		}
-		if slices.ContainsFunc(held, func(h *Device) bool { return h.IsBlock() && h.disk == d.disk }) {
+		if i := slices.IndexFunc(held, func(h *Device) bool { return h.IsBlock() && h.disk == d.disk }); i >= 0 {
+			d.owner = cmp.Or(held[i].owner, held[i])
 			return nil
 		}
 	}

@@ -62,22 +62,38 @@ func (p Place) confirm(m mark) error {
 // seen is the property of a held device that says by whose word udev looked at it last.
 const seen = "BCTL_SEEN"
 
-// lookedAt waits until udev has looked at a held device that may have been closed a moment ago: from version 253 on it has
-// a process of its own tell the kernel of that, for which udevadm settle does not wait. Ours is told later, and udev
-// looks in turn.
-func (p Place) lookedAt(number string) {
-	m := mark{seen, newUUID()}
-	if _, err := os.Stat(p.data("block", number)); err == nil && p.Nudge(p.uevent("block", number), m.value) == nil {
-		p.Patience = min(p.Patience, 2*time.Second) // a hold of an earlier bctl shows nothing
-		p.shows(p.data("block", number), m)
+// finished waits until udev has looked at a held device that may have been closed a moment ago, and is done with that.
+// From version 253 on it has a process of its own tell the kernel of the closing, for which udevadm settle does not wait;
+// ours is told later, and udev looks in turn: what it notes before it runs anything stands there when the next look
+// begins. Only where it does not show, or may look at partitions too, is all waited for that it has to do.
+func (p Place) finished(number string) error {
+	all := len(p.withPartitions(number)) > 1
+	if set, _ := p.files(number); !contains(set, seen) {
+		all = true // the hold of an earlier bctl
+	} else {
+		for range 2 {
+			m := mark{seen, newUUID()}
+			if err := p.Nudge(p.uevent("block", number), m.value); err != nil {
+				break // it is gone
+			}
+			all = !p.shows(p.data("block", number), m) || all
+		}
 	}
+	if !all {
+		return nil
+	}
+	return p.Control("settle", "--timeout=30")
+}
+
+func contains(name, text string) bool {
+	b, err := os.ReadFile(name)
+	return err == nil && strings.Contains(string(b), text)
 }
 
 // shows waits until udev keeps a property of a device, for as long as there is patience.
 func (p Place) shows(name string, m mark) bool {
-	want := "\nE:" + m.name + "=" + m.value + "\n"
 	for deadline := time.Now().Add(p.Patience); ; time.Sleep(2 * time.Millisecond) {
-		if b, err := os.ReadFile(name); err == nil && strings.Contains("\n"+string(b), want) {
+		if contains(name, "E:"+m.name+"="+m.value+"\n") {
 			return true
 		}
 		if time.Now().After(deadline) {

@@ -33,7 +33,7 @@ type Place struct {
 // Live is this machine's.
 var Live = Place{
 	Run: "/run/udev", Sys: "/sys", Proc: "/proc",
-	Control: udevadm, Nudge: change, Patience: 30 * time.Second,
+	Control: udevadm, Nudge: change, Patience: 60 * time.Second,
 }
 
 // ErrNoUdevadm says that udev runs, but there is no program to tell it anything.
@@ -194,13 +194,15 @@ func (p Place) withPartitions(number string) []string {
 	return list
 }
 
-// Release lets go, once udev is done with what it has seen of the device: of its being closed, too. Errors: the system's.
+// Release lets go, once udev is done with what it has seen of the device: of its being closed, too. Errors: the system's;
+// where udev is not done in time the device is held on.
 func (p Place) Release(number string) error {
-	p.lookedAt(number)
+	if err := p.finished(number); err != nil {
+		return fmt.Errorf("%w; udev is busy, and it is held on until bctl release", err)
+	}
 	set, unset := p.files(number)
-	settled := p.Control("settle", "--timeout=30")
 	err := errors.Join(os.Remove(set), os.Remove(unset))
-	err = errors.Join(settled, err, p.Control("control", "--reload"))
+	err = errors.Join(err, p.Control("control", "--reload"))
 	_ = p.Nudge(p.uevent("char", markedDevice), newUUID()) // forgets the mark
 	return err
 }

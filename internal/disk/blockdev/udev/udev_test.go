@@ -42,6 +42,7 @@ func machine(t *testing.T) (Place, *daemon) {
 type daemon struct {
 	run   string
 	deaf  bool
+	busy  bool // with other devices
 	rules string
 	told  []string
 }
@@ -57,6 +58,9 @@ func (d *daemon) read() {
 
 func (d *daemon) control(args ...string) error {
 	d.told = append(d.told, strings.Join(args, " "))
+	if args[0] == "settle" && d.busy {
+		return errors.New("timed out")
+	}
 	if slices.Contains(args, "--reload") && !d.deaf {
 		d.read()
 	}
@@ -67,6 +71,9 @@ func (d *daemon) control(args ...string) error {
 func (d *daemon) nudge(uevent, uuid string) error {
 	number, kind := filepath.Base(filepath.Dir(uevent)), filepath.Base(filepath.Dir(filepath.Dir(uevent)))
 	d.told = append(d.told, "event "+kind+" "+number)
+	if kind == "block" && d.busy {
+		return nil
+	}
 	text := "I:1\n"
 	for _, m := range regexp.MustCompile(`ENV\{(BCTL_HOLDS_\w+)\}="([-0-9a-f]{36})"`).FindAllStringSubmatch(d.rules, -1) {
 		text += "E:" + m[1] + "=" + m[2] + "\n"
@@ -127,14 +134,29 @@ func TestHold(t *testing.T) {
 		t.Error(err)
 	}
 	want := []string{
-		"control --reload", "event char 1:3", "control --reload", "event char 1:3", "event block 8:0", "settle --timeout=30",
-		"control --reload", "event char 1:3",
+		"control --reload", "event char 1:3", "control --reload", "event char 1:3", "event block 8:0", "event block 8:0",
+		"settle --timeout=30", "control --reload", "event char 1:3",
 	}
 	if !slices.Equal(d.told, want) {
 		t.Errorf("%q", d.told)
 	}
 	if left, _ := os.ReadDir(filepath.Dir(set)); len(left) != 0 {
 		t.Errorf("%v is left", left)
+	}
+}
+
+// A device without partitions is looked at, and nothing else waited for; where udev does not come to it, it is held on.
+func TestRelease(t *testing.T) {
+	p, d := machine(t)
+	for _, busy := range []bool{false, true} {
+		if _, taken, err := p.Take("9:0", "/dev/x", 0); err != nil || !taken {
+			t.Fatal(err)
+		}
+		d.told, d.busy = nil, busy
+		err := p.Release("9:0")
+		if asked := slices.Contains(d.told, "settle --timeout=30"); asked != busy || (err != nil) != busy || (p.Find("9:0") != nil) != busy {
+			t.Errorf("busy %v: %v, told %q, %+v", busy, err, d.told, p.Find("9:0"))
+		}
 	}
 }
 

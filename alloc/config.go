@@ -111,12 +111,13 @@ func (c Config) Lists() (none, inc, prios int) {
 	return int(newFifo(c.unit()).size), int(newFifo(c.unit() << 2).size), geo.PrioBuckets()
 }
 
-// meanFreeInc is how many buckets wait on free_inc on average: it is filled at once, and empties.
+// meanFreeInc is how many buckets wait on free_inc on average: it is filled at once, one goes into the allocator's hand at
+// once, and so on until there are none. Those of lru are no such loss: they are what would be taken last of all.
 func (c Config) meanFreeInc(size int) int {
 	if c.Policy == LRU {
 		return size * 3 / 4
 	}
-	return size / 2
+	return (size - 1) / 2
 }
 
 // sampleWritesPrios says whether a sample writes its prios for a refill: a set of them is as large a share of the

@@ -48,7 +48,7 @@ func (s *Sim) setGCSectors() {
 // bring it nearer.
 func (s *Sim) asked(n uint64) {
 	if s.sample.share != 0 {
-		s.short.asked(n, s.now)
+		s.short.asked(n, s.now, s.meta.nodesOfSector(s.cfg.Alloc.BucketSize))
 		if s.now < s.short.gcEnds {
 			return
 		}

@@ -62,6 +62,16 @@ func (m *metadata) leaves(live uint64) int {
 	return int((bytes + size*2/3 - 1) / (size * 2 / 3))
 }
 
+// nodesOfSector is how many sectors of buckets that are taken for nodes come on each sector of data: a bucket for half a node
+// of keys.
+func (m *metadata) nodesOfSector(bucket int) float64 {
+	if m.keyed == 0 {
+		return 0
+	}
+	keys := float64(m.nodeSectors) * sectorBytes / 2 / keyBytes
+	return float64(bucket) * float64(m.keys) / (keys * float64(m.keyed))
+}
+
 // keyAdded is a key of n sectors that goes into a leaf.
 func (m *metadata) keyAdded(s *Sim, n uint64) {
 	m.keys++

@@ -21,6 +21,8 @@ type shortage struct {
 	requests int
 	since    int64   // ns
 	rate     float64 // sectors a ns, of the whole cache, in the last window
+	took     float64 // ns: that window
+	owed     float64 // sectors that were asked for, and have not flowed off
 
 	at       int64   // ns: until when the rest is known
 	stock    float64 // sectors that can be had
@@ -48,18 +50,31 @@ func shortageOf(c *Config, r Share) shortage {
 	return h
 }
 
-// asked counts n sectors of the sample that are to be put into the cache, whether or not there is room.
-func (h *shortage) asked(n uint64, now int64) {
+// asked counts n sectors of the sample that are to be put into the cache, whether or not there is room. Each takes nodes
+// of the btree besides: a part of a sector.
+func (h *shortage) asked(n uint64, now int64, nodes float64) {
 	if h.off() {
 		return
 	}
 	h.sectors += n
+	if h.rate > 0 {
+		h.owed += float64(h.share.whole(n)) * (1 + nodes)
+	}
 	if h.requests++; h.requests == shortageWindow {
-		if took := now - h.since; took > 0 {
-			h.rate = float64(h.share.whole(h.sectors)) / float64(took)
+		if took := float64(now - h.since); took > 0 {
+			h.rate, h.took = float64(h.share.whole(h.sectors))*(1+nodes)/took, took
 		}
 		h.sectors, h.requests, h.since = 0, 0, now
 	}
+}
+
+// flows is the rate at which the stock flows off: smoothly, and yet what was asked for in the long run. For gc comes when so
+// much has been asked for, and how much lies ready then decides whether it will do.
+func (h *shortage) flows() float64 {
+	if h.rate == 0 {
+		return 0
+	}
+	return max(h.rate+h.owed/h.took, h.rate/4)
 }
 
 func (h *shortage) off() bool { return h.prios == 0 && h.gc == 0 }
@@ -83,14 +98,15 @@ func (s *Sim) gcBegins() {
 
 // advance lets the stock flow off until a time, and be refilled.
 func (h *shortage) advance(now int64) {
-	if h.rate == 0 {
+	rate := h.flows()
+	if rate == 0 {
 		h.at = now
-	} else if far := int64(mostRefills * h.refill / h.rate); now-h.at > far && h.refilled == never {
+	} else if far := int64(mostRefills * h.refill / rate); now-h.at > far && h.refilled == never {
 		h.at = now - far
 	}
 	for h.at < now {
 		if h.refilled != never {
-			h.flow(min(now, h.refilled))
+			h.flow(min(now, h.refilled), rate)
 			if h.at == h.refilled {
 				h.stock += h.refill
 				h.refilled = never
@@ -102,9 +118,9 @@ func (h *shortage) advance(now int64) {
 		}
 		at := h.at
 		if h.stock > h.low {
-			at += int64((h.stock-h.low)/h.rate) + 1
+			at += int64((h.stock-h.low)/rate) + 1
 		}
-		h.flow(min(now, at))
+		h.flow(min(now, at), rate)
 		if at <= now {
 			h.refilled = at + int64(h.prios)
 			if !h.goesOnInGC {
@@ -114,8 +130,10 @@ func (h *shortage) advance(now int64) {
 	}
 }
 
-func (h *shortage) flow(to int64) {
-	h.stock = max(0, h.stock-h.rate*float64(to-h.at))
+func (h *shortage) flow(to int64, rate float64) {
+	n := rate * float64(to-h.at)
+	h.owed -= n
+	h.stock = max(0, h.stock-n)
 	h.at = to
 }
 

@@ -6,14 +6,19 @@ import (
 	"context"
 	"runtime"
 
+	"bctl/alloc"
 	"bctl/alloc/blktrace"
 	"bctl/alloc/cachesim"
 	"bctl/internal/ui/progress"
 	"bctl/internal/workers"
 )
 
-// Two samples are taken: what they differ by says how good one is.
-const samples = 2
+// Two samples are taken: what they differ by says how good one is. Which of the few buckets of a sample random throws away is
+// a lottery, more than with all of a cache's: it is drawn twice.
+const (
+	samples      = 2
+	drawnSamples = 2
+)
 
 // A sampledCache is one cache of a job, for one of the samples.
 type sampledCache struct {
@@ -101,13 +106,15 @@ func (o *benchOptions) runSampled(ctx context.Context, t *trace, jobs []*traceJo
 func (o *benchOptions) sampledCaches(jobs []*traceJob) ([][]*sampledCache, error) {
 	caches := make([][]*sampledCache, len(jobs))
 	for i, j := range jobs {
-		for range samples {
+		for range samples * drawings(j) {
 			c := new(sampledCache)
 			if j.reference != "" {
 				c.ref = newReference(j.reference, o.sample.Of(uint64(j.cfg.Alloc.NBuckets)*uint64(j.cfg.Alloc.BucketSize)))
 			} else {
 				var err error
-				if c.sim, err = cachesim.New(j.cfg.Sample(o.sample)); err != nil {
+				cfg := j.cfg.Sample(o.sample)
+				cfg.Alloc.Seed += uint64(len(caches[i]) / samples)
+				if c.sim, err = cachesim.New(cfg); err != nil {
 					return nil, err
 				}
 			}
@@ -117,6 +124,14 @@ func (o *benchOptions) sampledCaches(jobs []*traceJob) ([][]*sampledCache, error
 	return caches, nil
 }
 
+// drawings is how many caches a job has for each sample.
+func drawings(j *traceJob) int {
+	if j.reference == "" && j.cfg.Alloc.Policy == alloc.Random {
+		return drawnSamples
+	}
+	return 1
+}
+
 // work is what the w-th of n workers does.
 func work(caches [][]*sampledCache, queue <-chan parcel, w, n int) error {
 	for p := range queue {
@@ -124,7 +139,7 @@ func work(caches [][]*sampledCache, queue <-chan parcel, w, n int) error {
 			for k, c := range caches[i] {
 				if p.begin {
 					c.begin()
-				} else if err := c.do(p.pieces[k]); err != nil {
+				} else if err := c.do(p.pieces[k%samples]); err != nil {
 					return err
 				}
 			}
@@ -181,20 +196,23 @@ func (o *benchOptions) feed(ctx context.Context, t *trace, r *blktrace.Reader, f
 
 // finishSampled makes a job's row: the mean of the two samples.
 func (o *benchOptions) finishSampled(j *traceJob, caches []*sampledCache, feed *cachesim.Feed) {
-	var sum cachesim.Figures
+	var of [samples]cachesim.Figures
 	var ratios []float64
 	for k, c := range caches {
 		f := c.figures()
 		e := o.sample.Estimate(&f, &feed.Full)
-		if m := e.MissRatio(); m.Known {
-			ratios = append(ratios, m.Value)
-		}
-		if k == 0 {
-			sum = e
+		if k < samples {
+			of[k] = e
 		} else {
-			sum = sum.Mean(&e)
+			of[k%samples] = of[k%samples].Mean(&e)
 		}
 	}
+	for k := range of {
+		if m := of[k].MissRatio(); m.Known {
+			ratios = append(ratios, m.Value)
+		}
+	}
+	sum := of[0].Mean(&of[1])
 	if j.reference != "" {
 		j.finishReference(&sum)
 	} else {

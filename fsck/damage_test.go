@@ -4,6 +4,7 @@ package fsck_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -184,6 +185,33 @@ func TestWrittenAgain(t *testing.T) {
 		if found := codes(check(t, s)); !slices.Contains(found, want) || slices.Contains(found, not) {
 			t.Errorf("%s: %v", name, found)
 		}
+	}
+}
+
+// What is said of one volume stays what it is when another's data move: a repair of that is not refused for it.
+func TestLackingStays(t *testing.T) {
+	said := map[string]bool{}
+	for _, moved := range []bool{false, true} {
+		s := scenes.Open(t, "detached-crash")
+		s.Give = 1
+		var k ondisk.Bkey
+		for _, p := range s.Extents() {
+			if p.Key.Dirty() && p.Key.Inode() == 0 {
+				k = p.Key
+				s.Back[0].Flip(k.Start().Bytes()+100, 1)
+			}
+		}
+		if moved {
+			s.AddSet(s.Leaves()[len(s.Leaves())-1], planter.Dirty(s.Key(2, k.Start()+8, 8, s.Geo.Start(s.Free(1)[0]), 0)))
+		}
+		for _, f := range check(t, s).Findings {
+			if f.Code == finding.UULostDirty {
+				said[f.Message] = true
+			}
+		}
+	}
+	if len(said) != 1 {
+		t.Errorf("%q", slices.Collect(maps.Keys(said)))
 	}
 }
 

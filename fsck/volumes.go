@@ -90,14 +90,14 @@ func (c *checker) judgeVolume(v *inspect.Volume) {
 			emit(finding.UUWrittenBack, "%d dirty sectors of a detached backing device, %s", v.DirtySectors, onDevice(b, again))
 			return
 		}
-		emit(finding.UULostDirty, "%d dirty sectors, but its backing device was detached (slot invalidated at %d)%s", v.DirtySectors, v.Slot.Invalidated, partly(v, b, lacks))
+		emit(finding.UULostDirty, "%d dirty sectors, but its backing device was detached (slot invalidated at %d)%s", v.DirtySectors, v.Slot.Invalidated, partly(v, b, lacks+again))
 	case v.DirtySectors > 0:
 		b, lacks, again := c.writtenBack(v)
 		if b != nil && lacks == 0 {
 			emit(finding.UUWrittenBack, "%d dirty sectors under an empty slot, %s", v.DirtySectors, onDevice(b, again))
 			return
 		}
-		emit(finding.UUNoSlotDirty, "%d dirty sectors, but its slot is empty%s", v.DirtySectors, partly(v, b, lacks))
+		emit(finding.UUNoSlotDirty, "%d dirty sectors, but its slot is empty%s", v.DirtySectors, partly(v, b, lacks+again))
 	default:
 		emit(finding.UULostClean, "%d clean sectors, but no slot leads to them", v.LiveSectors)
 	}

@@ -107,7 +107,8 @@ func onDevice(b *backing, again ondisk.Sector) string {
 }
 
 // partly says of dirty data that a device has most of that they may have been written back, and be the older where they
-// differ: a detach ends when all is written back, and which keys that made clean is not journalled.
+// differ: a detach ends when all is written back, and which keys that made clean is not journalled. It counts what differs,
+// written again or not: a repair of another volume, which moves dirty data, does not make it another finding.
 func partly(v *inspect.Volume, b *backing, lacks ondisk.Sector) string {
 	if b == nil || 2*lacks > v.DirtySectors {
 		return ""

@@ -45,6 +45,9 @@ type harvest struct {
 	ring  map[badKey]bool        // the keys of the journal; nil: not looked for
 	dirty map[ondisk.Bucket]bool // buckets with dirty data; nil: likewise
 
+	cuts   map[badKey][]stretch // of extents that claim sectors which others claim too: what they lose, of the cache
+	retold []inspect.Range      // of that, what the journal says to be elsewhere
+
 	stump *stump // what is left of buckets that the device's end cuts off; nil: nothing is missing
 
 	nameless bool     // an orphan has keys of an inode that no slot names
@@ -78,6 +81,9 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 	if err := h.ringTells(); err != nil {
 		return nil, err
 	}
+	if err := h.settleShared(); err != nil {
+		return nil, err
+	}
 	h.doubt, h.cut = minus(h.doubt, h.cut), nil
 	h.holes = h.doubtful()
 	if !c.Tree.InOrder() {
@@ -101,6 +107,7 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 	*k = e.Bkey
 	code, damaged := h.w.bad.of(k)
+	damaged = damaged && (code != finding.EXShared || !h.settled(k)) // what it lost is taken from it
 	switch {
 	case code == finding.EXPtrDev && e.Live: // there is one cache in a set: the kernel reads it whatever the number
 		k.Ptr[0] = ondisk.MakePtr(k.Ptr[0].Gen(), k.Ptr[0].Offset(), uint64(h.c.Geo.ThisDev))

@@ -19,7 +19,7 @@ const chunk = 4096
 // Errors: yield's, the context's, and inspect.ErrChanged.
 func (h *harvest) each(r inspect.Range, yield func(k *ondisk.Bkey) error) error {
 	s := &stream{h: h, yield: yield, at: r.From, scraped: reach(h.scraped, r), proved: reach(h.proved, r), strays: reach(h.strays, r), orphans: h.load(r)}
-	alone := s.orphans == nil && len(s.scraped) == 0 && len(s.strays) == 0 && len(s.proved) == 0 && !meets(h.doubt, r) && !meets(h.since, r)
+	alone := s.orphans == nil && len(s.scraped) == 0 && len(s.strays) == 0 && len(s.proved) == 0 && len(h.cuts) == 0 && !meets(h.doubt, r) && !meets(h.since, r)
 	var k ondisk.Bkey
 	for e, err := range h.c.Extents(r) {
 		if err != nil {
@@ -28,10 +28,11 @@ func (h *harvest) each(r inspect.Range, yield func(k *ondisk.Bkey) error) error 
 		if e.FromJournal && !h.journal || !e.FromJournal && h.isStray(&e.Bkey) {
 			continue
 		}
-		switch keep := h.take(e, &k); {
-		case !alone:
+		if len(h.cuts[keyOf(&e.Bkey)]) > 0 {
+			err = s.addParts(e)
+		} else if keep := h.take(e, &k); !alone {
 			err = s.add(e.FromJournal, keep, &k)
-		case keep && !h.stale(&k):
+		} else if keep && !h.stale(&k) {
 			err = yield(&k)
 		}
 		if err != nil {
@@ -107,6 +108,21 @@ func (s *stream) add(journal, keep bool, k *ondisk.Bkey) error {
 		return nil
 	}
 	return s.flush(k.Pos())
+}
+
+// addParts takes what is left of an extent of which others have a part.
+func (s *stream) addParts(e *inspect.Extent) error {
+	for _, p := range s.h.parts(e) {
+		k := p.Bkey
+		if p.lost {
+			s.h.loseShared(&k)
+		}
+		keep := !p.lost && s.h.take(&p.Extent, &k)
+		if err := s.add(e.FromJournal, keep, &k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fewOrphans are in memory at a time.
@@ -199,7 +215,7 @@ func (s *stream) hand(ps []btree.Piece) error {
 			continue
 		}
 		k := &keys[i]
-		if code, damaged := s.h.w.bad.of(k); damaged { // as it was laid over others the last time
+		if code, damaged := s.h.w.bad.of(k); damaged && !(code == finding.EXShared && s.h.settled(k)) { // as it was laid over others the last time
 			if code != finding.EXAlign || !s.h.align(k) {
 				s.h.w.lose(k, code)
 				continue

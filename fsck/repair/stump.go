@@ -3,9 +3,7 @@
 package repair
 
 import (
-	"cmp"
 	"errors"
-	"slices"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
@@ -199,7 +197,7 @@ func (h *harvest) moveStump() error {
 type stretch struct{ from, to ondisk.Sector }
 
 // ranges are the sectors of the dirty data that are there, joined and in order.
-func (s *stump) ranges(g *superblock.Geometry) (out []stretch) {
+func (s *stump) ranges(g *superblock.Geometry) []stretch {
 	var all []stretch
 	for i := range s.dirty {
 		from := s.dirty[i].Ptr[0].Offset()
@@ -207,13 +205,5 @@ func (s *stump) ranges(g *superblock.Geometry) (out []stretch) {
 			all = append(all, stretch{from, to})
 		}
 	}
-	slices.SortFunc(all, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
-	for _, r := range all {
-		if n := len(out); n > 0 && r.from <= out[n-1].to {
-			out[n-1].to = max(out[n-1].to, r.to)
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
+	return join(all)
 }

@@ -58,7 +58,7 @@ var extentRows = []Row{
 		Title:   "two extents claim the same sectors of the cache",
 		Help:    "The kernel says nothing and serves wrong data for at least one of them.",
 		Depends: "SB JR PR UU BT",
-		Cost:    "the data of the extent that is not taken",
+		Cost:    "the shared sectors of the one that is not taken, unless the journal has their place",
 		Advice:  "Keep the kernel away: it serves wrong data, and writes them back.",
 	},
 	{

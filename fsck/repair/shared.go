@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"bctl/inspect"
+	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
+)
+
+// A claim is an extent in a bucket where two claim the same sectors.
+type claim struct {
+	inspect.Extent
+	order uint64 // of the last key of the journal that says the same; 0: none does
+}
+
+func (c *claim) from() ondisk.Sector { return c.Ptr[0].Offset() }
+func (c *claim) to() ondisk.Sector   { return c.Ptr[0].Offset() + c.Size() }
+
+// settleShared decides who has the sectors of the cache that several extents claim: the one that the journal has last;
+// where it has none of them, a dirty one before a clean one, which the backing device has too. The others lose these
+// sectors, and no more. Where the journal says that they stand elsewhere, they do. Errors: the context's.
+func (h *harvest) settleShared() error {
+	looked := map[ondisk.Bucket][]claim{}
+	for id, i := range h.w.bad.codes {
+		if h.w.bad.names[i] == finding.EXShared {
+			looked[h.c.Geo.BucketOf(ondisk.Ptr(id.ptr).Offset())] = nil
+		}
+	}
+	if len(looked) == 0 {
+		return nil
+	}
+	var mu sync.Mutex
+	err := h.c.Walk(func(_ int, e *inspect.Extent) {
+		if !e.Live {
+			return
+		}
+		b := h.c.Geo.BucketOf(e.Ptr[0].Offset())
+		if _, ok := looked[b]; ok {
+			mu.Lock()
+			defer mu.Unlock()
+			looked[b] = append(looked[b], claim{Extent: *e})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	run, _, err := h.run()
+	if err != nil {
+		return err
+	}
+	order := uint64(0)
+	for _, j := range slices.Backward(run) {
+		for i := range j.Keys {
+			order++
+			for c := range looked[h.c.Geo.BucketOf(j.Keys[i].Ptr[0].Offset())] {
+				if one := &looked[h.c.Geo.BucketOf(j.Keys[i].Ptr[0].Offset())][c]; sameMapping(&one.Bkey, &j.Keys[i]) {
+					one.order = order
+				}
+			}
+		}
+	}
+	h.cuts = map[badKey][]stretch{}
+	for _, cs := range looked {
+		h.settle(cs)
+	}
+	h.retell(run)
+	return nil
+}
+
+// sameMapping reports whether two keys have some sector of a volume at the same place.
+func sameMapping(a, b *ondisk.Bkey) bool {
+	return a.Ptrs() == 1 && b.Ptrs() == 1 && a.Inode() == b.Inode() && a.Ptr[0].Gen() == b.Ptr[0].Gen() &&
+		a.Ptr[0].Offset()-a.Start() == b.Ptr[0].Offset()-b.Start() && a.Start() < b.Offset() && b.Start() < a.Offset()
+}
+
+// settle decides for one bucket.
+func (h *harvest) settle(cs []claim) {
+	slices.SortFunc(cs, func(a, b claim) int {
+		dirty := map[bool]int{true: 1}
+		return cmp.Or(cmp.Compare(b.order, a.order), dirty[b.Dirty()]-dirty[a.Dirty()],
+			cmp.Compare(a.from(), b.from()), a.Pos().Compare(b.Pos()), cmp.Compare(a.High, b.High))
+	})
+	var taken []stretch
+	for i := range cs {
+		c := &cs[i]
+		var lost []stretch
+		for _, t := range taken {
+			if from, to := max(t.from, c.from()), min(t.to, c.to()); from < to {
+				lost = append(lost, stretch{from, to})
+			}
+		}
+		taken = append(taken, stretch{c.from(), c.to()})
+		rival := slices.ContainsFunc(cs, func(o claim) bool {
+			return keyOf(&o.Bkey) != keyOf(&c.Bkey) && o.from() < c.to() && c.from() < o.to()
+		})
+		if !rival {
+			continue
+		}
+		h.cuts[keyOf(&c.Bkey)] = join(lost)
+		if len(lost) > 0 { // its leaf cannot stay
+			h.w.bad.note(keyOf(&c.Bkey), finding.EXShared)
+		}
+	}
+}
+
+// join are stretches in order, those that meet or touch as one.
+func join(all []stretch) (out []stretch) {
+	slices.SortFunc(all, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
+	for _, r := range all {
+		if n := len(out); n > 0 && r.from <= out[n-1].to {
+			out[n-1].to = max(out[n-1].to, r.to)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// retell looks in the journal for where the data of those stand that lost sectors.
+func (h *harvest) retell(run []*ondisk.Jset) {
+	var lost []inspect.Range
+	var losers []ondisk.Bkey
+	for id, cuts := range h.cuts {
+		k := ondisk.Bkey{High: id.high, Low: id.low}
+		k.Ptr[0] = ondisk.Ptr(id.ptr)
+		for _, c := range cuts {
+			from := k.Start() + c.from - k.Ptr[0].Offset()
+			lost = append(lost, inspect.Of(k.Inode(), from, from+c.to-c.from))
+			losers = append(losers, k)
+		}
+	}
+	lost = minus(joined(lost), joined(rangesOf(h.proved)))
+	var found []btree.Piece
+	for _, j := range slices.Backward(run) {
+		for i := range j.Keys {
+			k := j.Keys[i]
+			p := btree.Piece{Start: k.Offset() - min(k.Size(), k.Offset()), End: k.Offset(), Inode: k.Inode()}
+			if k.Size() > 0 && k.Size() <= k.Offset() && touches(&p, lost) {
+				found = append(found, h.hold(&k))
+			}
+		}
+	}
+	var k ondisk.Bkey
+	for _, p := range btree.Resolve(found) {
+		h.keys.Key(p, &k)
+		wrong := slices.ContainsFunc(losers, func(o ondisk.Bkey) bool { return sameMapping(&o, &k) })
+		if k.Ptrs() == 0 || wrong || !h.sound(&k) || h.stale(&k) {
+			continue
+		}
+		h.raise(&k)
+		mine := within(p, lost)
+		h.proved = append(h.proved, mine...)
+		h.retold = append(h.retold, rangesOf(mine)...)
+	}
+	h.retold = joined(h.retold)
+	slices.SortFunc(h.proved, func(a, b btree.Piece) int { return startOf(&a).Compare(startOf(&b)) })
+}
+
+// A part is a piece of an extent.
+type part struct {
+	inspect.Extent
+	lost bool // another has its sectors of the cache
+}
+
+// parts are the pieces of an extent: what it has lost, and what stays between.
+func (h *harvest) parts(e *inspect.Extent) (out []part) {
+	at := e.Start()
+	add := func(to ondisk.Sector, lost bool) {
+		if at < to {
+			p := part{*e, lost}
+			p.CutFront(at)
+			p.CutBack(to)
+			out = append(out, p)
+			at = to
+		}
+	}
+	for _, c := range h.cuts[keyOf(&e.Bkey)] {
+		add(e.Start()+c.from-e.Ptr[0].Offset(), false)
+		add(e.Start()+c.to-e.Ptr[0].Offset(), true)
+	}
+	add(e.Offset(), false)
+	return out
+}
+
+// settled reports whether an extent is one that lost to others, or that others lost to: what it has left is its own.
+func (h *harvest) settled(k *ondisk.Bkey) bool {
+	_, ok := h.cuts[keyOf(k)]
+	return ok
+}
+
+// loseShared lists what another has, but for what the journal says of it.
+func (h *harvest) loseShared(k *ondisk.Bkey) {
+	for _, r := range minus([]inspect.Range{inspect.Of(k.Inode(), k.Start(), k.Offset())}, h.retold) {
+		gone := *k
+		gone.CutFront(max(r.From.Offset, k.Start()))
+		gone.CutBack(r.To.Offset)
+		h.w.lose(&gone, finding.EXShared)
+	}
+}

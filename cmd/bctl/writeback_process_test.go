@@ -118,7 +118,7 @@ func TestWritebackNoSpace(t *testing.T) {
 	full := process(t, "sh", append([]string{"-c", `trap "" XFSZ; ulimit -f 6000; exec "$0" "$@"`, os.Args[0]}, args...)...)
 	full.Path = "/bin/sh"
 	out, err := full.CombinedOutput()
-	if code := exitOf(t, err); code != app.ExitCannot || !bytes.Contains(out, []byte("file too large")) {
+	if code := exitOf(t, err); code != app.ExitCannot || !bytes.Contains(out, []byte("file too large")) || !bytes.Contains(out, []byte("run it again")) {
 		t.Errorf("exit %d: %s", code, out)
 	}
 	if imgtest.SumFile(t, img.Cache) != cache {

@@ -46,10 +46,10 @@ type backTold struct {
 	Copied  int64                           `json:"copied_bytes"`
 	Files   []struct{ File, Device string } `json:"undo_files"`
 	Volumes []struct {
-		Inode                        uint32
-		Device                       *string
-		Action, Why                  string
-		Dirty, Copy, Unread, Unknown int64
+		Inode       uint32
+		Device      *string
+		Action, Why string
+		Unread      int64 `json:"unread_sectors"`
 	}
 }
 

@@ -21,7 +21,9 @@ type Options struct {
 	Verify   bool // read back past the page cache, and compare
 	Clean    Clean
 	Progress progress.Starter
-	Lost     func(l Lost) // what does not come to the backing device, in order; nil: untold
+	// Unread is how much of n bytes of the cache is known not to be readable before it is tried; nil: nothing is known.
+	Unread func(off, n int64) int64
+	Lost   func(l Lost) // what does not come to the backing device, in order; nil: untold
 }
 
 // A Lost is a run of sectors of a backing device, data offset included, that does not get what the cache may hold.
@@ -48,6 +50,7 @@ type Counts struct {
 	Copy    int64 // to be copied
 	Clean   int64 // of it: clean data that the backing device lacks
 	Runs    int64 // on the backing device: pieces that do not touch
+	Unread  int64 // of Copy: known not to be readable
 	Unknown int64 // of which the metadata do not tell what they are
 	Newer   int64 // dirty, but the cache holds newer data of it
 	Old     int64 // dirty once; their bucket was used again since: the kernel ignores them too
@@ -123,6 +126,9 @@ func (j *Job) survey(ctx context.Context, t *Target) error {
 			c.Copy += p.n
 			if p.clean {
 				c.Clean += p.n
+			}
+			if j.o.Unread != nil {
+				c.Unread += j.o.Unread(p.at, p.n)
 			}
 			if p.off != end {
 				c.Runs++

@@ -114,7 +114,9 @@ func orphans(c *inspect.Cache) string {
 			text += fmt.Sprintf("; %d with %d dirty sectors", v.Inode, v.DirtySectors)
 		}
 	}
-	if text == "" {
+	if text == "" && c.Known().Counts() {
+		return "the cache has no dirty data of a detached device"
+	} else if text == "" {
 		return ""
 	}
 	return "volumes that were detached: --inode N --to DEVICE, N of" + text[1:]

@@ -70,7 +70,7 @@ func (o *uuidOptions) purge(ctx context.Context, tell *app.IO) error {
 	fields := []render.Field{
 		{Key: "device", Value: o.cache, Name: "device"},
 		{Key: "inodes", Value: p.Inodes, Name: "purged", Text: "slots " + strings.Trim(fmt.Sprint(p.Inodes), "[]") + o.done()},
-		{Key: "dirty_sectors", Value: p.Dirty, Name: "given up", Text: fmt.Sprintf("%d dirty sectors, %d clean ones", p.Dirty, p.Clean)},
+		{Key: "dirty_sectors", Value: p.Dirty, Name: o.given(), Text: fmt.Sprintf("%d dirty sectors, %d clean ones", p.Dirty, p.Clean)},
 		{Key: "clean_sectors", Value: p.Clean},
 	}
 	if err := render.Write(tell.Out, tell.Format, pieceView(append(fields, o.tail(undo)...), "lost", p.Lost)); err != nil {
@@ -78,6 +78,14 @@ func (o *uuidOptions) purge(ctx context.Context, tell *app.IO) error {
 	}
 	o.last(undo, tell, o.cache)
 	return nil
+}
+
+// given is what is said of what is lost.
+func (o *uuidOptions) given() string {
+	if o.write.DryRun {
+		return "lost then"
+	}
+	return "given up"
 }
 
 // stage is the cache's, proved by fsck with the backing device as it will be.

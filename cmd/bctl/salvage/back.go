@@ -5,7 +5,6 @@ package salvage
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,10 +14,13 @@ import (
 
 	"bctl/cmd/bctl/app"
 	"bctl/inspect"
+	"bctl/inspect/volume"
 	"bctl/internal/change"
 	"bctl/internal/disk/blockdev"
 	"bctl/internal/disk/mapfile"
+	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
+	"bctl/internal/hint"
 	"bctl/internal/writeback"
 	"bctl/superblock"
 )
@@ -29,6 +31,7 @@ type back struct {
 	io      *app.IO
 	cache   *blockdev.Device
 	r       io.ReaderAt // of cache, as far as a mapfile has it
+	m       mapfile.Map // nil: none
 	devs    []change.Device
 	c       *inspect.Cache
 	found   finding.Collector
@@ -55,6 +58,10 @@ func writeBack(ctx context.Context, o writebackOptions, to *app.IO) error {
 		to.Note("%s is damaged (%d findings): what its metadata do not tell is not copied; see bctl fsck", o.cache, n)
 	}
 	if err := b.match(); err != nil {
+		if errors.Is(err, volume.ErrNoTree) && o.mapfile != "" {
+			err = app.WithHint(fmt.Errorf("%s: %w, as far as %s has it", o.cache, err, o.mapfile),
+				"copy the metadata first: bctl domain --metadata DEVICE -o FILE, ddrescue --domain-mapfile=FILE")
+		}
 		return err
 	}
 	lost, err := b.lostFile()
@@ -62,7 +69,7 @@ func writeBack(ctx context.Context, o writebackOptions, to *app.IO) error {
 		return err
 	}
 	b.job = writeback.New(b.c, b.targets, b.cache.LogicalBlock(), writeback.Options{
-		Clean: o.clean, Retries: o.retries, Verify: o.verify, Progress: o.progress, Lost: lost.add,
+		Clean: o.clean, Retries: o.retries, Verify: o.verify, Progress: o.progress, Lost: lost.add, Unread: b.unread,
 	})
 	err = b.job.Survey(ctx)
 	for _, t := range b.targets {
@@ -114,8 +121,19 @@ func (b *back) claim() (open []*blockdev.Device, err error) {
 	if err != nil {
 		return open, fmt.Errorf("%s: %w", b.o.mapfile, err)
 	}
-	b.r = m.Over(b.cache)
+	b.m, b.r = m, m.Over(b.cache)
 	return open, nil
+}
+
+// unread is how much of n bytes of the cache the mapfile does not have.
+func (b *back) unread(off, n int64) (bytes int64) {
+	if b.m == nil {
+		return 0
+	}
+	for _, a := range b.m.Unread(off, n) {
+		bytes += a.Len
+	}
+	return bytes
 }
 
 // read reads the cache's metadata.
@@ -123,7 +141,7 @@ func (b *back) read(ctx context.Context) error {
 	b.found = finding.Collector{}
 	s, err := superblock.ReadDevice(b.r, b.cache.Size())
 	if err == nil && s.IsBacking() {
-		err = errors.New("a backing device, it holds no dirty data of others")
+		err = app.WithHint(errors.New("a backing device, it holds no dirty data of others"), "the cache is named first: bctl writeback CACHE BACKING...")
 	}
 	if err == nil {
 		app.MindMemory(s)
@@ -181,10 +199,7 @@ func (b *back) carry(ctx context.Context, lost *lostFile) error {
 	}
 	b.report.seconds, b.report.copied = time.Since(began).Seconds(), b.job.Copied()
 	if err != nil {
-		if ctx.Err() != nil {
-			b.io.Note("%s of the dirty data are on the backing devices, and stay dirty in the cache; run it again to go on", size(b.report.copied))
-		}
-		return err
+		return b.halfway(ctx, err)
 	}
 	if err := lost.sync(); err != nil {
 		return err
@@ -193,6 +208,21 @@ func (b *back) carry(ctx context.Context, lost *lostFile) error {
 		return nil
 	}
 	return b.clear(ctx, len(undo))
+}
+
+// halfway says how to go on where the copying ended early.
+func (b *back) halfway(ctx context.Context, err error) error {
+	way := "nothing is cleared, and the cache has all of it still, as dirty: run it again once that is mended"
+	switch {
+	case ctx.Err() != nil:
+		b.io.Note("%s of the dirty data are on the backing devices, and stay dirty in the cache; run it again to go on", size(b.report.copied))
+		return err
+	case errors.Is(err, change.ErrUndoKeep), hint.Of(err) != "":
+		return err
+	case errors.Is(err, plan.ErrReadBack):
+		way = "the device does not give back what it was given, and may be failing; nothing is cleared, and the cache has all of it still"
+	}
+	return app.WithHint(err, "%s", way)
 }
 
 // clear makes what was copied clean. kept is how many undo files there are.
@@ -295,54 +325,4 @@ func (b *back) sound(ctx context.Context) func(io.ReaderAt) error {
 		}
 		return err
 	}
-}
-
-// A lostFile is that of --failed; without, what is lost is counted.
-type lostFile struct {
-	f    *os.File
-	w    *bufio.Writer
-	err  error
-	sums map[uint32]map[string]int64 // bytes, by inode and why
-}
-
-func (b *back) lostFile() (*lostFile, error) {
-	l := &lostFile{sums: map[uint32]map[string]int64{}}
-	b.report.lost = l.sums
-	if b.o.failed == "" {
-		return l, nil
-	}
-	f, err := os.OpenFile(b.o.failed, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("--failed: %w", err)
-	}
-	l.f, l.w = f, bufio.NewWriter(f)
-	return l, nil
-}
-
-func (l *lostFile) add(x writeback.Lost) {
-	if l.sums[x.Inode] == nil {
-		l.sums[x.Inode] = map[string]int64{}
-	}
-	l.sums[x.Inode][x.Why] += x.Count.Bytes()
-	if l.f != nil {
-		l.err = errors.Join(l.err, json.NewEncoder(l.w).Encode(x))
-	}
-}
-
-// sync has the list on its medium: before anything is cleared.
-func (l *lostFile) sync() error {
-	if l.f == nil {
-		return nil
-	}
-	if err := errors.Join(l.err, l.w.Flush(), l.f.Sync()); err != nil {
-		return fmt.Errorf("--failed: %w", err)
-	}
-	return nil
-}
-
-func (l *lostFile) close() error {
-	if l.f == nil {
-		return nil
-	}
-	return errors.Join(l.sync(), l.f.Close())
 }

@@ -77,7 +77,9 @@ func (b *back) rows() (rows []*backRow, left bool) {
 		name := t.Dev.Path()
 		r.Device, r.Copy, r.Clean, r.Runs = &name, sectors(c.Copy), sectors(c.Clean), c.Runs
 		r.Unknown, r.Newer, r.Old = sectors(c.Unknown), sectors(c.Newer), sectors(c.Old)
-		r.Unread = sectors(b.report.lost[t.Inode][writeback.WhyUnread])
+		if r.Unread = sectors(b.report.lost[t.Inode][writeback.WhyUnread]); !b.o.yes {
+			r.Unread = sectors(c.Unread)
+		}
 		switch {
 		case !b.o.yes:
 			r.Does = wouldCopy
@@ -116,7 +118,7 @@ func (b *back) tell() error {
 		{Key: "cleared", Value: r.isClear},
 		{Key: "cleared_keys", Value: r.keys, Name: app.OptionalName("keys made clean", r.isClear)},
 		{Key: "undo_files", Value: append([]undoFile{}, r.files...)},
-		{Key: "failed_file", Value: b.o.failed, Name: app.OptionalName("what is left", b.o.failed != "")},
+		{Key: "failed_file", Value: b.o.failed, Name: app.OptionalName("what is left", b.o.failed != "" && left)},
 	}
 	for _, f := range r.files {
 		fields = append(fields, render.Field{Name: "to take it back", Text: app.UndoneBy(f.File, f.Device)})
@@ -135,11 +137,17 @@ func (b *back) tell() error {
 	case err != nil:
 		return err
 	case left:
-		return app.WithHint(app.Damaged("not all of the dirty data of the given devices could be copied"), "%s", b.advice())
+		can := "could"
+		if !b.o.yes {
+			can = "can"
+		}
+		return app.WithHint(app.Damaged("not all of the dirty data of the given devices %s be copied", can), "%s", b.advice())
 	case b.found.Count(finding.Damage) > 0:
 		return app.WithHint(app.Damaged("%s is damaged: there may be dirty data that nothing leads to", b.o.cache), "bctl fsck %s", app.Quote(b.o.cache))
 	case !b.o.yes:
 		b.io.Note("nothing was written: --yes does it")
+	case !b.o.clear && r.copied > 0:
+		b.io.Note("in the cache they are dirty still: with --clear too they, and the devices' state, become clean")
 	}
 	return nil
 }

@@ -149,7 +149,9 @@ func imageFile(ctx context.Context, p *image.Plan, name string) (size int64, err
 		return 0, err
 	}
 	w := bufio.NewWriter(f)
-	err = errors.Join(p.Write(ctx, w), w.Flush())
+	if err = p.Write(ctx, w); err == nil {
+		err = w.Flush()
+	}
 	if err == nil {
 		size, err = f.Seek(0, io.SeekCurrent)
 	}

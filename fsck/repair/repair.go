@@ -106,6 +106,7 @@ type Work struct {
 
 	replaced []Lost // what backing devices have in the place of dirty data that count again
 
+	inPlace bool // the uuid slots are corrected where they stand
 	rebuilt bool // whole was made by mendWhole
 	heavy   bool // nothing is to stay where it is
 	missing bool // a live journal entry is not there
@@ -267,7 +268,7 @@ func (w *Work) finish() {
 		}
 		w.result.Plans = append(w.result.Plans, p)
 	}
-	w.result.Renamed = w.whole != nil && w.renamed
+	w.result.Renamed = (w.whole != nil || w.inPlace) && w.renamed
 	w.result.Unknown = w.whole != nil && w.unknown
 	if w.whole != nil && w.dubious != nil {
 		w.result.Unconfirmed, w.result.InDoubt = w.dubious.volumes(), w.dubious.runs()

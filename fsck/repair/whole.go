@@ -60,6 +60,11 @@ func mendWhole(w *Work, rep *fsck.Report) (bool, error) {
 		w.full = true
 		p, err = w.rebuild(s, &g, rep)
 	}
+	if errors.Is(err, change.ErrNoSpace) {
+		if did, err := w.slotsInPlace(s, &g, rep); did || err != nil {
+			return did, err
+		}
+	}
 	switch {
 	case errors.Is(err, change.ErrNoSpace):
 		if w.whole != nil {

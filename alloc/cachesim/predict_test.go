@@ -17,12 +17,8 @@ import (
 // A bound is how far a workload may be off: in points of the reads, and in percent.
 type bound struct{ hits, bypassed, written, dirty float64 }
 
-// bounds are those of every workload but one: its scans were read by several threads of a program that is one task to
-// the model, and each thread has an average.
-var (
-	bounds = bound{1.5, 2, 12, 15}
-	loose  = map[string]bound{"scan-around": {1.6, 9, 12, 15}}
-)
+// bounds are those of every workload.
+var bounds = bound{1.5, 2, 12, 15}
 
 // bytesOf reads 64k, 64M.
 func bytesOf(tb testing.TB, s string) int {
@@ -74,7 +70,7 @@ func predict(tb testing.TB, said *workloads.Said, cfg Config) Figures {
 	batch := make([]blktrace.Request, len(ops))
 	for i, op := range ops {
 		batch[i] = blktrace.Request{
-			Time: uint64(i * said.Gap), Sector: op.Offset / sectorBytes, Sectors: uint32(op.Length / sectorBytes), Task: 1,
+			Time: uint64(i * said.Gap), Sector: op.Offset / sectorBytes, Sectors: uint32(op.Length / sectorBytes), Task: said.TaskOf(i),
 		}
 		if op.Write {
 			batch[i].Op = blktrace.Write
@@ -114,10 +110,7 @@ func TestPredict(t *testing.T) {
 		t.Logf("%-16s hits %6d, kernel %6d (%+.2f points)  bypassed %5d, %5d (%+.2f %%)  written %5.1f, %5.1f MiB (%+.1f %%)  dirty %4.1f, %4.1f (%+.1f %%)",
 			name, f.CacheHits(), said.Hits, hits, f.BypassReads, said.BypassHits+said.BypassMisses, bypassed,
 			float64(f.WrittenSectors())/2048, said.Written/(1<<20), written, float64(f.DirtySector)/2048, said.Dirty/(1<<20), dirty)
-		b, ok := loose[name]
-		if !ok {
-			b = bounds
-		}
+		b := bounds
 		if f.Reads != said.Reads() || math.Abs(hits) > b.hits || math.Abs(bypassed) > b.bypassed || math.Abs(written) > b.written ||
 			said.Gap > 0 && math.Abs(dirty) > b.dirty {
 			t.Errorf("%s is off", name)

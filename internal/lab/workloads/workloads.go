@@ -175,6 +175,34 @@ type Said struct {
 	Hits, Misses                       uint64
 	BypassHits, BypassMisses           uint64
 	Written, Dirty                     float64 // bytes, as exact as sysfs prints them
+	Tasks                              []Task  // who asked, where the recording tells; in order
+}
+
+// A Task is a thread of the program that replayed the requests, and the first of those that it asked for in a row.
+type Task struct {
+	First int
+	ID    uint32
+}
+
+// TaskOf is who asked for request i: one task for all of them where the recording does not tell.
+func (s *Said) TaskOf(i int) uint32 {
+	at := sort.Search(len(s.Tasks), func(k int) bool { return s.Tasks[k].First > i })
+	if at == 0 {
+		return 1
+	}
+	return s.Tasks[at-1].ID
+}
+
+// addTasks reads FIRST:ID words.
+func (s *Said) addTasks(words []string) error {
+	for _, w := range words {
+		var t Task
+		if _, err := fmt.Sscanf(w, "%d:%d", &t.First, &t.ID); err != nil {
+			return fmt.Errorf("task %q: %w", w, err)
+		}
+		s.Tasks = append(s.Tasks, t)
+	}
+	return nil
 }
 
 // Reads is how many requests read.
@@ -195,8 +223,13 @@ func ReadSaid(name string) (*Said, error) {
 				values[k] = v
 			}
 		}
-		if len(f) == 3 && f[0] == "stat" {
+		switch {
+		case len(f) == 3 && f[0] == "stat":
 			values[f[1]] = f[2]
+		case len(f) > 0 && f[0] == "tasks":
+			if err := s.addTasks(f[1:]); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
 		}
 	}
 	s.Kind, s.Series, s.Policy, s.Bucket = values["kind"], values["series"], values["policy"], values["bucket"]

@@ -116,6 +116,32 @@ func (w *Work) lostSlot(c *inspect.Cache, dev fsck.Device) (uint32, error) {
 		dev.Name, ErrLostSuper, same, silent, other)
 }
 
+// nearSlot gives a damaged superblock that still names the set the uuid of a slot, where they differ in a few bits.
+func (w *Work) nearSlot(s *ondisk.Super) {
+	cache, err := w.super()
+	if err != nil || cache.IsBacking() || cache.SetUUID != s.SetUUID {
+		return
+	}
+	g, err := superblock.NewGeometry(cache)
+	if err != nil {
+		return
+	}
+	c, err := w.best(cache, &g)
+	if err != nil {
+		return // whoever needs it will say so
+	}
+	if _, ok := c.UUIDs.Find(s.UUID); ok {
+		return
+	}
+	for i := range c.UUIDs {
+		u := &c.UUIDs[i]
+		if uuids.StateOf(u) == uuids.Valid && !u.FlashOnly() && u.UUID.Distance(s.UUID) <= flippedBits {
+			s.UUID = u.UUID
+			return
+		}
+	}
+}
+
 // sample is a few clean extents of a volume, and where its last extent ends.
 func sample(c *inspect.Cache, slot uint32) (*held, ondisk.Sector, error) {
 	v := &held{}

@@ -92,6 +92,43 @@ func inUse(t uuids.Table) (n int) {
 	return n
 }
 
+// sectorSlots is how many slots a sector has.
+const sectorSlots = ondisk.SectorBytes / ondisk.UUIDEntryBytes
+
+// moveBack puts slots where they were, of a block that was written to the wrong place: the kernel fills the first empty
+// slot, so none is used behind an empty one, but where somebody purged that. Data of inodes without a slot tell of it,
+// where those that have one now have none.
+func (w *Work) moveBack(t uuids.Table, data map[uint32]*held) {
+	used := func(u ondisk.UUIDEntry) bool { return u != ondisk.UUIDEntry{} }
+	hole := slices.IndexFunc(t, func(u ondisk.UUIDEntry) bool { return !used(u) })
+	if hole < 0 || hole%sectorSlots != 0 {
+		return
+	}
+	from := slices.IndexFunc(t[hole:], used)
+	if from < 0 || from%sectorSlots != 0 {
+		return
+	}
+	from += hole
+	n := slices.IndexFunc(t[from:], func(u ondisk.UUIDEntry) bool { return !used(u) })
+	if n < 0 {
+		n = len(t) - from
+	}
+	astray := false
+	for i := range uint32(n) {
+		if data[uint32(from)+i] != nil {
+			return
+		}
+		astray = astray || data[uint32(hole)+i] != nil
+	}
+	if n = min(n, from-hole); !astray {
+		return
+	}
+	copy(t[hole:], t[from:from+n])
+	clear(t[from : from+n])
+	w.renamed = true // -p leaves it
+	w.saw("uuid slots %d to %d: they stood %d too far behind", hole, hole+n-1, from-hole)
+}
+
 // outdated invalidates slots that an older copy tells of a given backing device, where its data say otherwise. A device
 // that is attached again takes a new slot, behind the old one.
 func (w *Work) outdated(t uuids.Table, old map[int]bool, data map[uint32]*held) {

@@ -56,23 +56,14 @@ func (h *harvest) ringTells() error {
 	if h.base.since > 0 && oldest <= h.base.since {
 		h.ex = h.base.ex
 	}
-	var found []btree.Piece // oldest first
-	for _, j := range slices.Backward(run) {
-		for i := range j.Keys {
-			k := j.Keys[i]
-			if k.Size() == 0 || k.Size() > k.Offset() {
-				continue
-			}
-			if p := (btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode()}); touches(&p, wanted) {
-				found = append(found, h.hold(&k))
-			}
-		}
-	}
+	told, written := h.written(run, wanted)
 	var k ondisk.Bkey
-	told, settled := btree.Resolve(found), []btree.Piece(nil)
+	var settled []btree.Piece
+	var unsure []inspect.Range
+	stands, gone := uint32(0), ^uint32(0) // the last that the leaf has, the first that it has not
 	tree := h.c.Lookup(lookupBytes)
-	for i := range told {
-		h.keys.Key(told[i], &k)
+	for _, p := range told {
+		h.keys.Key(p, &k)
 		switch {
 		case k.Ptrs() == 0:
 		case h.sound(&k):
@@ -80,7 +71,7 @@ func (h *harvest) ringTells() error {
 		default:
 			continue
 		}
-		done, err := h.doneWith(tree, &k, told[i])
+		done, err := h.doneWith(tree, &k, p)
 		if err != nil {
 			return err
 		}
@@ -89,20 +80,64 @@ func (h *harvest) ringTells() error {
 			in = minus(wanted, done)
 		}
 		if stood := joined(h.stood[inspect.SourceOf(&k)]); len(stood) > 0 && k.Ptrs() > 0 {
-			for _, part := range within(told[i], stood) { // the leaf has it; what it says later may be newer, after a power cut
+			hidden, other, err := h.hidden(tree, written, &k, p)
+			if err != nil {
+				return err
+			}
+			unsure = append(unsure, minus(other, minus(other, stood))...)
+			stood = minus(stood, hidden)
+			for _, part := range within(p, stood) { // the leaf has it; what it says later may be newer, after a power cut
 				settled = append(settled, within(part, in)...)
+				stands = max(stands, p.At)
 			}
 			in = minus(in, stood)
 		}
-		h.proved = append(h.proved, within(told[i], in)...)
+		mine := within(p, in)
+		if h.proved = append(h.proved, mine...); len(mine) > 0 && k.Dirty() {
+			gone = min(gone, p.At)
+		}
 	}
+	if len(h.cut) > 0 && gone < stands { // it is not the last of it that is gone: what the journal does not tell of may be, too
+		unsure = append(unsure, h.cut...)
+	}
+	h.settle(rangesOf(settled), joined(unsure))
+	return nil
+}
+
+// settle takes from what is in doubt what the journal tells, or the leaf for sure.
+func (h *harvest) settle(settled, unsure []inspect.Range) {
 	if n := len(h.proved); n > 0 {
 		h.w.saw("btree: %d keys of damaged leaves are told by the journal", n)
 	}
-	for _, rs := range []*[]inspect.Range{&h.doubt, &h.first, &h.blank} {
-		*rs = minus(*rs, joined(slices.Concat(rangesOf(h.proved), rangesOf(settled))))
+	if len(h.cut) > 0 && len(unsure) > 0 {
+		h.cut, h.w.unknown = minus(h.cut, unsure), true
 	}
-	return nil
+	sure := minus(joined(slices.Concat(rangesOf(h.proved), settled)), unsure)
+	for _, rs := range []*[]inspect.Range{&h.doubt, &h.first, &h.blank} {
+		*rs = minus(*rs, sure)
+	}
+}
+
+// written is what the entries of a run say of some ranges: what each has the last word of, and all that was written there,
+// by where it is.
+func (h *harvest) written(run []*ondisk.Jset, wanted []inspect.Range) (told []btree.Piece, all map[inspect.Source][]btree.Piece) {
+	all = map[inspect.Source][]btree.Piece{}
+	for _, j := range slices.Backward(run) {
+		for i := range j.Keys {
+			k := j.Keys[i]
+			if k.Size() == 0 || k.Size() > k.Offset() {
+				continue
+			}
+			if p := (btree.Piece{Start: k.Start(), End: k.Offset(), Inode: k.Inode()}); touches(&p, wanted) {
+				p = h.hold(&k)
+				told = append(told, p)
+				if k.Ptrs() == 1 {
+					all[inspect.SourceOf(&k)] = append(all[inspect.SourceOf(&k)], p)
+				}
+			}
+		}
+	}
+	return btree.Resolve(told), all
 }
 
 // lookupBytes is how much of leaves is kept while they are asked.
@@ -121,6 +156,27 @@ func (h *harvest) doneWith(tree *inspect.Lookup, k *ondisk.Bkey, p btree.Piece) 
 		return true
 	})
 	return out, err
+}
+
+// hidden are the parts of what the journal tells where the tree shows what an entry before it wrote: blocks of a leaf stand
+// in each other's place. other are those where it shows dirty data that no entry tells of.
+func (h *harvest) hidden(tree *inspect.Lookup, written map[inspect.Source][]btree.Piece, k *ondisk.Bkey, p btree.Piece) (out, other []inspect.Range, err error) {
+	err = tree.Extents(inspect.Of(p.Inode, p.Start, p.End), func(e *inspect.Extent) bool {
+		from, to := max(e.Start(), p.Start), min(e.Offset(), p.End)
+		within := func(o btree.Piece) bool { return o.Start <= from && o.End >= to }
+		all := written[inspect.SourceOf(&e.Bkey)]
+		switch at := inspect.Of(p.Inode, from, to); {
+		case e.FromJournal || inspect.SourceOf(&e.Bkey) == inspect.SourceOf(k):
+		case !slices.ContainsFunc(all, within):
+			if e.Dirty() { // clean data are read, and moved, without an entry
+				other = append(other, minus([]inspect.Range{at}, joined(rangesOf(all)))...)
+			}
+		case !slices.ContainsFunc(all, func(o btree.Piece) bool { return within(o) && o.At >= p.At }): // it was not written again
+			out = append(out, at)
+		}
+		return true
+	})
+	return out, other, err
 }
 
 // veil are the parts of clean extents that lie where a damaged leaf lost keys: what was lost may have replaced them,

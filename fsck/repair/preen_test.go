@@ -78,32 +78,39 @@ func on(cache *planter.Image, back []*planter.Image, at spot) *planter.Image {
 // nothing may tell of it, as after a power cut: what it alone told was not to be read before either.
 func preen(t *rapid.T, was *truth, devs []fsck.Device, torn bool) (end string) {
 	r, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: now}})
-	switch {
-	case err != nil:
+	if err != nil {
 		return "8, nothing written"
+	}
+	end, bad := preened(r, was, devs, torn)
+	if len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	return end
+}
+
+// preened says how a repair ends that may be made unasked, and what is wrong with it.
+func preened(r *repair.Result, was *truth, devs []fsck.Device, torn bool) (end string, bad verdict) {
+	switch {
 	case r.Before != nil && len(codes(r.Before)) == 0:
 		for i, p := range r.Plans {
 			if p != nil {
-				t.Fatalf("nothing is damaged, and device %d is written to", i)
+				bad.add("nothing is damaged, and device %d is written to", i)
 			}
 		}
-		return "0"
+		return "0", bad
 	case len(codes(r.After)) > 0 || r.Loses() != "":
-		return "4"
+		return "4", nil
 	}
 	if torn {
-		return "1, the newest entry was hit"
+		return "1, the newest entry was hit", nil
+	}
+	if !slices.ContainsFunc(r.Plans, func(p *plan.Plan) bool { return p != nil }) {
+		bad.add("nothing is written of a repair that ends well")
 	}
 	done := after(r, devs)
 	is, err := truthOf(done)
 	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range was.backing {
-		a, attached := was.inodeOf(i)
-		if b, still := is.inodeOf(i); attached && slices.ContainsFunc(was.volumes[a], place.dirty) && (!still || a != b) {
-			t.Fatalf("backing device %d is no longer volume %d; %q", i, a, r.Evidence)
-		}
+		return "", verdict{err.Error()}
 	}
 	below := func(inode uint32) io.ReaderAt {
 		for i := range was.backing {
@@ -112,6 +119,12 @@ func preen(t *rapid.T, was *truth, devs []fsck.Device, torn bool) (end string) {
 			}
 		}
 		return nil
+	}
+	for i := range was.backing {
+		a, attached := was.inodeOf(i)
+		if b, still := is.inodeOf(i); attached && slices.ContainsFunc(was.volumes[a], place.dirty) && (!still || a != b) {
+			bad.add("-p: backing device %d is no longer volume %d; %q", i, a, r.Evidence)
+		}
 	}
 	for inode, v := range was.volumes {
 		for at, p := range v {
@@ -123,18 +136,10 @@ func preen(t *rapid.T, was *truth, devs []fsck.Device, torn bool) (end string) {
 				continue // the backing device has it too
 			}
 			if p.dirty() && (q == 0 || !q.dirty() || !same(devs[0].R, p, done[0].R, q, nil, 0)) {
-				t.Fatalf("volume %d: dirty sector %d is lost: %v then %v; %v, %q", inode, at, p.at(), q.at(), r.Repaired(), r.Evidence)
+				bad.add("-p: volume %d: dirty sector %d is lost: %v then %v; %v, %q", inode, at, p.at(), q.at(), r.Repaired(), r.Evidence)
+				return "1", bad
 			}
 		}
 	}
-	var written []*plan.Plan
-	for _, p := range r.Plans {
-		if p != nil {
-			written = append(written, p)
-		}
-	}
-	if len(written) == 0 {
-		t.Fatalf("nothing is written of a repair that ends well")
-	}
-	return "1"
+	return "1", bad
 }

@@ -187,9 +187,21 @@ func TestRandomFlips(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(uint64(i), 11))
 				s := scenes.Open(t, name)
 				all := spots(s)
-				what := strike(rnd, s, all, kindsOf(all))
+				what, torn := "", false
+				if os.Getenv(envWide) != "" {
+					what, torn = strikeWide(rnd, s, all)
+				} else {
+					what = strike(rnd, s, all, kindsOf(all))
+				}
 				r, bad := repairWell(t, was, allOf(s))
+				if r != nil && os.Getenv(envWide) != "" {
+					_, more := preened(r, was, allOf(s), torn)
+					bad = append(bad, more...)
+				}
 				switch {
+				case len(bad) > 0 && torn:
+					t.Logf("%d: %s: the newest entry is hit: %v", i, what, bad) // as after a power cut
+					tally["torn"]++
 				case len(bad) > 0 && r != nil && r.Before != nil && len(codes(r.Before)) == 0 && os.Getenv(envFlips) != "":
 					t.Logf("%d: %s: nothing is found: %v", i, what, bad) // as docs/repair.md says of what nothing tells
 					tally["silent"]++
@@ -201,7 +213,7 @@ func TestRandomFlips(t *testing.T) {
 					tally["bad"]++
 				}
 			}
-			t.Logf("%d of %d end badly, of %d more nothing is found", tally["bad"], count, tally["silent"])
+			t.Logf("%d of %d end badly, of %d more nothing is found, of %d the newest journal entry is hit", tally["bad"], count, tally["silent"], tally["torn"])
 		})
 	}
 }

@@ -290,8 +290,11 @@ func (w *Work) finish() {
 }
 
 // foreign reports whether a device was written by something that knows more than bctl, or in the other byte order:
-// nothing is written to it.
+// nothing is written to it. What a superblock says that its checksum refuses tells nothing.
 func foreign(rep *fsck.Report) bool {
+	if slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool { return f.Code == finding.SBChecksum }) {
+		return false
+	}
 	return slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
 		return f.Code == finding.SBFeatures || f.Code == finding.SBByteOrder
 	})

@@ -8,6 +8,7 @@ import (
 
 	"bctl/fsck"
 	"bctl/inspect"
+	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
 )
@@ -86,6 +87,7 @@ func (h *harvest) cutLeaves() error {
 	if err != nil {
 		return err
 	}
+	rd := btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
 	for l := range h.leaves() {
 		i, _ := slices.BinarySearchFunc(at, l.lower, ondisk.Pos.Compare)
 		for i < len(at) && at[i] == l.lower { // it ends where the leaf begins
@@ -96,6 +98,7 @@ func (h *harvest) cutLeaves() error {
 		}
 		h.hurt[h.c.Geo.BucketOf(l.key.Ptr[0].Offset())] = true
 		h.doubt = append(h.doubt, l.span())
+		rd.Read(l.key, 0).Every(h.stand)
 		all, err := h.reaches(run, l.span())
 		switch {
 		case err != nil:

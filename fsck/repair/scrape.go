@@ -117,7 +117,9 @@ type scraper struct {
 	parent ondisk.Ptr
 	span   inspect.Range // of the leaf
 
-	out   []btree.Piece
+	out    []btree.Piece
+	places map[ondisk.BsetHeader]int // of its good bsets, the first of each
+
 	ran   bool            // the damage may go on where the last damaged bset ends
 	zeros bool            // it ends in zeros
 	doubt []inspect.Range // where keys are lost, and no later bset tells
@@ -130,6 +132,10 @@ type scraper struct {
 func (s *scraper) leaf(n *btree.Node) {
 	at, seq := 0, uint64(0)
 	for _, set := range n.Sets {
+		if s.set(int(set.Sector.Bytes()), set.Seq) == nil {
+			at, s.doubt = 0, []inspect.Range{s.span} // what the others have is newer than a copy
+			break
+		}
 		at, seq = int((set.Sector + s.h.c.Geo.Blocks(set.Bytes())).Bytes()), set.Seq
 	}
 	begun := false // a damaged bset was taken: the next may be the unused rest
@@ -159,13 +165,39 @@ func (s *scraper) leaf(n *btree.Node) {
 	}
 }
 
-// set is the bset at a place of the node, or nil. Its checksum starts with the pointer to the node.
+// set is the bset at a place of the node, or nil. Its checksum starts with the pointer to the node. One that stands
+// earlier too is none, if not next to it: a block was written over another. A journal that is replayed twice leaves them
+// side by side.
 func (s *scraper) set(at int, seq uint64) *ondisk.Bset {
 	set, err := ondisk.DecodeBset(s.raw[at:], s.h.c.Geo.SetMagic, s.parent)
 	if err != nil || seq != 0 && set.Seq != seq {
 		return nil
 	}
+	if s.places == nil {
+		s.places = map[ondisk.BsetHeader]int{}
+	}
+	if first, known := s.places[set.BsetHeader]; !known || at < first {
+		s.places[set.BsetHeader] = at
+	}
+	if s.isCopy(at, &set.BsetHeader) {
+		return nil
+	}
 	return set
+}
+
+// seqAt is the seq of the node: seq, if it is known, else that of the bset at a place behind; 0 where that tells nothing.
+func (s *scraper) seqAt(at int, seq uint64) uint64 {
+	if seq == 0 && at+ondisk.BsetBytes <= len(s.raw) {
+		if set := s.set(at, 0); set != nil {
+			return set.Seq
+		}
+	}
+	return seq
+}
+
+func (s *scraper) isCopy(at int, head *ondisk.BsetHeader) bool {
+	first, known := s.places[*head]
+	return known && at > first+int(s.h.c.Geo.Blocks(head.Bytes()).Bytes())
 }
 
 // headed reports whether a bset of the node begins at a place, by what is left of its header.
@@ -183,27 +215,32 @@ func (s *scraper) keep(ps []btree.Piece) {
 	}
 }
 
-// A stand is a key and where it stands.
-type stand struct {
-	k        ondisk.Bkey
-	from, to int
-}
-
 // damaged takes the keys of the bset that begins at a place, and ends before another: last says that nothing follows, so
 // that its end is not known. It returns how many bytes it took.
 func (s *scraper) damaged(at, next int, seq uint64, last bool) int {
 	end, sure := next, false // sure: the header says where it ends
-	if head, err := ondisk.DecodeBsetHeader(s.raw[at:]); err == nil && s.headed(at, seq) {
+	head, err := ondisk.DecodeBsetHeader(s.raw[at:])
+	node := s.seqAt(next, seq)
+	headed := err == nil && s.headed(at, seq) && !s.isCopy(at, &head)
+	if headed {
 		blocks := int(s.h.c.Geo.Blocks(head.Bytes()).Bytes())
-		if sure = at+blocks == next || last && at+blocks < next; sure {
+		if sure = at+blocks <= next && (!last || at+blocks < next); sure { // what stands between is of others that are damaged
 			end, next = at+int(head.Bytes()), at+blocks
 		}
 	}
 	keys := s.agreeing(inOrder(stands(s.raw[:end], at+ondisk.BsetBytes, !sure && last, func(k *ondisk.Bkey) bool {
 		return s.h.parses(k) && k.Pos().Compare(s.span.To) <= 0 && (ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}).Compare(s.span.From) >= 0
 	})))
+	known := err == nil && !s.isCopy(at, &head) && (head.CheckMagic(s.h.c.Geo.SetMagic) == nil && node == 0 || node != 0 && head.Seq == node)
+	strange := !known && len(keys) > 0 && keys[0].from < at+ondisk.SectorBytes
+	gaps := []inspect.Range{s.span}
+	if !known {
+		keys = s.own(keys, strange)
+	}
+	if !strange {
+		gaps = s.gaps(keys, at+ondisk.BsetBytes, end, sure)
+	}
 	ps, blank := s.take(keys)
-	gaps := s.gaps(keys, at+ondisk.BsetBytes, end, sure)
 	s.zeros = bytes.Count(s.raw[max(end-8, at):end], []byte{0}) == min(8, end-at)
 	gaps = slices.DeleteFunc(gaps, func(r inspect.Range) bool { return r.From.Compare(r.To) >= 0 })
 	if at == 0 {
@@ -215,45 +252,6 @@ func (s *scraper) damaged(at, next int, seq uint64, last bool) int {
 	s.doubt = joined(append(s.doubt, gaps...))
 	s.out = append(s.out, s.h.veil(btree.Resolve(slices.Clone(s.out)), s.h.keys, joined(gaps), s.h.hold)...)
 	return next - at
-}
-
-// emptyBytes is how much without a key ends a bset of which nothing tells the end: what follows is of another node.
-const emptyBytes = 8192
-
-// stands are the keys of a node's bytes from a place on, in order of their places. Where the end is not known, it is
-// where nothing like a key comes any more.
-func stands(raw []byte, at int, open bool, parses func(*ondisk.Bkey) bool) (out []stand) {
-	behind := at
-	for at+16 <= len(raw) {
-		var k ondisk.Bkey
-		size, err := k.Decode(raw[at:])
-		if err != nil || !parses(&k) {
-			if at += 8; open && at-behind > emptyBytes {
-				break
-			}
-			continue
-		}
-		out = append(out, stand{k, at, at + size})
-		at += size
-		behind = at
-	}
-	return out
-}
-
-// inOrder leaves out keys that stand where the order of a bset does not want them: one that is behind its follower has
-// a damaged position, if its follower fits what is before it.
-func inOrder(keys []stand) (out []stand) {
-	var last ondisk.Pos
-	for i := range keys {
-		k := &keys[i].k
-		astray := i+1 < len(keys) && keys[i+1].k.Pos().Compare(k.Pos()) < 0 && keys[i+1].k.Pos().Compare(last) >= 0
-		if astray || k.Pos().Compare(last) < 0 || k.Size() > 0 && (ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}).Compare(last) < 0 {
-			continue
-		}
-		last = k.Pos()
-		out = append(out, keys[i])
-	}
-	return out
 }
 
 // parses reports whether bytes are a key that the kernel may have written: an extent, or what is left of one that is

@@ -24,6 +24,7 @@ func (w *Work) mendSlots(h *harvest, b *base) (uuids.Table, error) {
 		return nil, err
 	}
 	t, old := w.bestSlots(h, b, data)
+	w.moveBack(t, data)
 	w.mendMarks(h.c.Super.SetUUID, t, data)
 	w.mendOdd(t, data)
 	w.outdated(t, old, data)

@@ -114,6 +114,8 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, rep *fsck.Report) 
 		was = 1 // of what is legal, or of what the superblock alone does not tell
 	} else if s.IsBacking() && s.Csum == s.Checksum() {
 		w.fixBacking(&fixed)
+	} else if s.IsBacking() {
+		w.nearSlot(&fixed)
 	} else if i == 0 {
 		if ok, err := w.fixCache(&fixed, dev.Size); !ok || err != nil {
 			return nil, err
@@ -209,7 +211,7 @@ func (w *Work) leads(s *ondisk.Super, t *superblock.Trace) bool {
 	noted, unknown := len(w.result.Evidence), w.unknown
 	b, err := w.chooseBase(&g)
 	w.result.Evidence, w.unknown = w.result.Evidence[:noted], unknown
-	return err == nil && b.root && (b.uuids || t.PrioProven)
+	return err == nil && (b.root && (b.uuids || t.PrioProven) || b.uuids && t.PrioProven)
 }
 
 // fixJournal says where the journal is: at the first bucket, as many as the kernel made of the buckets there were. Fewer

@@ -40,6 +40,9 @@ func (s *scraper) gaps(keys []stand, behind, end int, sure bool) (out []inspect.
 		at = keys[i].to
 	}
 	s.ran = at != end || !sure
+	if !sure && s.others(keys, behind, end) {
+		return []inspect.Range{s.span}
+	}
 	switch {
 	case !sure:
 		runs = 1 // what stands behind its end is no damage
@@ -64,6 +67,33 @@ func (s *scraper) gaps(keys []stand, behind, end int, sure bool) (out []inspect.
 		out = append(out, inspect.Range{From: lower, To: s.span.To})
 	}
 	return out
+}
+
+// others reports whether a whole head of another bset may be gone between the keys of one of which nothing tells where it
+// ends, or behind them: what that had lay anywhere.
+func (s *scraper) others(keys []stand, behind, end int) bool {
+	block := int(s.h.c.Geo.BlockSectors.Bytes())
+	begins := func(from, to int) bool { // between two keys
+		at := (from + block - 1) / block * block
+		return at+ondisk.BsetBytes <= to
+	}
+	for i := range keys {
+		if keys[i].from != behind && begins(behind, keys[i].from) {
+			return true
+		}
+		behind = keys[i].to
+	}
+	return end < len(s.raw) && begins(behind, end)
+}
+
+// own are the keys of a bset without a header that are taken: those that a good bset of the leaf has too are a copy of it,
+// which says nothing of what stood there. Strange ones are of a block that was written to the wrong place: older than what
+// they stand on, so none of them hides others.
+func (s *scraper) own(keys []stand, strange bool) []stand {
+	return slices.DeleteFunc(keys, func(one stand) bool {
+		is := inspect.Of(one.k.Inode(), one.k.Start(), one.k.Offset())
+		return strange && (!one.k.Dirty() || !s.h.sound(&one.k)) || slices.Contains(s.h.stood[inspect.SourceOf(&one.k)], is)
+	})
 }
 
 // agreeing leaves out keys whose bucket would have been handed out since dirty data in it were written: those data are

@@ -91,6 +91,19 @@ func (t *truth) inodeOf(i int) (uint32, bool) {
 	return t.slots.Find(b.UUID)
 }
 
+// unknown reports whether the backing devices without a superblock were never attached.
+func (t *truth) unknown(devs []fsck.Device) bool {
+	for i := range t.backing {
+		if _, attached := t.inodeOf(i); !attached {
+			continue
+		}
+		if _, err := superblock.Read(devs[i+1].R); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // A verdict is what is untrue of a repair, in words; none where nothing is.
 type verdict []string
 
@@ -178,13 +191,14 @@ func (t *truth) names(now *truth, base *baseline, said func(sector) bool) (bad v
 	}
 	for i := range t.slots {
 		u := &t.slots[i]
-		if uuids.StateOf(u) != uuids.Valid || u.Flags&1 == 0 || base != nil && (base.blind || base.slots[uint32(i)]) {
+		if uuids.StateOf(u) != uuids.Valid || u.Flags&1 == 0 || len(t.volumes[uint32(i)]) == 0 || // of one that is empty nothing else tells
+			base != nil && (base.blind || base.slots[uint32(i)]) {
 			continue
 		}
 		if i < len(now.slots) && now.slots[i].FlashOnly() && strings.HasPrefix(superblock.Label(now.slots[i].Label), "lost+found") {
 			continue // its name is lost, its data are not
 		}
-		if i >= len(now.slots) || now.slots[i].Flags != u.Flags || now.slots[i].Sectors != u.Sectors { // its uuid may be lost
+		if i >= len(now.slots) || now.slots[i].Flags&1 != u.Flags&1 || now.slots[i].Sectors != u.Sectors { // its uuid may be lost
 			bad.add("flash-only volume %d is another", i)
 		}
 	}
@@ -317,10 +331,8 @@ func repairBy(t testing.TB, was *truth, base *baseline, devs []fsck.Device) (r *
 	if err != nil {
 		return nil, verdict{"no plan: " + err.Error()}
 	}
-	if slices.Equal(codes(r.After), []finding.Code{finding.BDSuper}) && len(was.backing) == 1 {
-		if _, attached := was.inodeOf(0); !attached {
-			return r, nil // the superblock of a device that the cache knows nothing of
-		}
+	if slices.Equal(codes(r.After), []finding.Code{finding.BDSuper}) && was.unknown(after(r, devs)) {
+		return r, nil // the superblock of a device that the cache knows nothing of
 	}
 	if r.After.Result == fsck.Damaged {
 		bad.add("left: %v", codes(r.After))

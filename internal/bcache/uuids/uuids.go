@@ -49,7 +49,8 @@ func StateOf(u *ondisk.UUIDEntry) State {
 func WasFlash(u *ondisk.UUIDEntry) bool { return StateOf(u) == Invalid && u.Sectors > 0 }
 
 // Garbage reports whether a slot holds what nobody wrote as one: more than a flipped bit or two in the bytes that are
-// always zero, or unknown flags and no text for a label. The bucket has no checksum that would say so.
+// always zero, unknown flags and no text for a label, or no times and a uuid that is half zeros. The bucket has no checksum
+// that would say so.
 func Garbage(u *ondisk.UUIDEntry) bool {
 	odd := 0
 	for _, b := range u.Pad {
@@ -57,7 +58,8 @@ func Garbage(u *ondisk.UUIDEntry) bool {
 			odd++
 		}
 	}
-	return odd > 2 || u.Flags&^1 != 0 && !superblock.PrintableLabel(u.Label)
+	bare := StateOf(u) == Valid && u.FirstReg == 0 && u.LastReg == 0 && bytes.Count(u.UUID[:], []byte{0}) >= len(u.UUID)/2
+	return odd > 2 || bare || u.Flags&^1 != 0 && !superblock.PrintableLabel(u.Label)
 }
 
 // Table is all slots of a cache, by inode.

@@ -100,12 +100,12 @@ func (h *harvest) ringTells() error {
 	if len(h.cut) > 0 && gone < stands { // it is not the last of it that is gone: what the journal does not tell of may be, too
 		unsure = append(unsure, h.cut...)
 	}
-	h.settle(rangesOf(settled), joined(unsure))
+	h.tell(rangesOf(settled), joined(unsure))
 	return nil
 }
 
-// settle takes from what is in doubt what the journal tells, or the leaf for sure.
-func (h *harvest) settle(settled, unsure []inspect.Range) {
+// tell takes from what is in doubt what the journal tells, or the leaf for sure.
+func (h *harvest) tell(settled, unsure []inspect.Range) {
 	if n := len(h.proved); n > 0 {
 		h.w.saw("btree: %d keys of damaged leaves are told by the journal", n)
 	}

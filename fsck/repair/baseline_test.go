@@ -48,7 +48,7 @@ func baselineOf(was, is *damages.Scene) *baseline {
 		default:
 			b.gensOf(at)
 			keys, _ := b.keys(was.Image, at)
-			left, sealed := b.keys(is.Image, at)
+			left, sealed := b.keys(is.Main, at)
 			count(before, keys, 1)
 			count(before, left, -1)
 			for _, k := range keys {
@@ -57,7 +57,7 @@ func baselineOf(was, is *damages.Scene) *baseline {
 		}
 	}
 	count(before, b.journal(was.Image), 1)
-	count(before, b.journal(is.Image), -1)
+	count(before, b.journal(is.Main), -1)
 	for k, n := range before {
 		if n != 0 {
 			b.touch(&k, n < 0, !seen[k])
@@ -74,12 +74,12 @@ func count(sums map[ondisk.Bkey]int, keys []ondisk.Bkey, by int) {
 
 // changed are the buckets that differ.
 func (b *baseline) changed() (out []ondisk.Bucket) {
-	for _, at := range b.is.Pages() {
-		if string(b.was.Bytes(at, 4096)) != string(b.is.Bytes(at, 4096)) {
+	for _, at := range b.is.Main.Pages() {
+		if string(b.was.Bytes(at, 4096)) != string(b.is.Main.Bytes(at, 4096)) {
 			out = append(out, b.was.Geo.BucketOf(ondisk.Sector(at/ondisk.SectorBytes)))
 		}
 	}
-	for _, at := range b.is.Broken() {
+	for _, at := range b.is.Main.Broken() {
 		out = append(out, b.was.Geo.BucketOf(ondisk.Sector(at)))
 	}
 	slices.Sort(out)
@@ -88,7 +88,7 @@ func (b *baseline) changed() (out []ondisk.Bucket) {
 
 // superChanged reports whether a superblock that is right says something else than before.
 func (b *baseline) superChanged() bool {
-	s := planter.ReadSuper(b.is.Image)
+	s := planter.ReadSuper(b.is.Main)
 	return s.Csum == s.Checksum()
 }
 
@@ -152,7 +152,7 @@ func (b *baseline) gensOf(at ondisk.Bucket) {
 		return
 	}
 	g := &b.was.Geo
-	is, err := ondisk.DecodePrioSet(b.is.Bytes(g.Start(at).Bytes(), int(g.MetaSectors.Bytes())), g.SetMagic)
+	is, err := ondisk.DecodePrioSet(b.is.Main.Bytes(g.Start(at).Bytes(), int(g.MetaSectors.Bytes())), g.SetMagic)
 	if err != nil {
 		return // lost, and that is for the repair to see
 	}
@@ -169,7 +169,7 @@ func (b *baseline) slotsOf(at ondisk.Bucket) {
 	from := b.was.Geo.Start(at).Bytes()
 	for i := range b.was.Geo.NrUUIDs() {
 		off := from + int64(i)*ondisk.UUIDEntryBytes
-		if slices.Contains(b.is.Broken(), from/ondisk.SectorBytes) || string(b.was.Bytes(off, ondisk.UUIDEntryBytes)) != string(b.is.Bytes(off, ondisk.UUIDEntryBytes)) {
+		if slices.Contains(b.is.Main.Broken(), from/ondisk.SectorBytes) || string(b.was.Bytes(off, ondisk.UUIDEntryBytes)) != string(b.is.Main.Bytes(off, ondisk.UUIDEntryBytes)) {
 			b.slots[uint32(i)] = true
 		}
 	}
@@ -220,7 +220,7 @@ func (b *baseline) shows(s sector, was, is place) bool {
 
 // mayLose reports whether a sector may have been given up: the damage has a word about it, or about its place.
 func (b *baseline) mayLose(s sector, was place) bool {
-	return b == nil || b.behind(s) || (was&^dirtyPlace).at() >= b.is.Size() || b.blind || b.slots[s.inode] || b.near(s) || b.places[was&^dirtyPlace] ||
+	return b == nil || b.behind(s) || (was&^dirtyPlace).at() >= b.is.Main.Size() || b.blind || b.slots[s.inode] || b.near(s) || b.places[was&^dirtyPlace] ||
 		was != 0 && b.gens[b.was.Geo.BucketOf(ondisk.Sector(was&^dirtyPlace))]
 }
 

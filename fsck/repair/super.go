@@ -114,7 +114,7 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, rep *fsck.Report) 
 		was = 1 // of what is legal, or of what the superblock alone does not tell
 	} else if s.IsBacking() && s.Csum == s.Checksum() {
 		w.fixBacking(&fixed)
-	} else if s.IsBacking() {
+	} else if i > 0 && s.IsBacking() {
 		w.nearSlot(&fixed)
 	} else if i == 0 {
 		if ok, err := w.fixCache(&fixed, dev.Size); !ok || err != nil {

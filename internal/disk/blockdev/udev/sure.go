@@ -71,12 +71,16 @@ func (p Place) finished(number string) error {
 	if set, _ := p.files(number); !contains(set, seen) {
 		all = true // the hold of an earlier bctl
 	} else {
+		p.Patience = min(p.Patience, 20*time.Second) // settle has some too
 		for range 2 {
 			m := mark{seen, newUUID()}
 			if err := p.Nudge(p.uevent("block", number), m.value); err != nil {
 				break // it is gone
 			}
-			all = !p.shows(p.data("block", number), m) || all
+			if !p.shows(p.data("block", number), m) {
+				all = true
+				break
+			}
 		}
 	}
 	if !all {

@@ -173,28 +173,44 @@ func plainWords(b []byte) (high, low, ptr uint64) {
 	return binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:])
 }
 
-// spread lays the first n rows that were made on their trays. Where one comes half way along a cache line it notes that, so that the next lines of
-// many trays are fetched together, before they are needed.
+// spread lays the first n rows that were made on their trays.
 func (m *marker) spread(n int) {
 	t := m.trays
-	rows, full, stride, size := t.rows, t.full, t.stride(), uint32(t.size)
-	for i := range t.made.rows[:n] {
-		tray := t.made.trays[i]
-		n := full[tray]
-		rows[int(tray)*stride+int(n)] = t.made.rows[i]
-		if n++; n == size {
-			m.tray(int(tray), int(n))
-			n = 0
+	for at := 0; at < n; {
+		if hasLayRows {
+			at = layRows(&t.made, at, n, &t.rows[0], &t.full[0], t.stride(), t.size)
+		} else {
+			at = t.layEach(at, n)
 		}
-		full[tray] = n
-		t.halves[t.noted%trayHalves] = tray
-		if n%trayLine == trayLine/2 {
-			t.noted++
+		if tray := t.made.trays[at-1]; int(t.full[tray]) == t.size {
+			m.tray(int(tray), t.size)
+			t.full[tray] = 0
 		}
 	}
 	if t.noted >= trayHalves/4 {
 		m.fetched = uint64(t.fetchNext())
 	}
+}
+
+// layEach lays rows from at up to n, or to the first that fills its tray; it returns the place behind the last. Where one
+// comes half way along a cache line it notes that, so that the next lines of many trays are fetched together, before they are
+// needed.
+func (t *trays) layEach(at, n int) int {
+	rows, full, stride, size := t.rows, t.full, t.stride(), uint32(t.size)
+	for i := at; i < n; i++ {
+		tray := t.made.trays[i]
+		on := full[tray]
+		rows[int(tray)*stride+int(on)] = t.made.rows[i]
+		on++
+		if full[tray] = on; on == size {
+			return i + 1
+		}
+		t.halves[t.noted%trayHalves] = tray
+		if on%trayLine == trayLine/2 {
+			t.noted++
+		}
+	}
+	return n
 }
 
 // fetchNext has the processor fetch the lines that come next. It answers, or the compiler would fetch nothing.

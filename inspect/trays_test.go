@@ -150,3 +150,41 @@ func TestLikeEight(t *testing.T) {
 		t.Errorf("%d of 20000 whole", whole)
 	}
 }
+
+// Rows lie on their trays as they do when they are laid one by one, up to the first that fills one.
+func TestLayRows(t *testing.T) {
+	if !hasLayRows {
+		t.Skip("not here")
+	}
+	rnd := rand.New(rand.NewPCG(19, 20))
+	filled := 0
+	for range 2000 {
+		count, size := 1+rnd.IntN(9), trayLine+rnd.IntN(40)
+		start := func() *trays {
+			s := &trays{size: size, full: make([]uint32, count)}
+			s.rows = make([]uint64, count*s.stride())
+			return s
+		}
+		one, many := start(), start()
+		for i := range one.full {
+			one.full[i] = uint32(rnd.IntN(size))
+		}
+		copy(many.full, one.full)
+		for i := range one.made.rows {
+			one.made.rows[i], one.made.trays[i] = rnd.Uint64(), uint32(rnd.IntN(count))
+		}
+		many.made = one.made
+		at := rnd.IntN(trayRun)
+		n := at + 1 + rnd.IntN(trayRun-at)
+		want := one.layEach(at, n)
+		if got := layRows(&many.made, at, n, &many.rows[0], &many.full[0], many.stride(), size); got != want || !slices.Equal(many.rows, one.rows) || !slices.Equal(many.full, one.full) {
+			t.Fatalf("%d trays of %d, rows %d to %d: up to %d, want %d; or they lie elsewhere", count, size, at, n, got, want)
+		}
+		if want < n {
+			filled++
+		}
+	}
+	if filled < 200 || filled > 1800 {
+		t.Errorf("%d of 2000 filled a tray", filled)
+	}
+}

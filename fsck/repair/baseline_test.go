@@ -145,6 +145,28 @@ func (b *baseline) journal(m *planter.Image) (out []ondisk.Bkey) {
 	return out
 }
 
+// unjournalled reports whether a sector's key went with a node before the journal had it, as just before a power cut, so
+// that the journal's last word is what is left of it.
+func (b *baseline) unjournalled(s sector, was, is place) bool {
+	if b == nil || is == 0 || !is.dirty() || len(b.is.Broken()) == 0 && (b.touched[s] == nil || !b.touched[s].gone) {
+		return false
+	}
+	last, has := place(0), false
+	for _, e := range b.was.Entries() { // by seq
+		for i := range e.Keys {
+			k := &e.Keys[i]
+			if k.Inode() != s.inode || k.Start() > s.at || k.Offset() <= s.at {
+				continue
+			}
+			if last = 0; k.Ptrs() > 0 {
+				last = place(k.Ptr[0].Offset() + s.at - k.Start())
+			}
+			has = has || last == was&^dirtyPlace
+		}
+	}
+	return !has && last == is&^dirtyPlace
+}
+
 // gensOf notes what a set of the prio chain says otherwise.
 func (b *baseline) gensOf(at ondisk.Bucket) {
 	set := slices.Index(b.was.Chain(), at)

@@ -182,8 +182,37 @@ func (h *harvest) findStrays() error {
 			}
 		}
 	}
-	h.strays = btree.Resolve(found)
+	h.strays = btree.Resolve(append(h.calledNone(rd), found...))
 	return nil
+}
+
+// calledNone are the extents of nodes that are no leaves by their level, though most of what they hold are extents, or by
+// a few keys: they are not found as leaves, for some of it are children.
+func (h *harvest) calledNone(rd *btree.Reader) (found []btree.Piece) {
+	g := &h.c.Geo
+	for _, f := range h.w.seen {
+		node, ok := f.Subject.(finding.Node)
+		if !ok || f.Code != finding.BTLevel || node.Key != nil {
+			continue
+		}
+		at := ondisk.MakeKey(ondisk.MaxInode, ondisk.MaxKeyOffset, g.NodeSectors)
+		at.SetPtrs(1)
+		at.Ptr[0] = ondisk.MakePtr(h.c.Buckets.Gen(node.Bucket), g.Start(node.Bucket), uint64(g.ThisDev))
+		n := rd.Read(at, 0)
+		if node.Level > 0 && !h.w.isInterior(g, n) {
+			continue
+		}
+		n.Every(func(k *ondisk.Bkey) { // oldest first
+			child := k.Ptrs() == 1 && k.Size() == g.NodeSectors && g.Remainder(k.Ptr[0].Offset()) == 0
+			if !child {
+				found = append(found, h.pieceOf(k)...)
+			}
+		})
+	}
+	if len(found) > 0 {
+		h.w.saw("btree: %d keys of a leaf that is called none", len(found))
+	}
+	return found
 }
 
 // isStray reports whether an extent, which the journal may have cut, stands in another leaf than that of its position.

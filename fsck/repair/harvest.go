@@ -4,6 +4,7 @@ package repair
 
 import (
 	"errors"
+	"slices"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
@@ -86,7 +87,7 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 	}
 	h.doubt, h.cut = minus(h.doubt, h.cut), nil
 	h.holes = h.doubtful()
-	if !c.Tree.InOrder() {
+	if !c.Tree.InOrder() || slices.ContainsFunc(w.seen, func(f finding.Finding) bool { return f.Code == finding.BTLevel }) {
 		if err := h.findStrays(); err != nil {
 			return nil, err
 		}

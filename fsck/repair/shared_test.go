@@ -78,3 +78,19 @@ func TestSharedRetold(t *testing.T) {
 		t.Errorf("%v, given up %v", bad, r.Lost)
 	}
 }
+
+// A leaf that the journal calls an interior node, because children were led to from it, keeps what it has.
+func TestCalledNone(t *testing.T) {
+	s := scenes.Open(t, "discard-random")
+	was, err := truthOf(allOf(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := s.Free(3)
+	keys := []ondisk.Bkey{s.PutNode(free[0], 0, 1000, ondisk.Pos{Offset: 1000}), s.PutNode(free[1], 0, 1001, ondisk.MaxKey.Pos())}
+	s.AddSet(s.Root(), keys...)
+	s.SetRoot(s.Root().Key, 1)
+	if r, bad := repairWell(t, was, allOf(s)); len(bad) > 0 {
+		t.Errorf("%v, given up %v, %q", bad, r.Lost, r.Evidence)
+	}
+}

@@ -256,6 +256,8 @@ func (c *contents) differs(s ondisk.Sector, a, b place) {
 			c.spared++
 		}
 	case c.base.shows(key, a, b), c.silent && c.base.hides(key):
+	case c.base.unjournalled(key, a, b):
+		// the write was never told to be durable: a lost node takes it along, as a power cut may
 	case b != 0 && perhaps && (a.dirty() || b.dirty()) && a&^dirtyPlace != b&^dirtyPlace:
 		// an older key of the same sectors shows: that the newer one may be gone was said
 	case a.dirty() && b == 0:

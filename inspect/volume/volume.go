@@ -160,21 +160,45 @@ func (v *Volume) ReadAt(b []byte, off int64) (int, error) {
 	if left := v.Size() - off; int64(len(b)) > left {
 		b, short = b[:max(left, 0)], io.EOF
 	}
-	n := 0
+	var parts []Span
 	err := v.spans(off, off+int64(len(b)), func(s Span) error {
-		from, to := max(s.Off, off)-off, min(s.Off+s.Len, off+int64(len(b)))-off
-		part := b[from:to]
-		n = int(from)
-		if err := v.fill(part, s, off+from-s.Off); err != nil {
-			return err
-		}
-		n = int(to)
+		from, to := max(s.Off, off), min(s.Off+s.Len, off+int64(len(b)))
+		parts = append(parts, Span{Off: from, Len: to - from, Source: s.Source, At: s.At + from - s.Off})
 		return nil
 	})
+	v.want(parts)
+	n := 0
+	for _, s := range parts {
+		n = int(s.Off - off)
+		if err := v.fill(b[n:][:s.Len], s, 0); err != nil {
+			return n, err
+		}
+		n += int(s.Len)
+	}
 	if err == nil {
 		err = short
 	}
 	return n, err
+}
+
+// wanter is a device that can begin to read before it is asked.
+type wanter interface{ Want(off, n int64) }
+
+// want has the devices begin with all parts, which stand anywhere: one after the other each would be waited for.
+func (v *Volume) want(parts []Span) {
+	if len(parts) < 2 {
+		return
+	}
+	below, _ := v.below.R.(wanter)
+	for _, s := range parts {
+		from := below
+		if s.Source == Cache {
+			from, _ = v.c.Reader().(wanter)
+		}
+		if from != nil && s.Source != Unknown {
+			from.Want(s.At, s.Len)
+		}
+	}
 }
 
 // fill reads the part of a span that starts at byte in of it.

@@ -110,6 +110,13 @@ func (d *Device) StartWriting(off, n int64) {
 	}
 }
 
+// Want has the system begin to read n bytes from off on, which are read soon, and does not wait. Nothing depends on it.
+func (d *Device) Want(off, n int64) {
+	if d.direct == nil && d.Shown() == nil {
+		_ = d.control(func(fd uintptr) error { return unix.Fadvise(int(fd), off, n, unix.FADV_WILLNEED) })
+	}
+}
+
 // Forget tells the system that n bytes from off on, which were read, are not wanted again. Nothing depends on it.
 func (d *Device) Forget(off, n int64) {
 	_ = d.control(func(fd uintptr) error { return unix.Fadvise(int(fd), off, n, unix.FADV_DONTNEED) })

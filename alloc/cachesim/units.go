@@ -58,7 +58,10 @@ func (s *Sim) putUnits(volume uint32, at, end, place uint64, era uint16) (covere
 	}
 	pair, _ := pairAt(at, at)
 	k, which := unitKey(volume, pair), uint64(0)
-	first, second := s.units.find(k)
+	var first, second piece
+	if s.units.absent != k { // mostly it was looked for just before
+		first, second = s.units.find(k)
+	}
 	for ; at < end; at += unitSize {
 		unit, w := unitAt(at), first
 		if which |= unit; unit == secondUnit {

@@ -16,6 +16,8 @@ type unitTable struct {
 	used  int  // slots that are not empty
 	shift uint // of hashes to groups
 	eras  eras
+
+	absent uint64 // a pair of which nothing is in the table, as find saw last, and put has not changed; 0: none
 }
 
 // A unitSlot is one unit of a pair, or both. The piece's start says which: a bit each, in order.
@@ -93,6 +95,9 @@ func (m *unitTable) find(key uint64) (first, second piece) {
 			}
 		}
 		if g[groupSlots-1].key == 0 {
+			if first|second == 0 {
+				m.absent = key
+			}
 			return first, second
 		}
 	}
@@ -116,11 +121,13 @@ func (g *unitGroup) having(key uint64) (some uint8) {
 	return a | b | c | d
 }
 
-// full says whether the table has to be swept before anything is added.
-func (m *unitTable) full() bool { return m.used >= len(m.slots)/4*3 }
+// full says whether the table has to be swept before anything is added. Where more slots hold something, stale or not, a
+// search often goes on to a second group, and waits for memory.
+func (m *unitTable) full() bool { return m.used >= len(m.slots)/2 }
 
 // put says where units of a pair are, of which none is in the table. The table is not full.
 func (m *unitTable) put(key uint64, at piece) {
+	m.absent = 0
 	for i := m.home(key); ; i += groupSlots {
 		g := m.group(i)
 		for k := range g {
@@ -162,7 +169,7 @@ func (m *unitTable) sweep() {
 	m.close()
 	old := m.slots
 	size := len(old)
-	for size/2 < m.used {
+	for size/16*5 < m.used {
 		size *= 2
 	}
 	if size == len(old) {

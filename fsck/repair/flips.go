@@ -56,18 +56,26 @@ func flippedAt(f finding.Finding) ondisk.Sector {
 	return 0
 }
 
+// mostEntries are sought for more than a run of bits.
+const mostEntries = 32
+
 // flippedEntries corrects journal entries that are live or newer than the newest that is found.
 func (w *Work) flippedEntries(c *inspect.Cache) (did bool) {
 	oldest := uint64(0)
 	if c.Journal != nil && c.Journal.Newest != nil {
 		oldest = c.Journal.Newest.LastSeq
 	}
+	tried := 0
 	for _, at := range journal.Broken(w.dev.R, &c.Geo) {
 		b, err := readAll(w.dev.R, at.Sector.Bytes(), int(at.Bytes))
 		if err != nil {
 			continue
 		}
 		good := ondisk.MendJset(b, c.Geo.SetMagic)
+		if seq := ondisk.JsetNumbers(b).Seq; good == nil && tried < mostEntries && (seq >= oldest || oldest-seq > nearSeq) {
+			tried++
+			good = soughtJset(c, b)
+		}
 		if good == nil {
 			continue
 		}

@@ -34,6 +34,9 @@ type PaddedKey struct {
 	rest [paddedKeyBytes]byte
 }
 
+// Unused is what lies behind its pointers: whatever was in memory.
+func (p *PaddedKey) Unused() []byte { return p.rest[min(8*p.Words(), len(p.rest)):] }
+
 func decodePadded(b []byte) (p PaddedKey, err error) {
 	copy(p.rest[:], b[:paddedKeyBytes])
 	p.Bkey, _, err = DecodeKey(b[:paddedKeyBytes])

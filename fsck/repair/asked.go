@@ -26,21 +26,32 @@ func (o *Options) Wants(c finding.Code) bool {
 // chosen reports whether less is to be mended than there is, or more.
 func (o *Options) chosen() bool { return len(o.Only)+len(o.Skip) > 0 }
 
-// asked is a report of nothing but what is to be mended; a legal state that was named counts as damage there.
+// asked is a report of nothing but what is to be mended; a legal state that was named counts as damage there. What is
+// left out stays in w.all, for what is made anew must not pass over it.
 func (w *Work) asked(rep *fsck.Report) *fsck.Report {
-	if rep == nil || !w.o.chosen() {
+	if w.all = nil; rep == nil {
+		return nil
+	}
+	w.all = rep.Findings
+	if !w.o.chosen() {
 		return rep
 	}
 	out := *rep
-	out.Findings = nil
+	out.Findings, w.all = nil, nil
 	for _, f := range rep.Findings {
 		if w.o.Wants(f.Code) {
 			f.Severity = finding.Damage
 			out.Findings = append(out.Findings, f)
 			w.fresh.add(f) // those of fsck's own
 		}
+		w.all = append(w.all, f)
 	}
 	return &out
+}
+
+// meant reports whether a finding of damage is one of those that are to be mended.
+func (w *Work) meant(f finding.Finding) bool {
+	return f.Severity == finding.Damage && (!w.o.chosen() || w.o.Wants(f.Code))
 }
 
 // asks reports whether anything of rep is to be mended that one of some structures stands for. What cannot be read at
@@ -61,6 +72,8 @@ func (w *Work) sink(f finding.Finding) {
 	} else if w.o.Wants(f.Code) {
 		f.Severity = finding.Damage
 		w.fresh.add(f)
+	} else {
+		w.left.add(f)
 	}
 }
 

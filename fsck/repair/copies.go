@@ -115,7 +115,7 @@ func (w *Work) moveBack(t uuids.Table, data map[uint32]*held) {
 	}
 	astray := false
 	for i := range uint32(n) {
-		if data[uint32(from)+i] != nil {
+		if data[uint32(from)+i] != nil || !sane(&t[from+int(i)]) {
 			return
 		}
 		astray = astray || data[uint32(hole)+i] != nil

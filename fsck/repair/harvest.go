@@ -129,6 +129,9 @@ func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 		h.w.lose(k, h.gone[k.Inode()])
 		return false
 	case !e.Live:
+		if code, left := h.w.left.of(k); left { // it goes all the same: no key leads nowhere in what is made anew
+			h.w.lose(k, code)
+		}
 		return false // stale, or it points nowhere: the kernel has no data there either
 	case int(k.Inode()) >= h.c.Geo.NrUUIDs():
 		h.w.lose(k, finding.UUInode)

@@ -89,8 +89,10 @@ type Work struct {
 	c       *inspect.Cache           // as the last check read it; nil where it is not known any more
 	bad     bad                      // extents that must not stay
 	fresh   bad                      // those that the last check found
+	left    bad                      // those that are left out
 	lost    map[Lost]bool            // what is given up, as far as is known
 	node    map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
+	all     []finding.Finding        // that the last check found, also those that are left out
 	seen    []finding.Finding        // of the state that the metadata are made from
 	ends    map[uint32]ondisk.Sector // of volumes, by inode
 	counted uint64                   // buckets, by the superblock of a device that has become shorter

@@ -102,6 +102,10 @@ func (w *Work) mendMarks(set ondisk.UUID, t uuids.Table, data map[uint32]*held) 
 				u.Invalidated = 0
 				w.saw("uuid slot %d: not invalidated, it has a uuid", i)
 			}
+			if u.Sectors > 0 && !u.FlashOnly() && !w.given(u.UUID) { // no cached device's slot has a size
+				u.Flags |= 1
+				w.saw("uuid slot %d: it is a flash-only volume's, it has a size", i)
+			}
 			j, twice := first[u.UUID]
 			if !twice {
 				first[u.UUID] = i

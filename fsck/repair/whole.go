@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -129,12 +130,11 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 	if err := h.makeRoom(); err != nil {
 		return nil, err
 	}
-	made := "prio chain"
-	if h.treeIsBad() {
-		if err := h.newTree(s); err != nil {
-			return nil, err
-		}
-		made += ", btree"
+	made, err := "prio chain", error(nil)
+	if !h.treeIsBad() {
+		w.keepLeftOut()
+	} else if made, err = made+", btree", h.newTree(s); err != nil {
+		return nil, err
 	}
 	if slots != nil {
 		made += ", uuid bucket"
@@ -150,6 +150,15 @@ func (w *Work) rebuild(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report
 		w.saw("made anew in free buckets: %s; one new journal entry leads there", made)
 	}
 	return p, err
+}
+
+// keepLeftOut takes back what was noted as lost of damage that is left out, where it stands in a tree that stays.
+func (w *Work) keepLeftOut() {
+	if !w.o.chosen() {
+		return
+	}
+	maps.DeleteFunc(w.lost, func(l Lost, _ bool) bool { return !w.o.Wants(l.Code) })
+	w.unknown = false
 }
 
 // begin begins a transaction that mends. What the superblock was told by stays: a run that is cut short must find it
@@ -193,7 +202,7 @@ func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) 
 	} else {
 		w.seen = nil
 	}
-	w.seen = slices.Concat(w.seen, b.rung, rep.Findings)
+	w.seen = slices.Concat(w.seen, b.rung, w.all)
 	w.ends = w.volumeEnds(w.c.UUIDs)
 	w.missing = missing(w.c)
 	w.unknown = w.unknown || w.missing || slices.ContainsFunc(w.seen, losesKeys)
@@ -235,27 +244,33 @@ func (h *harvest) newTree(s *ondisk.Super) error {
 	return nil
 }
 
-// treeIsBad reports whether the tree cannot stay as it is.
+// treeIsBad reports whether the tree cannot stay as it is. What is left out may stay in it.
 func (h *harvest) treeIsBad() bool {
-	if len(h.holes) > 0 || len(h.scraped) > 0 || len(h.since) > 0 || len(h.w.bad.codes) > 0 || h.w.heavy || !gensKnown(h.c) || !h.c.Tree.InOrder() ||
-		h.journal && len(journalled(h.c)) > 0 {
+	if len(h.since) > 0 || len(h.w.bad.codes) > 0 || h.w.heavy || !gensKnown(h.c) || h.journal && len(journalled(h.c)) > 0 {
 		return true
 	}
+	node := func(b ondisk.Bucket) bool { return b < h.c.Geo.NBuckets && h.c.Buckets.IsNode(b) }
+	if slices.ContainsFunc(h.w.seen, func(f finding.Finding) bool {
+		family := f.Code.Family()
+		return h.w.meant(f) && (f.Bucket != nil && node(ondisk.Bucket(*f.Bucket)) || family == "BT" || family == "EX" || family == "GN")
+	}) {
+		return true
+	}
+	if h.w.o.chosen() {
+		return false
+	}
 	for b := range h.hurt {
-		if b < h.c.Geo.NBuckets && h.c.Buckets.IsNode(b) {
+		if node(b) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(h.w.seen, func(f finding.Finding) bool {
-		family := f.Code.Family()
-		return f.Severity == finding.Damage && (family == "BT" || family == "EX" || family == "GN")
-	})
+	return len(h.holes) > 0 || len(h.scraped) > 0 || !h.c.Tree.InOrder()
 }
 
 // newSlots are the slots that the uuid bucket shall have; nil where it can stay.
 func (w *Work) newSlots(h *harvest, b *base) (uuids.Table, error) {
 	w.slots = w.slots || h.nameless || !b.uuids || b.stray || slices.ContainsFunc(w.seen, func(f finding.Finding) bool {
-		return f.Severity == finding.Damage && (f.Code.Family() == "UU" || f.Code == finding.BDNoSlot)
+		return w.meant(f) && (f.Code.Family() == "UU" || f.Code == finding.BDNoSlot)
 	})
 	bucket := h.c.Geo.BucketOf(h.c.Journal.Newest.UUIDBucket.Ptr[0].Offset())
 	switch {

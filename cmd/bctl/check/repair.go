@@ -188,7 +188,9 @@ func (o *repairOptions) mend(ctx context.Context, seen *seen, names []string, ru
 		if err := writeLost(o.lost, out.result.Lost); err != nil {
 			return out, fmt.Errorf("--lost: %w", err)
 		}
-		io.Note("%s says what is given up; debugfs icheck, xfs_db or filefrag turn offsets into file names", o.lost)
+		if len(out.result.Lost) > 0 {
+			io.Note("%s says what is given up; debugfs icheck, xfs_db or filefrag turn offsets into file names", o.lost)
+		}
 	}
 	var stages []change.Stage
 	for i, p := range out.result.Plans {
@@ -265,10 +267,15 @@ func (o *repairOptions) leftOut(r *repair.Result) string {
 			return fmt.Sprintf("%s is to stay, but stands in what has to be made anew: without --skip it is repaired too", c)
 		}
 	}
+	found := repair.Damage(r.Before)
 	all := repair.Options{Only: o.policy.Only, Skip: o.policy.Skip}
 	for _, l := range r.Lost {
-		if l.Dirty && l.Known && !all.Wants(l.Code) && len(o.policy.Only)+len(o.policy.Skip) > 0 {
+		switch {
+		case !l.Dirty || all.Wants(l.Code) || len(o.policy.Only)+len(o.policy.Skip) == 0:
+		case l.Known:
 			return fmt.Sprintf("dirty data would have to be given up for %s too, which was left out", l.Code)
+		case found[l.Code] > 0:
+			return fmt.Sprintf("keys of which nothing is known would be given up for %s too, which was left out", l.Code)
 		}
 	}
 	return ""

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"bctl/cmd/bctl/app"
@@ -81,8 +82,17 @@ func benchColumns(bare bool) []render.Column[benchRow] {
 		latency("max_ns", func(l *latencyNS) int64 { return l.Max }),
 	}
 	columns = append(columns, requests...)
-	return append(columns, countColumns(func(r benchRow) allocCounts { return r.allocCounts })...)
+	columns = append(columns, countColumns(func(r benchRow) allocCounts { return r.allocCounts })...)
+	for i := range columns {
+		if !slices.Contains(benchShown, columns[i].Name) {
+			columns[i] = onlyRaw(columns[i])
+		}
+	}
+	return columns
 }
+
+// benchShown are the columns of the benchmark that people see: those that fit 80 characters.
+var benchShown = []string{"policy", "allocations", "allocations_per_second", "p99_ns", "p999_ns", "miss_ratio"}
 
 // latency is a column of nanoseconds, and - where nothing was timed.
 func latency(name string, of func(*latencyNS) int64) render.Column[benchRow] {

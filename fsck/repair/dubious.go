@@ -100,11 +100,10 @@ func (w *Work) findDubious(h *harvest, b *base) error {
 		if !k.Dirty() || sure[at] || !b.older && c.Buckets.GenKnown(at) {
 			return nil
 		}
-		same, err := sameBelow(c, k, under)
-		if !same {
+		if !sameBelow(c, k, under) {
 			d.add(at, k)
 		}
-		return err
+		return nil
 	})
 }
 

@@ -137,3 +137,24 @@ func TestNeverRegistered(t *testing.T) {
 		t.Errorf("%v, then %v", codes(r.Before), codes(r.After))
 	}
 }
+
+// Dirty data that cannot be read are not compared with the backing device, and do not end the repair.
+func TestUnreadableDirty(t *testing.T) {
+	s := scenes.Open(t, "writeback-crash-mid")
+	bad := s.Geo.Start(s.Chain()[0])
+	s.Put(bad.Bytes(), make([]byte, pageBytes))
+	was, err := truthOf(allOf(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range was.volumes {
+		for _, p := range v {
+			if p.dirty() {
+				s.Fail(p.at(), ondisk.SectorBytes)
+			}
+		}
+	}
+	if r := planned(t, allOf(s)); r.Plans[0] == nil || len(codes(r.After)) > 0 {
+		t.Errorf("%v, %q", codes(r.After), r.Evidence)
+	}
+}

@@ -4,7 +4,6 @@ package repair
 
 import (
 	"bytes"
-	"cmp"
 	"io"
 	"maps"
 	"slices"
@@ -125,7 +124,6 @@ func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.Re
 	differs := make([]bool, c.Geo.NBuckets)
 	sums := map[Unsure]ondisk.Sector{}
 	var mu sync.Mutex
-	var failed error
 	err = c.Walk(func(_ int, e *inspect.Extent) {
 		b := c.Geo.BucketOf(e.Ptr[0].Offset())
 		if !e.Live || !e.Dirty() || c.Buckets.GenKnown(b) || sure[b] {
@@ -137,12 +135,11 @@ func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.Re
 			sums[Unsure{Bucket: b, Inode: e.Inode()}] += e.Size()
 		}
 		if !differs[b] {
-			equal, err := sameBelow(c, &e.Bkey, below)
-			failed = cmp.Or(failed, err)
+			equal := sameBelow(c, &e.Bkey, below)
 			held[b], differs[b] = equal, !equal
 		}
 	})
-	if err = cmp.Or(err, failed); err != nil {
+	if err != nil {
 		return nil, nil, err
 	}
 	doubtful = map[ondisk.Bucket][]Unsure{}
@@ -156,23 +153,19 @@ func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.Re
 	return doubtful, held, nil
 }
 
-// sameBelow compares an extent with the backing device. What cannot be read there is not the same.
-func sameBelow(c *inspect.Cache, k *ondisk.Bkey, below func(uint32) io.ReaderAt) (bool, error) {
+// sameBelow compares an extent with the backing device. What cannot be read, here or there, is not the same: it may lie
+// behind the end of a device that was cut off.
+func sameBelow(c *inspect.Cache, k *ondisk.Bkey, below func(uint32) io.ReaderAt) bool {
 	if below == nil {
-		return false, nil
+		return false
 	}
 	dev := below(k.Inode())
 	if dev == nil {
-		return false, nil
+		return false
 	}
 	ours, theirs := make([]byte, k.Size().Bytes()), make([]byte, k.Size().Bytes())
-	if err := full.ReadAt(c.Reader(), ours, k.Ptr[0].Offset().Bytes()); err != nil {
-		return false, err
-	}
-	if full.ReadAt(dev, theirs, k.Start().Bytes()) != nil {
-		return false, nil
-	}
-	return bytes.Equal(ours, theirs), nil
+	return full.ReadAt(c.Reader(), ours, k.Ptr[0].Offset().Bytes()) == nil && full.ReadAt(dev, theirs, k.Start().Bytes()) == nil &&
+		bytes.Equal(ours, theirs)
 }
 
 // olderChain reads the newest whole chain that an older journal entry, or the tail of the current chain, leads to,

@@ -197,6 +197,9 @@ func (w *Work) fixCache(s *ondisk.Super, size int64) (ok bool, err error) {
 	if s.Nbuckets > told.Nbuckets || s.Nbuckets < superblock.MinBuckets {
 		s.Nbuckets = told.Nbuckets
 	}
+	if s.Nbuckets < superblock.MinBuckets {
+		w.once("%s: it has room for %d buckets; the kernel takes no cache of fewer than %d", w.dev.Name, s.Nbuckets, superblock.MinBuckets)
+	}
 	w.fixJournal(s, told, t)
 	return true, nil
 }

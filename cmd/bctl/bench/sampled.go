@@ -106,7 +106,7 @@ func (o *benchOptions) runSampled(ctx context.Context, t *trace, jobs []*traceJo
 func (o *benchOptions) sampledCaches(jobs []*traceJob) ([][]*sampledCache, error) {
 	caches := make([][]*sampledCache, len(jobs))
 	for i, j := range jobs {
-		for range samples * drawings(j) {
+		for range samples * o.drawings(j) {
 			c := new(sampledCache)
 			if j.reference != "" {
 				c.ref = newReference(j.reference, o.sample.Of(uint64(j.cfg.Alloc.NBuckets)*uint64(j.cfg.Alloc.BucketSize)))
@@ -125,8 +125,9 @@ func (o *benchOptions) sampledCaches(jobs []*traceJob) ([][]*sampledCache, error
 }
 
 // drawings is how many caches a job has for each sample.
-func drawings(j *traceJob) int {
-	if j.reference == "" && j.cfg.Alloc.Policy == alloc.Random {
+func (o *benchOptions) drawings(j *traceJob) int {
+	const everything = cachesim.Share(1 << 32) // is no lottery
+	if o.sample != everything && j.reference == "" && j.cfg.Alloc.Policy == alloc.Random {
 		return drawnSamples
 	}
 	return 1

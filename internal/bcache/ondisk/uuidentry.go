@@ -29,9 +29,15 @@ func (u *UUIDEntry) FlashOnly() bool { return uuidFlashOnly.get(uint64(u.Flags))
 
 // DecodeUUIDEntry reads a slot. Any UUIDEntryBytes are one. Errors wrap ErrShort.
 func DecodeUUIDEntry(b []byte) (u UUIDEntry, err error) {
-	if _, err := binary.Decode(b, binary.LittleEndian, &u); err != nil {
+	if len(b) < UUIDEntryBytes {
 		return UUIDEntry{}, fmt.Errorf("uuid entry: %w: %d bytes", ErrShort, len(b))
 	}
+	le := binary.LittleEndian // by hand: a bucket has thousands of slots, and reflection takes a microsecond for each
+	copy(u.UUID[:], b)
+	copy(u.Label[:], b[16:])
+	u.FirstReg, u.LastReg, u.Invalidated, u.Flags = le.Uint32(b[48:]), le.Uint32(b[52:]), le.Uint32(b[56:]), le.Uint32(b[60:])
+	u.Sectors = le.Uint64(b[64:])
+	copy(u.Pad[:], b[72:])
 	return u, nil
 }
 

@@ -49,3 +49,32 @@ func TestQuantilesAgainstSorting(t *testing.T) {
 		}
 	}
 }
+
+// Sums are those of the buckets one by one, wherever gens are unknown.
+func TestSums(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(21, 22))
+	for range 200 {
+		g := superblock.Sizes(8, 64, 1, ondisk.Bucket(1+rnd.IntN(400)))
+		b := newBuckets(&g)
+		if rnd.IntN(2) == 0 {
+			b.unknownGens(0, ondisk.Bucket(rnd.Uint64N(uint64(g.NBuckets)+1)))
+		}
+		var want Sums
+		for i := range b.Len() {
+			b.of[i] |= uint64(rnd.IntN(3)) << prioShift
+			if rnd.IntN(2) == 0 {
+				b.set(i, []uint64{flagSuper, flagJournal, flagPrio, flagUUID, flagNode, flagClean, flagDirty, flagClean | flagDirty, flagShared}[rnd.IntN(9)])
+			}
+			b.lag(i, uint8(rnd.IntN(rnd.IntN(100)+1)))
+			m := b.Mark(i)
+			want.Marks[m]++
+			want.Lag = max(want.Lag, b.Lag(i))
+			if m == Free && b.Prio(i) != 0 && b.GenKnown(i) {
+				want.Leaked++
+			}
+		}
+		if got := b.Sums(); got != want {
+			t.Fatalf("%d buckets: %+v, want %+v", g.NBuckets, got, want)
+		}
+	}
+}

@@ -155,7 +155,7 @@ func TestWrittenAgain(t *testing.T) {
 		"read":                      {clean: true, lacks: 1, lost: true},
 		"neither":                   {lacks: 1, lost: true},
 		"detached, and read":        {clean: true, later: 3, lacks: 1},
-		"detached, and past it":     {later: 3, lacks: 1},
+		"detached, and past it":     {later: 3, lacks: 1, lost: true},
 		"detached, and all of them": {later: 3, lacks: 999, lost: true},
 	} {
 		s := scenes.Open(t, "detached-crash")

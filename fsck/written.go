@@ -18,7 +18,7 @@ import (
 //
 // The kernel invalidates a slot when a detach has written everything back, or when it attaches a device that was used
 // without its cache, which is then given the new slot in the same moment. So where the new slot is younger, what was cached
-// under it is of later, and so is what little differs else: what went past the cache.
+// under it is of later, clean or not. What went past the cache leaves no trace, and counts as lacking.
 func (c *checker) writtenBack(v *inspect.Volume) (most *backing, lacks, again ondisk.Sector) {
 	for i := range c.backing {
 		b := &c.backing[i]
@@ -37,9 +37,6 @@ func (c *checker) writtenBack(v *inspect.Volume) (most *backing, lacks, again on
 					l.written(e.Start(), e.Start()+e.Size())
 				}
 			})
-			if ended && l.n <= v.DirtySectors/pastCache {
-				l.n, l.rewritten = 0, l.rewritten+l.n
-			}
 		}
 		if err == nil && (most == nil || l.n < lacks) {
 			most, lacks, again = b, l.n, l.rewritten
@@ -47,9 +44,6 @@ func (c *checker) writtenBack(v *inspect.Volume) (most *backing, lacks, again on
 	}
 	return most, lacks, again
 }
-
-// pastCache is the part of a detached volume's dirty data that may differ from the device's, and be of later.
-const pastCache = 16
 
 // lackingKept is how many sectors are remembered: where more are lacking, which of them were written again is not asked.
 const lackingKept = 1 << 20

@@ -139,3 +139,22 @@ func content(t *testing.T, d fsck.Device) (sum uint64) {
 	}
 	return sum
 }
+
+// A cache that was never registered, on a device that became shorter, has as many buckets as fit.
+func TestShorterUnused(t *testing.T) {
+	const bucket, buckets = 128, 700
+	size := ondisk.Sector(bucket * buckets).Bytes()
+	s, err := superblock.FormatCache(superblock.FormatOptions{UUID: ondisk.UUID{1}, SetUUID: ondisk.UUID{2}, BlockSectors: 8, BucketSectors: bucket}, superblock.Device{Size: size})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := planter.NewImage(nil, size)
+	m.Put(ondisk.SuperOffset, s.Append(nil))
+	m.Resize(size - 4096)
+	devs := []fsck.Device{{Name: "cache", R: m, Size: m.Size()}}
+	r := planned(t, devs)
+	is, err := superblock.Read(after(r, devs)[0].R)
+	if err != nil || is.Nbuckets != buckets-1 || r.After.Result == fsck.Damaged || len(r.Lost) > 0 {
+		t.Errorf("%v, %d buckets, %v", err, is.Nbuckets, codes(r.After))
+	}
+}

@@ -167,6 +167,9 @@ func (w *Work) fixCache(s *ondisk.Super, size int64) (ok bool, err error) {
 	}
 	t, err := w.trace(s, size)
 	if errors.Is(err, superblock.ErrNoTrace) {
+		if fits := superblock.BucketSectors(s).Bytes(); !lost && fits > 0 && size/fits >= superblock.MinBuckets { // it was never registered
+			s.Nbuckets = min(s.Nbuckets, uint64(size/fits))
+		}
 		return !stranger, w.ctx.Err() // what nothing tells stays; that it was a cache is told by nothing else
 	}
 	if err != nil {

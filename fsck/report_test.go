@@ -190,6 +190,12 @@ func TestSteps(t *testing.T) {
 	if r := check(t, stale); r.Steps()[0].Command != "bctl fsck -y --only BD14 --lost lost.json dev0 dev1" {
 		t.Errorf("%+v", r.Steps())
 	}
+	wiped := scenes.Open(t, "writeback-dirty")
+	wiped.Give = 1
+	wiped.Back[0].Put(0, make([]byte, ondisk.SuperOffset+ondisk.SuperSize))
+	if r := check(t, wiped); r.Steps()[0].Command != "bctl fsck -p dev0 dev1" { // its cache is named already
+		t.Errorf("%+v", r.Steps())
+	}
 }
 
 func TestQuote(t *testing.T) {

@@ -162,6 +162,10 @@ func (r *Report) Steps() (steps []Step) {
 			}
 			seen[f.Code] = true
 			s := Step{Code: f.Code, Advice: row.Advice, Command: r.command(row.Command, f)}
+			if f.Code == finding.BDSuper && r.Type == "cache" {
+				steps = append(steps, r.remake(f))
+				continue
+			}
 			if f.Code == finding.UULostDirty && len(r.Given) > 0 {
 				steps = append(steps, r.relink(f))
 				continue
@@ -183,6 +187,15 @@ func (r *Report) mend(row finding.Row) string {
 		return fmt.Sprintf("bctl fsck -y --only %s --lost lost.json %s", row.Code, r.All())
 	}
 	return "bctl fsck -p " + r.All()
+}
+
+// remake is what makes the superblock of a device anew that was given with its cache.
+func (r *Report) remake(f finding.Finding) Step {
+	all := r.All()
+	if f.Device != "" && !slices.Contains(r.Given, f.Device) {
+		all += " " + Quote(f.Device)
+	}
+	return Step{Code: f.Code, Advice: "It is made anew from its slot of the cache, in state dirty; where its data begin is looked for, and what -p leaves to you it says.", Command: "bctl fsck -p " + all}
 }
 
 // relink is what gives the dirty data of a detached volume back to a device that was given. Which it is of its label

@@ -171,7 +171,9 @@ func (o *uuidOptions) readInodes(args *app.Args) error {
 	switch {
 	case o.verb == "relink" && len(o.inodes) > 1:
 		return app.Usagef("--inode: relink takes one")
-	case o.verb == "purge" && (len(o.inodes) > 0) == o.leftover:
+	case o.verb == "purge" && len(o.inodes) > 0 && o.leftover:
+		return app.Usagef("--inode contradicts --leftover")
+	case o.verb == "purge" && len(o.inodes) == 0 && !o.leftover:
 		return app.WithHint(app.Usagef("which slots?"), "give --inode N, or --leftover; bctl uuid list shows them")
 	}
 	return nil

@@ -4,6 +4,7 @@ package volume
 
 import (
 	"io"
+	"sync/atomic"
 	"testing"
 
 	"bctl/internal/lab/imgtest"
@@ -13,14 +14,14 @@ import (
 type wanting struct {
 	io.ReaderAt
 	wanted map[int64]int64 // bytes, by where
-	missed int
+	missed atomic.Int32
 }
 
 func (w *wanting) Want(off, n int64) { w.wanted[off] = n }
 
 func (w *wanting) ReadAt(b []byte, off int64) (int, error) {
 	if w.wanted[off] != int64(len(b)) {
-		w.missed++
+		w.missed.Add(1)
 	}
 	return w.ReaderAt.ReadAt(b, off)
 }
@@ -29,17 +30,18 @@ func (w *wanting) ReadAt(b []byte, off int64) (int, error) {
 func TestBeginsWithAll(t *testing.T) {
 	img := imgtest.Open(t, "writeback-crash-mid")
 	f, size := file(t, img.Cache)
-	cache := &wanting{f, map[int64]int64{}, 0}
+	cache := &wanting{ReaderAt: f, wanted: map[int64]int64{}}
 	c := openCache(t, cache, size)
 	b, below := file(t, img.Backing[0])
-	back := &wanting{b, map[int64]int64{}, 0}
+	back := &wanting{ReaderAt: b, wanted: map[int64]int64{}}
 	v, err := Backed(c, back, below, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	buf, tried := make([]byte, 256<<10), 0
 	for off := int64(0); off < v.Size(); off += int64(len(buf)) {
-		cache.missed, back.missed = 0, 0
+		cache.missed.Store(0)
+		back.missed.Store(0)
 		clear(cache.wanted)
 		clear(back.wanted)
 		if _, err := v.ReadAt(buf, off); err != nil && err != io.EOF {
@@ -48,8 +50,8 @@ func TestBeginsWithAll(t *testing.T) {
 		if len(cache.wanted) == 0 || len(back.wanted) == 0 {
 			continue
 		}
-		if tried++; back.missed > 0 || cache.missed > 1 { // a leaf of the tree may be read too
-			t.Fatalf("byte %d: %d reads of the cache and %d of the device were not begun with", off, cache.missed, back.missed)
+		if tried++; back.missed.Load() > 0 || cache.missed.Load() > 1 { // a leaf of the tree may be read too
+			t.Fatalf("byte %d: %d reads of the cache and %d of the device were not begun with", off, cache.missed.Load(), back.missed.Load())
 		}
 	}
 	if tried < 3 {

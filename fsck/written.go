@@ -28,7 +28,7 @@ func (c *checker) writtenBack(v *inspect.Volume) (most *backing, lacks, again on
 				l.compare(c, b, e)
 			}
 		})
-		if now := c.volumeOf(b.super.UUID); err == nil && now != nil && now.Inode != v.Inode && len(l.which) > 0 {
+		if now := c.volumeOf(b.super.UUID); err == nil && now != nil && now.Inode != v.Inode && l.n <= l.enough && len(l.which) > 0 {
 			ended := v.Slot != nil && v.Slot.Invalidated > 0 && v.Slot.Invalidated < now.Slot.FirstReg
 			slices.Sort(l.which)
 			l.again = make([]bool, len(l.which))
@@ -48,12 +48,14 @@ func (c *checker) writtenBack(v *inspect.Volume) (most *backing, lacks, again on
 // lackingKept is how many sectors are remembered: where more are lacking, which of them were written again is not asked.
 const lackingKept = 1 << 20
 
-// lacking counts the sectors of a volume that a device has not, up to what says that it is another's.
+// lacking counts the sectors of a volume that a device has not, up to what says that it is another's: the rest is not
+// compared then.
 type lacking struct {
 	mu        sync.Mutex
 	n, enough ondisk.Sector
 	rewritten ondisk.Sector // since: not among n
 	which     []ondisk.Sector
+	many      bool   // too many to remember
 	again     []bool // which of them was
 }
 
@@ -71,8 +73,8 @@ func (l *lacking) compare(c *checker, b *backing, e *inspect.Extent) {
 	switch {
 	case err != nil:
 		l.n += e.Size()
-	case len(l.which)+len(which) > lackingKept:
-		l.n, l.which = l.n+ondisk.Sector(len(which)), nil
+	case l.many || len(l.which)+len(which) > lackingKept:
+		l.n, l.which, l.many = l.n+ondisk.Sector(len(which)), nil, true
 	default:
 		l.n, l.which = l.n+ondisk.Sector(len(which)), append(l.which, which...)
 	}

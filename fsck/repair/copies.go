@@ -92,20 +92,20 @@ func inUse(t uuids.Table) (n int) {
 	return n
 }
 
-// sectorSlots is how many slots a sector has.
-const sectorSlots = ondisk.SectorBytes / ondisk.UUIDEntryBytes
+// pageSlots is how many slots are written, or go astray, as one. Fewer that are empty, before others, were wiped.
+const pageSlots = 4096 / ondisk.UUIDEntryBytes
 
-// moveBack puts slots where they were, of a block that was written to the wrong place: the kernel fills the first empty
+// moveBack puts slots where they were, of a page that was written to the wrong place: the kernel fills the first empty
 // slot, so none is used behind an empty one, but where somebody purged that. Data of inodes without a slot tell of it,
 // where those that have one now have none.
 func (w *Work) moveBack(t uuids.Table, data map[uint32]*held) {
 	used := func(u ondisk.UUIDEntry) bool { return u != ondisk.UUIDEntry{} }
 	hole := slices.IndexFunc(t, func(u ondisk.UUIDEntry) bool { return !used(u) })
-	if hole < 0 || hole%sectorSlots != 0 {
+	if hole < 0 || hole%pageSlots != 0 {
 		return
 	}
 	from := slices.IndexFunc(t[hole:], used)
-	if from < 0 || from%sectorSlots != 0 {
+	if from < 0 || from%pageSlots != 0 {
 		return
 	}
 	from += hole
@@ -125,7 +125,7 @@ func (w *Work) moveBack(t uuids.Table, data map[uint32]*held) {
 	}
 	copy(t[hole:], t[from:from+n])
 	clear(t[from : from+n])
-	w.renamed = true // -p leaves it
+	w.renamed, w.moved = true, true // -p leaves it
 	w.saw("uuid slots %d to %d: they stood %d too far behind", hole, hole+n-1, from-hole)
 }
 

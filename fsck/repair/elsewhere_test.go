@@ -93,7 +93,7 @@ func TestDoublesElsewhere(t *testing.T) {
 }
 
 // Cut at every write, with unflushed writes lost in any order, a repair of an image of BCTL_IMAGES that is run again ends
-// without damage, with all dirty sectors of an uncut repair.
+// without damage. Where its content is another than an uncut repair's it is logged: clean data may be given up twice.
 func TestCutsElsewhere(t *testing.T) {
 	if os.Getenv(envCuts) == "" {
 		t.Skip("name damages in BCTL_REPAIR_CUTS")

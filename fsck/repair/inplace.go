@@ -13,13 +13,14 @@ import (
 	"bctl/superblock"
 )
 
-// slotsInPlace corrects the uuid slots where they stand, if nothing else is damaged: where no bucket is free there is no
-// other place for them. Slots are whole within a sector and need none of the others, so what is cut short leaves each as
-// it was, or right. It reports whether anything is to be written. Errors: the context's, the device's.
+// slotsInPlace corrects the uuid slots where they stand, if nothing else is damaged, left out or not, and none of them
+// moves: where no bucket is free there is no other place for them. Slots are whole within a sector and need none of the
+// others, so what is cut short leaves each as it was, or right. It reports whether anything is to be written. Errors: the
+// context's, the device's.
 func (w *Work) slotsInPlace(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) (bool, error) {
-	other := slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
+	other := slices.ContainsFunc(slices.Concat(rep.Findings, w.all), func(f finding.Finding) bool {
 		family := f.Code.Family()
-		return f.Severity == finding.Damage && family != "UU" && family != "SB" && family != "BD"
+		return f.Severity == finding.Damage && (family != "UU" || f.Code == finding.UUPointer) && family != "SB" && family != "BD"
 	})
 	if other || w.whole != nil || w.o.Rewind != 0 {
 		return false, nil
@@ -41,7 +42,7 @@ func (w *Work) slotsInPlace(s *ondisk.Super, g *superblock.Geometry, rep *fsck.R
 		return false, err
 	}
 	slots, err := w.newSlots(h, b)
-	if err != nil || slots == nil {
+	if err != nil || slots == nil || w.moved {
 		return false, err
 	}
 	data, err := slots.Encode(g)

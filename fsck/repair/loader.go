@@ -140,7 +140,7 @@ func (l *loader) extents(to []btree.Piece, n *btree.Node, o *orphan) []btree.Pie
 		l.h.c.Fetch(n.Keys, all, i)
 		n.Keys.Key(p, &k)
 		if !l.h.legal(&k) {
-			if !l.h.beyond(&k) || !l.h.takeBeyond(&k) {
+			if !touches(&p, l.holes) || !l.h.beyond(&k) || !l.h.takeBeyond(&k) {
 				continue
 			}
 			p.End = k.Offset()

@@ -109,6 +109,7 @@ type Work struct {
 	replaced []Lost // what backing devices have in the place of dirty data that count again
 
 	inPlace bool // the uuid slots are corrected where they stand
+	moved   bool // some stood in another page of their bucket
 	rebuilt bool // whole was made by mendWhole
 	heavy   bool // nothing is to stay where it is
 	missing bool // a live journal entry is not there
@@ -292,14 +293,12 @@ func (w *Work) finish() {
 }
 
 // foreign reports whether a device was written by something that knows more than bctl, or in the other byte order:
-// nothing is written to it. What a superblock says that its checksum refuses tells nothing.
+// nothing is written to it. What a superblock says of features that its checksum refuses tells nothing.
 func foreign(rep *fsck.Report) bool {
-	if slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool { return f.Code == finding.SBChecksum }) {
-		return false
+	found := func(code finding.Code) bool {
+		return slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool { return f.Code == code })
 	}
-	return slices.ContainsFunc(rep.Findings, func(f finding.Finding) bool {
-		return f.Code == finding.SBFeatures || f.Code == finding.SBByteOrder
-	})
+	return found(finding.SBByteOrder) || found(finding.SBFeatures) && !found(finding.SBChecksum)
 }
 
 // volumes are those of the report that knows them.

@@ -4,6 +4,7 @@ package repair
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -11,6 +12,7 @@ import (
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
+	"bctl/superblock"
 )
 
 // A claim is an extent in a bucket where two claim the same sectors.
@@ -20,10 +22,15 @@ type claim struct {
 }
 
 func (c *claim) from() ondisk.Sector { return c.Ptr[0].Offset() }
-func (c *claim) to() ondisk.Sector   { return c.Ptr[0].Offset() + c.Size() }
+
+// to is where it ends: with its bucket, if it goes on behind that, which is damage of another kind.
+func (c *claim) to(g *superblock.Geometry) ondisk.Sector {
+	return min(c.Ptr[0].Offset()+c.Size(), g.Start(g.BucketOf(c.from())+1))
+}
 
 // settleShared decides who has the sectors of the cache that several extents claim: the one that the journal has last;
-// where it has none of them, a dirty one before a clean one, which the backing device has too. The others lose these
+// where it has none of them, a dirty one before a clean one, which the backing device has too, but not unasked: if it is
+// the dirty one that is wrong, it will be written over what is right. The others lose these
 // sectors, and no more. Where the journal says that they stand elsewhere, they do. Errors: the context's.
 func (h *harvest) settleShared() error {
 	looked := map[ondisk.Bucket][]claim{}
@@ -56,6 +63,9 @@ func (h *harvest) settleShared() error {
 	}
 	order := uint64(0)
 	for _, j := range slices.Backward(run) {
+		if err := h.w.ctx.Err(); err != nil {
+			return err
+		}
 		for i := range j.Keys {
 			order++
 			for c := range looked[h.c.Geo.BucketOf(j.Keys[i].Ptr[0].Offset())] {
@@ -86,40 +96,50 @@ func (h *harvest) settle(cs []claim) {
 		return cmp.Or(cmp.Compare(b.order, a.order), dirty[b.Dirty()]-dirty[a.Dirty()],
 			cmp.Compare(a.from(), b.from()), a.Pos().Compare(b.Pos()), cmp.Compare(a.High, b.High))
 	})
-	var taken []stretch
+	if len(cs) == 0 {
+		return
+	}
+	cs = slices.CompactFunc(cs, func(a, b claim) bool { return keyOf(&a.Bkey) == keyOf(&b.Bkey) })
+	start := h.c.Geo.Start(h.c.Geo.BucketOf(cs[0].from()))
+	claims, taker := make([]int, h.c.Geo.BucketSectors), make([]*claim, h.c.Geo.BucketSectors) // of each sector
+	for i := range cs {
+		for at := cs[i].from(); at < cs[i].to(&h.c.Geo); at++ {
+			claims[at-start]++
+		}
+	}
 	for i := range cs {
 		c := &cs[i]
-		var lost []stretch
-		for _, t := range taken {
-			if from, to := max(t.from, c.from()), min(t.to, c.to()); from < to {
-				lost = append(lost, stretch{from, to})
+		rival, lost := false, []stretch(nil)
+		for at := c.from(); at < c.to(&h.c.Geo); at++ {
+			rival = rival || claims[at-start] > 1
+			t := taker[at-start]
+			if t == nil {
+				taker[at-start] = c
+				continue
+			}
+			if n := len(lost); n > 0 && lost[n-1].to == at {
+				lost[n-1].to++
+			} else {
+				lost = append(lost, stretch{at, at + 1})
+			}
+			if t.order == 0 && t.Dirty() && !c.Dirty() {
+				h.w.guessDirty(t)
 			}
 		}
-		taken = append(taken, stretch{c.from(), c.to()})
-		rival := slices.ContainsFunc(cs, func(o claim) bool {
-			return keyOf(&o.Bkey) != keyOf(&c.Bkey) && o.from() < c.to() && c.from() < o.to()
-		})
 		if !rival {
 			continue
 		}
-		h.cuts[keyOf(&c.Bkey)] = join(lost)
+		h.cuts[keyOf(&c.Bkey)] = lost
 		if len(lost) > 0 { // its leaf cannot stay
 			h.w.bad.note(keyOf(&c.Bkey), finding.EXShared)
 		}
 	}
 }
 
-// join are stretches in order, those that meet or touch as one.
-func join(all []stretch) (out []stretch) {
-	slices.SortFunc(all, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
-	for _, r := range all {
-		if n := len(out); n > 0 && r.from <= out[n-1].to {
-			out[n-1].to = max(out[n-1].to, r.to)
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
+// guessDirty says that nothing tells of sectors that a dirty extent claims whose they are.
+func (w *Work) guessDirty(c *claim) {
+	w.result.Guess = fmt.Sprintf("nothing tells which of two extents has the sectors of the cache that both claim: the dirty one is taken, "+
+		"inode %d from sector %d; compare it with the backing device", c.Inode(), c.Start())
 }
 
 // retell looks in the journal for where the data of those stand that lost sectors.

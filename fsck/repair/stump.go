@@ -3,7 +3,9 @@
 package repair
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
@@ -53,7 +55,7 @@ func (h *harvest) findStump() {
 
 // beyond reports whether an extent leads behind the end of a device that had more buckets.
 func (h *harvest) beyond(k *ondisk.Bkey) bool {
-	if h.stump == nil || k.Ptrs() != 1 && k.Ptrs() != 0 || k.Ptr[0].Dev() != uint64(h.c.Geo.ThisDev) {
+	if h.stump == nil || k.Ptrs() != 1 || k.Size() == 0 || k.Size() > k.Offset() || k.Ptr[0].Dev() != uint64(h.c.Geo.ThisDev) {
 		return false
 	}
 	g := &h.c.Geo
@@ -206,4 +208,17 @@ func (s *stump) ranges(g *superblock.Geometry) []stretch {
 		}
 	}
 	return join(all)
+}
+
+// join are stretches in order, those that meet or touch as one.
+func join(all []stretch) (out []stretch) {
+	slices.SortFunc(all, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
+	for _, r := range all {
+		if n := len(out); n > 0 && r.from <= out[n-1].to {
+			out[n-1].to = max(out[n-1].to, r.to)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
 }

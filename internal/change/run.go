@@ -178,7 +178,9 @@ func (s *Stage) prove() error {
 }
 
 // A holder is a device that udev can be kept away from until it is closed.
-type holder interface{ Hold() (held bool, err error) }
+type holder interface {
+	Hold(note func(string)) (held bool, err error)
+}
 
 // Arm opens a claimed device for writing, and keeps udev away from it until it is closed; where that cannot be, or is not
 // wanted, it says what the closing brings with it. Only what is no plan is written through it from outside this package:
@@ -191,7 +193,7 @@ func (o *Options) Arm(dev Device) error {
 	held := false
 	if h, ok := dev.(holder); ok && !o.LetUdev {
 		var err error
-		if held, err = h.Hold(); err != nil {
+		if held, err = h.Hold(note); err != nil {
 			note(fmt.Sprintf("%s: udev could not be kept away from it: %v", dev.Path(), err))
 		}
 	}

@@ -94,7 +94,7 @@ var superRows = []Row{
 		Code: SBDeviceSmall, Severity: Damage, Fix: Lossy, Mend: Superblock, Kernel: Refuses, Invariants: "K18 U3",
 		Title:   "device is smaller than its buckets",
 		Help:    "It was truncated or its partition shrank: what lay behind the end is lost. The kernel looks only at the whole disk.",
-		Cost:    "what stood behind the device's new end, and no more; the partition made as large as it was gives it back",
+		Cost:    "what stood behind the device's new end, and dirty data of the bucket that it cuts where none is free for them; the partition made as large as it was gives it back",
 		Advice:  "Make the partition as large as it was, before anything else is written behind it.",
 		Command: "lsblk -b -o NAME,SIZE DEVICE",
 	},

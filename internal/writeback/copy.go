@@ -104,7 +104,8 @@ func (d *Data) Carry(ctx context.Context, dev plan.Device, done func(bytes int64
 	defer count.Done()
 	w := newWriter(d, dev)
 	defer w.stop()
-	if w.past != nil { // a processor is long in getting over that its thread waits for the medium
+	// A processor is long in getting over that its thread waits for the medium. One volume is copied at a time.
+	if w.past != nil {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(crew, runtime.GOMAXPROCS(0))))
 	}
 	p := newPipeline(d, w)

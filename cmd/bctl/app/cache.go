@@ -76,7 +76,7 @@ func MindMemory(s *ondisk.Super) {
 func openCache(ctx context.Context, name string, dev disk.Device, io *IO, o inspect.Options) (*inspect.Cache, error) {
 	s, err := superblock.ReadDevice(dev, dev.Size())
 	if err == nil && s.IsBacking() {
-		err = WithHint(fmt.Errorf("a backing device, it has no buckets"), "want a cache device; where both are named it comes first")
+		err = WithHint(fmt.Errorf("a backing device, it has no buckets"), "name the cache; where the command takes both, it comes before the backing device")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

@@ -45,11 +45,15 @@ func HoldCommand() *cli.Command {
 		if err != nil {
 			return heldRow{}, fmt.Errorf("%s: %w", name, err)
 		}
-		if before != nil && before.Stale {
+		switch {
+		case before == nil || before.PID == 0:
+		case before.Stale:
 			io.Note("%s: held by process %d, which is gone: now by hand", name, before.PID)
+		default:
+			io.Note("%s: held by process %d: now by hand, and on when that has ended", name, before.PID)
 		}
 		for _, u := range users {
-			io.Note("%s: %s: it is held from when that ends on: %s", name, u.What, u.Release)
+			io.Note("%s: %s; it is held once that has ended: %s", name, u.What, u.Release)
 		}
 		return row(name, held, users, before), nil
 	})

@@ -15,6 +15,7 @@ import (
 	"bctl/cmd/bctl/app"
 	"bctl/inspect"
 	"bctl/inspect/volume"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
 	"bctl/internal/disk/blockdev"
 	"bctl/internal/disk/mapfile"
@@ -125,13 +126,16 @@ func (b *back) claim() (open []*blockdev.Device, err error) {
 	return open, nil
 }
 
-// unread is how much of n bytes of the cache the mapfile does not have.
+// unread is how many of n bytes of the cache are in sectors that the mapfile does not have whole.
 func (b *back) unread(off, n int64) (bytes int64) {
 	if b.m == nil {
 		return 0
 	}
+	end := int64(0)
 	for _, a := range b.m.Unread(off, n) {
-		bytes += a.Len
+		from := max(a.Off-a.Off%ondisk.SectorBytes, end)
+		end = (a.Off + a.Len + ondisk.SectorBytes - 1) / ondisk.SectorBytes * ondisk.SectorBytes
+		bytes += max(end-from, 0)
 	}
 	return bytes
 }

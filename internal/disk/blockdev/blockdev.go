@@ -46,9 +46,10 @@ type Device struct {
 	size    int64
 	logical int
 
-	protected bool     // BLKROGET
-	udev      []string // the numbers that Hold holds, of those too that shared the lock
-	owner     *Device  // of the lock, where it is shared
+	protected bool         // BLKROGET
+	udev      []string     // the numbers that Hold holds, of those too that shared the lock
+	note      func(string) // gets what hinders the end of that
+	owner     *Device      // of the lock, where it is shared
 	closed    bool
 
 	held   []Holder // of readers: who uses it
@@ -274,7 +275,8 @@ func (d *Device) Close() error {
 		err = errors.Join(err, d.whole.Close())
 	}
 	d.closed = true
-	if err = errors.Join(err, d.letGo()); err != nil {
+	d.letGo()
+	if err != nil {
 		return atPath(d.path, err)
 	}
 	return nil

@@ -6,10 +6,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrDeaf says that udev was told to read its rules again, and shows no sign that it did.
@@ -74,10 +77,11 @@ func (p Place) finished(number string) error {
 		p.Patience = min(p.Patience, 20*time.Second) // settle has some too
 		for range 2 {
 			m := mark{seen, newUUID()}
-			if err := p.Nudge(p.uevent("block", number), m.value); err != nil {
+			err := p.Nudge(p.uevent("block", number), m.value)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
 				break // it is gone
 			}
-			if !p.shows(p.data("block", number), m) {
+			if err != nil || !p.shows(p.data("block", number), m) {
 				all = true
 				break
 			}

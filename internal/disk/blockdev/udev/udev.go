@@ -133,12 +133,14 @@ func (p Place) started(pid int) string {
 }
 
 // Take holds the device of a number, and its partitions. pid is the process that will let go of it, 0 for nobody. What
-// stood before, a hold by hand or of a living process, stays, and is returned with false. What udev is in the middle of is
-// not held any more: who has the disk's lock meanwhile knows that there is no such thing. Errors: the system's;
-// ErrNoUdevadm; ErrDeaf. Nothing is held then.
+// stood before, a hold by hand or of a living process, stays, and is returned with false; by hand it is taken over. What
+// udev is in the middle of is not held any more: who has the disk's lock meanwhile knows that there is no such thing.
+// Errors: the system's; ErrNoUdevadm; ErrDeaf. Nothing is held then, as far as anybody knows: what stood by hand, or was
+// taken by a process, which goes on all the same, stays for when udev comes to it.
 func (p Place) Take(number, device string, pid int) (h *Hold, taken bool, err error) {
-	if h = p.Find(number); h != nil && !h.Stale && pid != 0 {
-		return h, false, nil
+	before := p.Find(number)
+	if before != nil && !before.Stale && pid != 0 {
+		return before, false, nil
 	}
 	h = &Hold{Number: number, Device: device, PID: pid, start: "-"}
 	if pid != 0 {
@@ -161,16 +163,20 @@ func (p Place) Take(number, device string, pid int) (h *Hold, taken bool, err er
 	if err == nil {
 		err = p.Control("control", "--reload")
 	}
+	stays := false
 	if err == nil {
+		if stays = before != nil && !before.Stale; pid != 0 {
+			stays, p.Patience = true, min(p.Patience, 10*time.Second)
+		}
 		err = p.confirm(mark)
 	}
-	if err != nil {
+	if err != nil && !stays {
 		os.Remove(set)
 		os.Remove(unset)
 		_ = p.Control("control", "--reload")
 		return nil, false, err
 	}
-	return h, true, nil
+	return h, true, err
 }
 
 // put writes a file that udev, which may read it at any time, finds whole or not at all.
@@ -198,8 +204,13 @@ func (p Place) withPartitions(number string) []string {
 // where udev is not done in time the device is held on.
 func (p Place) Release(number string) error {
 	if err := p.finished(number); err != nil {
-		return fmt.Errorf("%w; udev is busy, and it is held on until bctl release", err)
+		return fmt.Errorf("%w: udev is busy, and the device is held on", err)
 	}
+	return p.Drop(number)
+}
+
+// Drop lets go at once, of a device that somebody still has open. Errors: the system's.
+func (p Place) Drop(number string) error {
 	set, unset := p.files(number)
 	err := errors.Join(os.Remove(set), os.Remove(unset))
 	err = errors.Join(err, p.Control("control", "--reload"))

@@ -85,16 +85,22 @@ func (d *daemon) nudge(uevent, uuid string) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name+".new", []byte(text), 0o644), os.Rename(name+".new", name))
 }
 
-// What udev was told and did not do is no hold: not while it answers, and not by what it kept of an earlier one.
+// What udev was told and did not do is no hold: not while it answers, and not by what it kept of an earlier one. What
+// stood stays, and the rule of a process, which does not wait, is there when udev comes to it.
 func TestDeaf(t *testing.T) {
 	p, d := machine(t)
 	if _, taken, err := p.Take("9:0", "/dev/x", 0); err != nil || !taken {
 		t.Fatal(err)
 	}
 	d.deaf = true
-	for _, number := range []string{"8:0", "9:0"} {
-		if h, taken, err := p.Take(number, "/dev/x", 0); !errors.Is(err, ErrDeaf) || taken || h != nil || p.Find(number) != nil {
-			t.Errorf("%s: %+v %v %v", number, h, taken, err)
+	for _, c := range []struct {
+		number string
+		pid    int
+		stays  bool
+	}{{"8:0", 0, false}, {"8:0", 100, true}, {"9:0", 0, true}} {
+		h, taken, err := p.Take(c.number, "/dev/x", c.pid)
+		if !errors.Is(err, ErrDeaf) || taken != c.stays || (h != nil) != c.stays || (p.Find(c.number) != nil) != c.stays {
+			t.Errorf("%s of %d: %+v %v %v", c.number, c.pid, h, taken, err)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func newMarker(c *Cache, adopting bool) *marker {
 	sink := c.o.Sink
 	if adopting {
 		sink = m.hold
-		if c.Buckets.unknown == nil && !c.Buckets.small { // else the first pointer tells a gen, and has to be looked at when it comes; or memory is to be saved
+		if !c.Buckets.small { // else memory is to be saved
 			m.trays = newTrays(c)
 		}
 	}

@@ -247,7 +247,7 @@ func (m *marker) putAway() {
 
 // tray counts the first n rows of tray i.
 func (m *marker) tray(i, n int) {
-	const odd = genMask | flagMeta | ownMany
+	const odd = genMask | flagMeta | flagUntold | ownMany
 	t, table, from := m.trays, m.c.Buckets, i<<trayShift
 	rows := t.rows[i*t.stride():][:n]
 	of := table.of[from:min(from+1<<trayShift, len(table.of))]
@@ -280,6 +280,9 @@ func (m *marker) tray(i, n int) {
 // row marks bucket b, whose word is at w, for a row. It is false where the row is no live extent of a bucket of data after
 // all.
 func (m *marker) row(w *uint64, b ondisk.Bucket, r uint64) bool {
+	if *w&flagUntold != 0 {
+		m.c.Buckets.adoptUnknown(b, uint8(r>>trayGen)) // nobody has judged by its gen: this is the first pointer
+	}
 	if uint8(*w) != uint8(r>>trayGen) || *w&flagMeta != 0 {
 		m.unlike(b, r)
 		return false

@@ -18,7 +18,7 @@ import (
 // others, so what is cut short leaves each as it was, or right. It reports whether anything is to be written. Errors: the
 // context's, the device's.
 func (w *Work) slotsInPlace(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) (bool, error) {
-	other := slices.ContainsFunc(slices.Concat(rep.Findings, w.all), func(f finding.Finding) bool {
+	other := slices.ContainsFunc(w.all, func(f finding.Finding) bool {
 		family := f.Code.Family()
 		return f.Severity == finding.Damage && (family != "UU" || f.Code == finding.UUPointer) && family != "SB" && family != "BD"
 	})

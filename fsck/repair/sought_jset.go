@@ -25,16 +25,22 @@ func soughtJset(c *inspect.Cache, raw []byte) []byte {
 	ondisk.PutJsetMagic(b, c.Geo.SetMagic)
 	diff := ondisk.OffBy(b, ^uint64(0))
 	ones := ondisk.NewSyndromes(len(b))
-	flip := func(i int) { b[i/8] ^= 1 << (i % 8) }
+	flip := func(bits []int) {
+		for _, i := range bits {
+			b[i/8] ^= 1 << (i % 8)
+		}
+	}
+	fits := func(bits ...int) bool {
+		flip(bits)
+		if mayStand(c, b) {
+			return true
+		}
+		flip(bits)
+		return false
+	}
 	for i := range ones.Bits() {
-		if j, ok := ones.Bit(diff ^ ones.Of(i)); ok && j < i {
-			flip(i)
-			flip(j)
-			if mayStand(c, b) {
-				return b
-			}
-			flip(i)
-			flip(j)
+		if j, ok := ones.Bit(diff ^ ones.Of(i)); ok && j < i && fits(i, j) {
+			return b
 		}
 	}
 	if w := soughtWord(c, b, diff); w != nil {
@@ -45,16 +51,8 @@ func soughtJset(c *inspect.Cache, raw []byte) []byte {
 	}
 	for i := range ones.Bits() {
 		for j := range i {
-			if k, ok := ones.Bit(diff ^ ones.Of(i) ^ ones.Of(j)); ok && k < j {
-				flip(i)
-				flip(j)
-				flip(k)
-				if mayStand(c, b) {
-					return b
-				}
-				flip(i)
-				flip(j)
-				flip(k)
+			if k, ok := ones.Bit(diff ^ ones.Of(i) ^ ones.Of(j)); ok && k < j && fits(i, j, k) {
+				return b
 			}
 		}
 	}

@@ -36,9 +36,11 @@ func (d *Device) Hold(note func(string)) (held bool, err error) {
 func (d *Device) letGo() {
 	held := d.udev
 	d.udev = nil
+	if len(held) == 0 {
+		return // it has nobody to tell anything either
+	}
 	if d.owner != nil && !d.owner.closed {
-		d.owner.udev = append(d.owner.udev, held...)
-		d.owner.note = d.note
+		d.owner.udev, d.owner.note = append(d.owner.udev, held...), d.note
 		return
 	}
 	for _, n := range held {

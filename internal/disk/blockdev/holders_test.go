@@ -183,4 +183,8 @@ func TestLetGoOfShared(t *testing.T) {
 	if second.letGo(); len(second.udev) > 0 || !slices.Equal(first.udev, []string{"8:2"}) {
 		t.Errorf("%q, %q", second.udev, first.udev)
 	}
+	first.note = func(string) {}
+	if (&Device{owner: first}).letGo(); first.note == nil {
+		t.Error("what was never held took away whom to tell")
+	}
 }

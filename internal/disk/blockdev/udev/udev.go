@@ -163,11 +163,11 @@ func (p Place) Take(number, device string, pid int) (h *Hold, taken bool, err er
 	if err == nil {
 		err = p.Control("control", "--reload")
 	}
-	stays := false
+	stays := err == nil && (pid != 0 || before != nil && !before.Stale)
+	if pid != 0 {
+		p.Patience = min(p.Patience, 10*time.Second)
+	}
 	if err == nil {
-		if stays = before != nil && !before.Stale; pid != 0 {
-			stays, p.Patience = true, min(p.Patience, 10*time.Second)
-		}
 		err = p.confirm(mark)
 	}
 	if err != nil && !stays {

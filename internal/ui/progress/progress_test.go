@@ -33,7 +33,9 @@ func TestLong(t *testing.T) {
 		wg.Go(func() { b.Add(1) })
 	}
 	wg.Wait()
-	time.Sleep(300 * time.Millisecond)
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(w.String(), "buckets 10") && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
 	b.Done()
 	b.Done()
 	if got := w.String(); !strings.Contains(got, "buckets 10") || !strings.HasSuffix(strings.TrimRight(got, " "), "\r") {

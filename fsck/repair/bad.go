@@ -26,6 +26,13 @@ type badKey struct{ high, low, ptr uint64 }
 
 func keyOf(k *ondisk.Bkey) badKey { return badKey{k.High, k.Low, uint64(k.Ptr[0])} }
 
+// key is the extent, with its first pointer.
+func (k badKey) key() ondisk.Bkey {
+	out := ondisk.Bkey{High: k.high, Low: k.low}
+	out.Ptr[0] = ondisk.Ptr(k.ptr)
+	return out
+}
+
 // add is a finding.Sink.
 func (b *bad) add(f finding.Finding) {
 	e, ok := f.Subject.(finding.Extent)

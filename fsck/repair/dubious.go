@@ -59,6 +59,23 @@ func (d *dubious) add(b ondisk.Bucket, k *ondisk.Bkey) {
 	d.sums[k.Inode()] += k.Size()
 }
 
+// and is both together, or d alone where the other does not count. Either may be nil.
+func (d *dubious) and(o *dubious, counts bool) *dubious {
+	switch {
+	case o == nil || !counts:
+		return d
+	case d == nil:
+		return o
+	}
+	for i, bits := range d.buckets {
+		o.buckets[i] |= bits
+	}
+	for inode, n := range d.sums {
+		o.sums[inode] += n
+	}
+	return o
+}
+
 // runs are the buckets in order.
 func (d *dubious) runs() (out []Run) {
 	for b := range ondisk.Bucket(len(d.buckets) * 64) {

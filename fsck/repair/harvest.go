@@ -123,7 +123,7 @@ func (h *harvest) take(e *inspect.Extent, k *ondisk.Bkey) bool {
 		h.w.lose(&gone, code)
 		k.CutBack(end)
 	case damaged && (code != finding.EXAlign || !e.Live || !k.Dirty() || !h.align(k)):
-		h.w.lose(k, code)
+		h.loseBut(k, code)
 		return false
 	case h.gone[k.Inode()] != "" && e.Live:
 		h.w.lose(k, h.gone[k.Inode()])

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 
 	"bctl/fsck"
@@ -18,32 +19,96 @@ import (
 // flippedBits is how many bits of a uuid may be damaged for it to be known still: two random ones differ in 64.
 const flippedBits = 8
 
-// slotOf finds the slot of a backing device that none names, and what speaks for it; -1 where nothing does.
-func (w *Work) slotOf(h *harvest, t uuids.Table, data map[uint32]*held, s *ondisk.Super, d fsck.Device) (slot int, why string) {
+// slotOf finds the slot of a backing device, and what speaks for it; -1 where nothing does.
+func (w *Work) slotOf(t uuids.Table, data map[uint32]*held, d claimant) (slot int, why string) {
 	for i := range t {
-		if u := t[i].UUID; !u.IsZero() && (u.Distance(s.UUID) <= flippedBits || alike(u, s.UUID) >= len(u)/2) {
+		if u := t[i].UUID; d.slot < 0 && !u.IsZero() && (u.Distance(d.s.UUID) <= flippedBits || alike(u, d.s.UUID) >= len(u)/2) {
 			return i, "its uuid but for a few bits or bytes"
 		}
 	}
 	for i, v := range data { // one whose uuid is garbage names a device that nobody has; no other data may be the device's
-		if int(i) < len(t) && len(w.unnamed(t, data)) == 0 && t.State(i) == uuids.Valid && !t[i].FlashOnly() && !w.given(t[i].UUID) && w.holdsAlone(t, v, d) {
+		if len(w.unnamed(t, data)) == 0 && w.foreign(t, i) && w.holdsAlone(t, v, d.dev) {
 			w.renamed = true // that device may exist, and be a copy of this one: that is for -y
 			return int(i), "whose clean data are the same, and whose own device nobody has given,"
 		}
 	}
-	may := w.fitting(t, data, s, d)
-	for _, i := range slices.Backward(may) { // a device that is attached again gets a slot behind its old one
-		if w.holdsAlone(t, data[i], d) {
+	for _, i := range slices.Backward(w.fitting(t, data, d)) { // a device that is attached again gets a slot behind its old one
+		if w.holdsAlone(t, data[i], d.dev) {
 			return int(i), "whose clean data are the same,"
 		}
 	}
-	may = slices.DeleteFunc(may, func(i uint32) bool {
-		return !most(w.equalData(data[i], d.R), len(data[i].some)) || s.State() == ondisk.StateDirty && data[i].dirty == 0 || w.writtenBack(h, i)
-	})
-	if len(may) != 1 || w.nameless(t) != 1 {
-		return -1, ""
+	return -1, ""
+}
+
+// foreign reports whether a slot names a cached device that is not given.
+func (w *Work) foreign(t uuids.Table, i uint32) bool {
+	return int(i) < len(t) && t.State(i) == uuids.Valid && !nearlyInvalid(&t[i]) && !t[i].FlashOnly() && !w.given(t[i].UUID)
+}
+
+// nearlyInvalid is a slot with the mark of an invalidated one, but for a few bits.
+func nearlyInvalid(u *ondisk.UUIDEntry) bool {
+	return u.UUID.Distance(ondisk.InvalidUUID) <= flippedBits
+}
+
+// mostWays is how many devices onlyWay tries all ways of.
+const mostWays = 8
+
+// onlyWay gives each of the devices that seek a slot one whose data can be its, if there is one way alone to do that for all
+// of them, and none beside them is without a slot.
+func (w *Work) onlyWay(h *harvest, t uuids.Table, data map[uint32]*held, todo []claimant) map[int]uint32 {
+	without := 0
+	may := make([][]uint32, len(todo))
+	for n, d := range todo {
+		if d.slot < 0 {
+			without++
+		}
+		may[n] = w.mayBe(h, t, data, d)
 	}
-	return int(may[0]), "the only one with data that can be its,"
+	if w.nameless(t) != without || len(todo) > mostWays {
+		return nil
+	}
+	var found map[int]uint32
+	ways, now := 0, map[int]uint32{}
+	var try func(n int)
+	try = func(n int) {
+		if n == len(todo) {
+			ways++
+			found = maps.Clone(now)
+			return
+		}
+		for _, i := range may[n] {
+			if !slices.Contains(slices.Collect(maps.Values(now)), i) && ways < 2 {
+				now[n] = i
+				try(n + 1)
+				delete(now, n)
+			}
+		}
+	}
+	try(0)
+	if ways != 1 {
+		return nil
+	}
+	return found
+}
+
+// mayBe are the inodes whose data can be a device's. Where none is without a name, it may be one that names a device
+// which nobody has given, by its label this one: its uuid was written over.
+func (w *Work) mayBe(h *harvest, t uuids.Table, data map[uint32]*held, d claimant) []uint32 {
+	dirty := d.s.State() == ondisk.StateDirty
+	other := func(i uint32) bool {
+		return !most(w.equalData(data[i], d.dev.R), len(data[i].some)) || dirty && data[i].dirty == 0 || w.writtenBack(h, i)
+	}
+	may := slices.DeleteFunc(w.fitting(t, data, d), other)
+	if len(may) > 0 || !dirty {
+		return may
+	}
+	for i := range data {
+		if w.foreign(t, i) && t[i].Label == d.s.Label {
+			may = append(may, i)
+		}
+	}
+	slices.Sort(may)
+	return slices.DeleteFunc(d.fits(data, may), other)
 }
 
 // nameless is how many of the given backing devices no slot names.
@@ -82,7 +147,7 @@ func (w *Work) given(id ondisk.UUID) bool {
 // strangers reports whether dirty data are there of a device that is not given: a slot whose uuid is damaged looks so.
 func (w *Work) strangers(t uuids.Table, data map[uint32]*held) bool {
 	for i, v := range data {
-		if int(i) < len(t) && v.dirty > 0 && t.State(i) == uuids.Valid && !t[i].FlashOnly() && !w.given(t[i].UUID) {
+		if v.dirty > 0 && w.foreign(t, i) {
 			return true
 		}
 	}
@@ -118,23 +183,25 @@ func most(equal, samples int) bool { return 4*equal >= 3*samples }
 // fitting are the inodes without a name whose data a backing device may have, by their places. A slot that is empty in
 // the table is a candidate; one that was invalidated, or that says so but for a few bits, is only where there is no other, and
 // the device says that its data are in the cache: the kernel makes a device clean, stale or nobody's before it invalidates its slot.
-func (w *Work) fitting(t uuids.Table, data map[uint32]*held, s *ondisk.Super, d fsck.Device) []uint32 {
-	fits := func(list []uint32) []uint32 {
-		return slices.DeleteFunc(list, func(i uint32) bool {
-			return data[i].start < superblock.DataOffset(s) || data[i].end.Bytes() > d.Size
-		})
-	}
-	may := fits(w.unnamed(t, data))
-	if len(may) > 0 || s.State() != ondisk.StateDirty {
+func (w *Work) fitting(t uuids.Table, data map[uint32]*held, d claimant) []uint32 {
+	may := d.fits(data, w.unnamed(t, data))
+	if len(may) > 0 || d.s.State() != ondisk.StateDirty {
 		return may
 	}
 	for i, v := range data {
-		if int(i) < len(t) && (t.State(i) == uuids.Invalid || t[i].UUID.Distance(ondisk.InvalidUUID) <= flippedBits) && !t[i].FlashOnly() && v.dirty > 0 {
+		if int(i) < len(t) && nearlyInvalid(&t[i]) && !t[i].FlashOnly() && v.dirty > 0 {
 			may = append(may, i)
 		}
 	}
 	slices.Sort(may)
-	return fits(may)
+	return d.fits(data, may)
+}
+
+// fits are those of a list whose data lie within the device.
+func (d claimant) fits(data map[uint32]*held, list []uint32) []uint32 {
+	return slices.DeleteFunc(list, func(i uint32) bool {
+		return data[i].start < superblock.DataOffset(d.s) || data[i].end.Bytes() > d.dev.Size
+	})
 }
 
 // equalData counts the sampled clean extents that a device holds too.

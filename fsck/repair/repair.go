@@ -101,6 +101,7 @@ type Work struct {
 	unknown bool                     // keys may be gone of which nothing is known any more
 
 	dubious *dubious      // of what whole keeps; nil: nothing
+	again   *dubious      // of what counts again since a gen was put right; likewise
 	faded   ondisk.Sector // clean data that whole does not keep, of which no check tells how much there was
 
 	astray   []uint32 // inodes with dirty data that may be of a given device which starts without them
@@ -188,7 +189,7 @@ func (w *Work) patch(i int, off int64, data []byte, what string) {
 type mender func(w *Work, rep *fsck.Report) (bool, error)
 
 // menders, the ones that keep the most first.
-var menders = []mender{mendSuper, mendFlips, mendPrios, mendWhole, mendPairs}
+var menders = []mender{mendSuper, mendFlips, mendLeapt, mendPrios, mendWhole, mendPairs}
 
 // largeDevice is a size in bytes from which memory is minded; garbage is the percentage of it that may be waste then.
 const (
@@ -273,8 +274,8 @@ func (w *Work) finish() {
 	}
 	w.result.Renamed = (w.whole != nil || w.inPlace) && w.renamed
 	w.result.Unknown = w.whole != nil && w.unknown
-	if w.whole != nil && w.dubious != nil {
-		w.result.Unconfirmed, w.result.InDoubt = w.dubious.volumes(), w.dubious.runs()
+	if d := w.again.and(w.dubious, w.whole != nil); d != nil {
+		w.result.Unconfirmed, w.result.InDoubt = d.volumes(), d.runs()
 	}
 	for i := range w.result.Unconfirmed {
 		u := &w.result.Unconfirmed[i]

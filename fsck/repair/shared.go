@@ -40,7 +40,7 @@ func (h *harvest) settleShared() error {
 		}
 	}
 	if len(looked) == 0 {
-		return nil
+		return h.retellBad()
 	}
 	var mu sync.Mutex
 	err := h.c.Walk(func(_ int, e *inspect.Extent) {
@@ -79,8 +79,8 @@ func (h *harvest) settleShared() error {
 	for _, cs := range looked {
 		h.settle(cs)
 	}
-	h.retell(run)
-	return nil
+	h.retell(run, h.lostToOthers(), true)
+	return h.retellBad()
 }
 
 // sameMapping reports whether two keys have some sector of a volume at the same place.
@@ -142,18 +142,53 @@ func (w *Work) guessDirty(c *claim) {
 		"inode %d from sector %d; compare it with the backing device", c.Inode(), c.Start())
 }
 
-// retell looks in the journal for where the data of those stand that lost sectors.
-func (h *harvest) retell(run []*ondisk.Jset) {
-	var lost []inspect.Range
-	var losers []ondisk.Bkey
+// lostToOthers are the pieces of extents whose sectors others have.
+func (h *harvest) lostToOthers() (out []ondisk.Bkey) {
 	for id, cuts := range h.cuts {
-		k := ondisk.Bkey{High: id.high, Low: id.low}
-		k.Ptr[0] = ondisk.Ptr(id.ptr)
 		for _, c := range cuts {
+			k := id.key()
 			from := k.Start() + c.from - k.Ptr[0].Offset()
-			lost = append(lost, inspect.Of(k.Inode(), from, from+c.to-c.from))
-			losers = append(losers, k)
+			k.CutFront(from)
+			k.CutBack(from + c.to - c.from)
+			out = append(out, k)
 		}
+	}
+	return out
+}
+
+// retellBad has the journal tell of what stands where extents cannot stay. Errors: the context's.
+func (h *harvest) retellBad() error {
+	var gone []ondisk.Bkey
+	for id, i := range h.w.bad.codes {
+		k := id.key()
+		if code := h.w.bad.names[i]; (retold(code) || code == finding.EXPastEnd && !h.beyond(&k)) && k.Size() > 0 && k.Size() <= k.Offset() {
+			gone = append(gone, k)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	run, _, err := h.run()
+	if err == nil {
+		h.retell(run, gone, false)
+	}
+	return err
+}
+
+// retold are the codes of extents whose pointers say that one of their fields is wrong.
+func retold(code finding.Code) bool {
+	switch code {
+	case finding.EXPlaceholder, finding.EXDirtyNoPtr, finding.EXShort, finding.EXCross, finding.EXMetadata, finding.EXReserved, finding.EXAlign:
+		return true
+	}
+	return false
+}
+
+// retell looks in the journal for where the data of extents stand that go: elsewhere, if their places are others'.
+func (h *harvest) retell(run []*ondisk.Jset, losers []ondisk.Bkey, elsewhere bool) {
+	var lost []inspect.Range
+	for i := range losers {
+		lost = append(lost, inspect.Of(losers[i].Inode(), losers[i].Start(), losers[i].Offset()))
 	}
 	lost = minus(joined(lost), joined(rangesOf(h.proved)))
 	var found []btree.Piece
@@ -169,7 +204,7 @@ func (h *harvest) retell(run []*ondisk.Jset) {
 	var k ondisk.Bkey
 	for _, p := range btree.Resolve(found) {
 		h.keys.Key(p, &k)
-		wrong := slices.ContainsFunc(losers, func(o ondisk.Bkey) bool { return sameMapping(&o, &k) })
+		wrong := elsewhere && slices.ContainsFunc(losers, func(o ondisk.Bkey) bool { return sameMapping(&o, &k) })
 		if k.Ptrs() == 0 || wrong || !h.sound(&k) || h.stale(&k) {
 			continue
 		}
@@ -214,12 +249,17 @@ func (h *harvest) settled(k *ondisk.Bkey) bool {
 	return ok
 }
 
-// loseShared lists what another has, but for what the journal says of it.
-func (h *harvest) loseShared(k *ondisk.Bkey) {
-	for _, r := range minus([]inspect.Range{inspect.Of(k.Inode(), k.Start(), k.Offset())}, h.retold) {
+// loseBut lists what goes, but for what the journal says of it.
+func (h *harvest) loseBut(k *ondisk.Bkey, code finding.Code) {
+	start := max(k.Offset(), k.Size()) - k.Size()
+	if len(h.retold) == 0 {
+		h.w.lose(k, code)
+		return
+	}
+	for _, r := range minus([]inspect.Range{inspect.Of(k.Inode(), start, k.Offset())}, h.retold) {
 		gone := *k
-		gone.CutFront(max(r.From.Offset, k.Start()))
 		gone.CutBack(r.To.Offset)
-		h.w.lose(&gone, finding.EXShared)
+		gone.CutFront(max(r.From.Offset, start))
+		h.w.lose(&gone, code)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"bctl/fsck"
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
@@ -121,37 +122,72 @@ func (w *Work) mendMarks(set ondisk.UUID, t uuids.Table, data map[uint32]*held) 
 	}
 }
 
-// matchBacking gives each backing device of the set that no slot names its slot: the one whose uuid differs in a few
-// bits, or the one whose clean data are the device's.
-func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
+// A claimant is a backing device of the set that no slot names, or whose slot has no data though its state says dirty.
+type claimant struct {
+	dev  fsck.Device
+	s    *ondisk.Super
+	slot int // where it stands; -1: nowhere
+}
+
+// claimants are the given ones. One that has a slot counts only where dirty data are there that none names.
+func (w *Work) claimants(h *harvest, t uuids.Table, data map[uint32]*held) (out []claimant) {
+	astray := slices.ContainsFunc(w.unnamed(t, data), func(i uint32) bool { return data[i].dirty > 0 })
 	for _, d := range w.backing {
 		s, err := superblock.Read(d.R)
-		if err != nil || !s.IsBacking() || s.SetUUID != h.c.Super.SetUUID {
+		if err != nil || !s.IsBacking() || s.SetUUID != h.c.Super.SetUUID || s.State() != ondisk.StateClean && s.State() != ondisk.StateDirty {
 			continue
 		}
-		if s.State() != ondisk.StateClean && s.State() != ondisk.StateDirty {
-			continue
+		switch i, ok := t.Find(s.UUID); {
+		case !ok:
+			out = append(out, claimant{d, s, -1})
+		case astray && data[i] == nil && s.State() == ondisk.StateDirty:
+			out = append(out, claimant{d, s, int(i)})
 		}
-		if _, ok := t.Find(s.UUID); ok {
-			continue
-		}
-		i, why := w.slotOf(h, t, data, s, d)
-		if i < 0 {
-			free := slices.IndexFunc(t, func(u ondisk.UUIDEntry) bool { return u.UUID.IsZero() })
-			for free >= 0 && free < len(t) && (!t[free].UUID.IsZero() || data[uint32(free)] != nil) {
-				free++ // the data of an inode without a name are another volume's
-			}
-			if free < 0 || free == len(t) {
-				continue
-			}
-			w.renamed = w.renamed || s.State() == ondisk.StateDirty && w.strangers(t, data)
-			w.astray = append(w.astray, slices.DeleteFunc(w.fitting(t, data, s, d), func(i uint32) bool { return data[i].dirty == 0 })...)
-			w.homeless++
-			i, why = free, "the first free one; it has nothing in the cache, and" // a clean one would get it at registration
-		}
-		t[i] = ondisk.UUIDEntry{UUID: s.UUID, Label: s.Label, FirstReg: max(t[i].FirstReg, s.LastMount, 1), LastReg: max(t[i].LastReg, s.LastMount, 1)}
-		w.saw("uuid slot %d: %s is %s", i, why, d.Name)
 	}
+	return out
+}
+
+// matchBacking gives each backing device of the set that no slot names its slot: the one whose uuid differs in a few
+// bits, or the one whose clean data are the device's, or the only one that can be its. So it does for one whose slot
+// stands at a place without data.
+func (w *Work) matchBacking(h *harvest, t uuids.Table, data map[uint32]*held) {
+	todo := slices.DeleteFunc(w.claimants(h, t, data), func(d claimant) bool {
+		i, why := w.slotOf(t, data, d)
+		if i >= 0 {
+			w.settle(t, d, i, why)
+		}
+		return i >= 0
+	})
+	for n, i := range w.onlyWay(h, t, data, todo) {
+		w.renamed = w.renamed || todo[n].slot >= 0 || w.foreign(t, i) // -p leaves it
+		w.settle(t, todo[n], int(i), "the only one with data that can be its,")
+	}
+	for _, d := range todo {
+		if _, ok := t.Find(d.s.UUID); ok {
+			continue
+		}
+		free := slices.IndexFunc(t, func(u ondisk.UUIDEntry) bool { return u.UUID.IsZero() })
+		for free >= 0 && free < len(t) && (!t[free].UUID.IsZero() || data[uint32(free)] != nil) {
+			free++ // the data of an inode without a name are another volume's
+		}
+		if free < 0 || free == len(t) {
+			continue
+		}
+		w.renamed = w.renamed || d.s.State() == ondisk.StateDirty && w.strangers(t, data)
+		w.astray = append(w.astray, slices.DeleteFunc(w.fitting(t, data, d), func(i uint32) bool { return data[i].dirty == 0 })...)
+		w.homeless++
+		w.settle(t, d, free, "the first free one; it has nothing in the cache, and") // a clean one would get it at registration
+	}
+}
+
+// settle makes slot i a device's.
+func (w *Work) settle(t uuids.Table, d claimant, i int, why string) {
+	if d.slot >= 0 {
+		t[i], t[d.slot] = t[d.slot], ondisk.UUIDEntry{}
+	} else {
+		t[i] = ondisk.UUIDEntry{UUID: d.s.UUID, Label: d.s.Label, FirstReg: max(t[i].FirstReg, d.s.LastMount, 1), LastReg: max(t[i].LastReg, d.s.LastMount, 1)}
+	}
+	w.saw("uuid slot %d: %s is %s", i, why, d.dev.Name)
 }
 
 // adoptOrphans makes what no slot names a volume of its own: a flash-only one, from which its data can be read. Where a

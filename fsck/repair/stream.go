@@ -115,7 +115,7 @@ func (s *stream) addParts(e *inspect.Extent) error {
 	for _, p := range s.h.parts(e) {
 		k := p.Bkey
 		if p.lost {
-			s.h.loseShared(&k)
+			s.h.loseBut(&k, finding.EXShared)
 		}
 		keep := !p.lost && s.h.take(&p.Extent, &k)
 		if err := s.add(e.FromJournal, keep, &k); err != nil {

@@ -83,8 +83,8 @@ var genRows = []Row{
 		Title:   "pointer is too far behind its bucket's gen",
 		Help:    "More than 96: the kernel warns 'key too stale' and stops reusing the bucket; at 129 the pointer would look live again.",
 		Depends: "SB JR PR",
-		Cost:    "no data: the pointer is stale, and its key dropped",
-		Advice:  "The kernel stops using the bucket; garbage collection would drop the key.",
+		Cost:    "no data: the key is dropped; where dirty data are there, and all that leads there is as far behind, the gen is put right, and the data may be old",
+		Advice:  "The kernel stops using the bucket; garbage collection would drop the key, and dirty data with it.",
 	},
 	{
 		Code: GNAhead, Severity: Warning, Fix: Safe, Mend: Gens, Invariants: "U35",

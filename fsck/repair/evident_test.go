@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"bctl/fsck"
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/finding"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
+)
+
+// Damage with which nothing is lost, for the rest tells what stood there: all that was live is, and every slot names what
+// it did.
+func TestEvident(t *testing.T) {
+	for _, d := range []struct {
+		name, base string
+		plant      func(s *damages.Scene)
+	}{
+		{"a slot's uuid written over", "writeback-dirty", func(s *damages.Scene) {
+			s.EditSlot(0, func(u *ondisk.UUIDEntry) { u.UUID = ondisk.UUID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16} })
+		}},
+		{"a slot in the place of another", "writeback-dirty", func(s *damages.Scene) {
+			var was ondisk.UUIDEntry
+			s.EditSlot(0, func(u *ondisk.UUIDEntry) { was, *u = *u, ondisk.UUIDEntry{} })
+			s.EditSlot(5, func(u *ondisk.UUIDEntry) { *u = was })
+		}},
+		{"a gen that leapt", "writeback-dirty", func(s *damages.Scene) {
+			k := s.Extent(func(k *ondisk.Bkey) bool { return k.Dirty() }).Key
+			s.SetGen(s.Geo.BucketOf(k.Ptr[0].Offset()), k.Ptr[0].Gen()+110)
+		}},
+	} {
+		s := scenes.Open(t, d.base)
+		s.Give = len(s.Back)
+		devs := devices(s)
+		want, slots := live(t, devs[0]), slotsOf(t, devs[0])
+		d.plant(s)
+		devs = devices(s)
+		r := planned(t, devs)
+		done := after(r, devs)[0]
+		if r.Before.Result != fsck.Damaged || r.After.Result == fsck.Damaged {
+			t.Errorf("%s: %v, then %v, %s", d.name, codes(r.Before), codes(r.After), r.Evidence)
+		}
+		for _, l := range r.Lost {
+			if l.Known {
+				t.Errorf("%s: lost %v", d.name, l)
+			}
+		}
+		if got := live(t, done); !maps.Equal(got, want) {
+			t.Errorf("%s: %d sectors, there were %d; %s", d.name, len(got), len(want), r.Evidence)
+		}
+		if got := slotsOf(t, done); !slices.Equal(got, slots) {
+			t.Errorf("%s: slots %v, they were %v", d.name, got, slots)
+		}
+		if r.Loses() == "" && d.name == "a gen that leapt" {
+			t.Errorf("%s: -p brings back what nothing confirms", d.name)
+		}
+	}
+}
+
+// A flash-only volume's data are never written back, so what the journal says of them is in the tree, though nothing else
+// is in their bucket.
+func TestFlashKeysGone(t *testing.T) {
+	s := scenes.Open(t, "made-small")
+	s.EditSlot(0, func(u *ondisk.UUIDEntry) {
+		*u = ondisk.UUIDEntry{UUID: ondisk.UUID{1, 2, 3, 4}, FirstReg: 1700000000, LastReg: 1700000000, Flags: 1, Sectors: 2048}
+	})
+	k := planter.Dirty(s.Key(0, 104, 64, s.Geo.Start(s.Free(3)[2]), 0))
+	s.AddEntry(func(j *ondisk.Jset) { j.Keys = []ondisk.Bkey{k} })
+	want := live(t, devices(s)[0])
+	s.AddEntry(func(j *ondisk.Jset) { j.LastSeq = j.Seq })
+	devs := devices(s)
+	r := planned(t, devs)
+	if c := codes(r.Before); len(want) != 64 || !slices.Contains(c, finding.BTMissing) || r.After.Result == fsck.Damaged {
+		t.Errorf("%d sectors, %v, then %v", len(want), c, codes(r.After))
+	}
+	if got := live(t, after(r, devs)[0]); !maps.Equal(got, want) {
+		t.Errorf("%v, there were %v; %s", got, want, r.Evidence)
+	}
+}

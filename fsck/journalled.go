@@ -29,13 +29,16 @@ func (c *checker) journalled() error {
 	if c.o.Leaves != nil { // the others are not asked for
 		return nil
 	}
-	if !c.c.Tree.Intact || c.c.Known() != (inspect.Known{Journal: true, Tree: true, Gens: true, Names: true}) {
+	if known := c.c.Known(); !known.Journal || !known.Gens || !known.Names {
 		return nil // all that is known to be lost is told
 	}
 	if c.found.Damaged() && slices.ContainsFunc(c.found.Findings(), disordered) {
 		return nil // a lookup may miss what is there
 	}
 	told, keys, written := c.toldBefore()
+	told = slices.DeleteFunc(told, func(p btree.Piece) bool { // likewise
+		return len(c.c.Holes(inspect.Of(p.Inode, p.Start, p.End))) > 0
+	})
 	find := c.c.Lookup(lookupBytes)
 	for _, p := range told {
 		var k ondisk.Bkey

@@ -61,6 +61,9 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 			continue
 		}
 		if t[i] != (ondisk.UUIDEntry{}) {
+			if w.nearlyOf(t, i, h.c.Super.SetUUID) {
+				continue
+			}
 			w.saw("uuid slot %d: garbage", i)
 			t[i] = ondisk.UUIDEntry{}
 		}
@@ -73,6 +76,22 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 		}
 	}
 	return t, old
+}
+
+// nearlyOf makes a slot that is garbage but for its uuid, of which a few bits may be wrong too, that of the given device
+// which has it, if there is one and no other slot names it.
+func (w *Work) nearlyOf(t uuids.Table, i int, set ondisk.UUID) bool {
+	for _, d := range w.backing {
+		s, err := superblock.Read(d.R)
+		if err != nil || !s.IsBacking() || s.SetUUID != set || s.State() != ondisk.StateClean && s.State() != ondisk.StateDirty ||
+			t[i].UUID.Distance(s.UUID) > flippedBits || slices.ContainsFunc(t, func(u ondisk.UUIDEntry) bool { return u.UUID == s.UUID && u != t[i] }) {
+			continue
+		}
+		t[i] = ondisk.UUIDEntry{UUID: s.UUID, Label: s.Label, FirstReg: max(s.LastMount, 1), LastReg: max(s.LastMount, 1)}
+		w.saw("uuid slot %d: garbage, but for its uuid: it is %s", i, d.Name)
+		return true
+	}
+	return false
 }
 
 // newer reports whether a table was written after another: the kernel notes the time of what it changes, and empties no

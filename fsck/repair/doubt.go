@@ -44,8 +44,7 @@ func rangesOf(ps []btree.Piece) (out []inspect.Range) {
 // whose keys went to the leaves before. Whatever the user writes is journalled, so of a sector the last key in an
 // unbroken run of entries up to the newest tells, if its pointer is not stale. A stale one was written back or moved
 // since: nothing is known of it.
-func (h *harvest) ringTells() error {
-	wanted := joined(slices.Concat(h.doubt, h.shaky))
+func (h *harvest) ringTells(wanted []inspect.Range) error {
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -57,6 +56,7 @@ func (h *harvest) ringTells() error {
 		h.ex = h.base.ex
 	}
 	told, written := h.written(run, wanted)
+	mask := h.unproven()
 	var k ondisk.Bkey
 	var settled []btree.Piece
 	var unsure []inspect.Range
@@ -79,13 +79,13 @@ func (h *harvest) ringTells() error {
 		if len(done) > 0 {
 			in = minus(wanted, done)
 		}
-		if stood := joined(h.stood[inspect.SourceOf(&k)]); len(stood) > 0 && k.Ptrs() > 0 {
+		if stood := joined(slices.Clone(h.stood[inspect.SourceOf(&k)])); len(stood) > 0 && k.Ptrs() > 0 {
 			hidden, other, err := h.hidden(tree, written, &k, p)
 			if err != nil {
 				return err
 			}
 			unsure = append(unsure, minus(other, minus(other, stood))...)
-			stood = minus(stood, hidden)
+			stood = minus(stood, joined(append(hidden, mask...)))
 			for _, part := range within(p, stood) { // the leaf has it; what it says later may be newer, after a power cut
 				settled = append(settled, within(part, in)...)
 				stands = max(stands, p.At)
@@ -102,6 +102,12 @@ func (h *harvest) ringTells() error {
 	}
 	h.tell(rangesOf(settled), joined(unsure))
 	return nil
+}
+
+// unproven is where a key of a damaged bset that may be wrong itself hides what its leaf has below: of that the journal has
+// the last word.
+func (h *harvest) unproven() []inspect.Range {
+	return minus(h.shaky, minus(h.shaky, joined(slices.Concat(h.doubt, h.blank))))
 }
 
 // tell takes from what is in doubt what the journal tells, or the leaf for sure.

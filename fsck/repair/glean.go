@@ -19,6 +19,7 @@ type orphan struct {
 	ptr    ondisk.Ptr
 	lo, hi ondisk.Pos // where its extents begin and end
 	sound  bool       // all of them could stay as they are
+	whole  bool       // all of it can be read
 	age    int        // how many others are newer versions of it
 }
 
@@ -101,7 +102,7 @@ func (h *harvest) adopt(n *btree.Node, b ondisk.Bucket) (o orphan, ok bool) {
 	if len(all) == 0 {
 		return o, false
 	}
-	o = orphan{bucket: b, ptr: n.Key.Ptr[0], lo: startOf(&all[0]), hi: endOf(&all[len(all)-1]), sound: n.Whole && !n.Cut}
+	o = orphan{bucket: b, ptr: n.Key.Ptr[0], lo: startOf(&all[0]), hi: endOf(&all[len(all)-1]), sound: n.Whole && !n.Cut, whole: n.Whole && !n.Cut}
 	if len(h.holesIn(inspect.Range{From: o.lo, To: o.hi})) == 0 {
 		return o, false
 	}

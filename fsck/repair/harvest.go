@@ -3,6 +3,7 @@
 package repair
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -33,6 +34,7 @@ type harvest struct {
 	hurt    map[ondisk.Bucket]bool             // buckets that damage is told of
 	gone    map[uint32]finding.Code            // inodes whose keys go
 	holes   []inspect.Range                    // where leaves that nothing leads to may tell something
+	bare    []inspect.Range                    // those of them where the tree has no leaf
 	doubt   []inspect.Range                    // where damaged leaves lost keys, and nothing newer tells
 	first   []inspect.Range                    // likewise, the keys of their first bset
 	shaky   []inspect.Range                    // where a damaged bset has the last word
@@ -79,7 +81,7 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 	if err := h.cutLeaves(); err != nil {
 		return nil, err
 	}
-	if err := h.ringTells(); err != nil {
+	if err := h.ringTells(joined(slices.Concat(h.doubt, h.shaky))); err != nil {
 		return nil, err
 	}
 	if err := h.settleShared(); err != nil {
@@ -96,7 +98,7 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 		return nil, err
 	}
 	if len(h.holes) > 0 {
-		if err := h.findOrphans(); err != nil {
+		if err := cmp.Or(h.findOrphans(), h.damagedOrphans(), h.cutOrphans()); err != nil {
 			return nil, err
 		}
 	}

@@ -228,9 +228,10 @@ func (s *scraper) damaged(at, next int, seq uint64, last bool) int {
 			end, next = at+int(head.Bytes()), at+blocks
 		}
 	}
-	keys := s.agreeing(inOrder(stands(s.raw[:end], at+ondisk.BsetBytes, !sure && last, func(k *ondisk.Bkey) bool {
+	all := stands(s.raw[:end], at+ondisk.BsetBytes, !sure && last, func(k *ondisk.Bkey) bool {
 		return s.h.parses(k) && k.Pos().Compare(s.span.To) <= 0 && (ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}).Compare(s.span.From) >= 0
-	})))
+	})
+	keys := s.agreeing(slices.DeleteFunc(markBlended(all, inOrder(all)), func(one stand) bool { return one.blended && !s.h.inRing(&one.k) }))
 	known := err == nil && !s.isCopy(at, &head) && (head.CheckMagic(s.h.c.Geo.SetMagic) == nil && node == 0 || node != 0 && head.Seq == node)
 	strange := !known && len(keys) > 0 && keys[0].from < at+ondisk.SectorBytes
 	gaps := []inspect.Range{s.span}

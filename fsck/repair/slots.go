@@ -107,6 +107,12 @@ func (w *Work) mendMarks(set ondisk.UUID, t uuids.Table, data map[uint32]*held) 
 				u.Flags |= 1
 				w.saw("uuid slot %d: it is a flash-only volume's, it has a size", i)
 			}
+			if v := data[uint32(i)]; u.FlashOnly() && u.Sectors > uint64(mostSectors) {
+				if u.Sectors %= uint64(mostSectors); v != nil {
+					u.Sectors = max(u.Sectors, uint64(v.end))
+				}
+				w.saw("uuid slot %d: it has %d sectors", i, u.Sectors)
+			}
 			j, twice := first[u.UUID]
 			if !twice {
 				first[u.UUID] = i

@@ -13,6 +13,7 @@ import (
 type stand struct {
 	k        ondisk.Bkey
 	from, to int
+	blended  bool // part of it may be of what stands beside it
 }
 
 // emptyBytes is how much without a key ends a bset of which nothing tells the end: what follows is of another node.
@@ -31,7 +32,7 @@ func stands(raw []byte, at int, open bool, parses func(*ondisk.Bkey) bool) (out 
 			}
 			continue
 		}
-		out = append(out, stand{k, at, at + size})
+		out = append(out, stand{k: k, from: at, to: at + size})
 		at += size
 		behind = at
 	}
@@ -67,4 +68,37 @@ func inOrder(keys []stand) (out []stand) {
 	}
 	slices.Reverse(out)
 	return out
+}
+
+// fewStrange keys side by side that stand where the order does not want them are a block of elsewhere, not damaged each.
+const fewStrange = 2
+
+// markBlended marks those of the keys that are in order which reach from a block of elsewhere, whose keys are not, into
+// the next: one word of such a key is of the one block and one of the other, and it parses all the same.
+func markBlended(all, inOrder []stand) []stand {
+	strange, next := make([]int, len(all)+2), 0 // how many of those that are not in order end with one, side by side
+	at := make([]int, len(inOrder))
+	for i := range all {
+		if next < len(inOrder) && inOrder[next].from == all[i].from {
+			at[next] = i
+			next++
+			continue
+		}
+		if strange[i+1] = 1; i > 0 && all[i-1].to == all[i].from {
+			strange[i+1] += strange[i]
+		}
+	}
+	for n := range inOrder {
+		k, i := &inOrder[n], at[n]
+		if k.from/ondisk.SectorBytes == (k.to-1)/ondisk.SectorBytes {
+			continue
+		}
+		before := i > 0 && all[i-1].to == k.from && strange[i] >= fewStrange
+		behind := 0
+		for j := i + 1; j < len(all) && all[j-1].to == all[j].from && strange[j+1] > 0; j++ {
+			behind++
+		}
+		k.blended = before || behind >= fewStrange
+	}
+	return inOrder
 }

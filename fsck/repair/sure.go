@@ -28,17 +28,23 @@ func (s *scraper) take(keys []stand) (ps []btree.Piece, blank []inspect.Range) {
 	return ps, blank
 }
 
+// leastRun is how many bytes without a good key are taken for one damage, not for one of several: a damaged word is found by
+// the checksum.
+const leastRun = 3 * keyBytes
+
 // gaps are the ranges of which a damaged bset does not tell for sure. Where one run of bytes is damaged, the keys beside
 // it are right; where the damage is scattered, or does not show, any of them may be wrong that the journal does not have
 // likewise: it lay between those that are sure.
 func (s *scraper) gaps(keys []stand, behind, end int, sure bool) (out []inspect.Range) {
-	runs, at := 0, behind
+	runs, missing, at := 0, 0, behind
 	for i := range keys {
 		if keys[i].from != at {
 			runs++
 		}
+		missing += keys[i].from - at
 		at = keys[i].to
 	}
+	missing += end - at
 	s.ran = at != end || !sure
 	if !sure && s.others(keys, behind, end) {
 		return []inspect.Range{s.span}
@@ -47,6 +53,9 @@ func (s *scraper) gaps(keys []stand, behind, end int, sure bool) (out []inspect.
 	case !sure:
 		runs = 1 // what stands behind its end is no damage
 	case s.ran:
+		runs++
+	}
+	if sure && runs == 1 && missing < leastRun { // some damaged bits, of which those in other keys do not show
 		runs++
 	}
 	lower, open := s.span.From, false

@@ -165,7 +165,9 @@ func (h *harvest) doubtful() []inspect.Range {
 			rs = append(rs, l.span())
 		}
 	}
-	return joined(slices.Concat(minus(joined(rs), joined(scanned)), h.first))
+	scanned = joined(scanned)
+	h.bare = minus(joined(h.c.Holes(inspect.Everything)), scanned)
+	return joined(slices.Concat(minus(joined(rs), scanned), h.first))
 }
 
 // passedOver are the ranges of leaves that end where another does, which the tree takes: of these either may be right.

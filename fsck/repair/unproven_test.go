@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package repair_test
+
+import (
+	"testing"
+
+	"bctl/internal/bcache/ondisk"
+	"bctl/internal/lab/damages"
+	"bctl/internal/lab/planter"
+	"bctl/internal/lab/scenes"
+)
+
+// settledEntry adds a journal entry with keys that is not live any more.
+func settledEntry(s *damages.Scene, keys ...ondisk.Bkey) {
+	s.AddEntry(func(j *ondisk.Jset) { j.Keys = keys })
+	for range 2 {
+		s.AddEntry(func(j *ondisk.Jset) { j.LastSeq = j.Seq })
+	}
+}
+
+// harm changes bytes of a node's last bset and leaves its checksum.
+func harm(s *damages.Scene, node planter.Node, do func(b []byte)) {
+	sets := s.Sets(node)
+	last := sets[len(sets)-1]
+	s.Edit((node.Sector() + last.At).Bytes(), int(last.Bytes()), do)
+}
+
+// Keys of a damaged bset that parse, and say that dirty data below are clean, or stand elsewhere, do not go before what the
+// journal has the last word of.
+func TestJournalOverUnproven(t *testing.T) {
+	const parts = 6 // more flipped bits than are found by the checksum
+	for name, flip := range map[string]func(key []byte, i int){
+		"clean":     func(key []byte, _ int) { key[4] ^= 0x10 },
+		"elsewhere": func(key []byte, i int) { key[17+i%2] ^= 4 << (i % 3) },
+	} {
+		s := scenes.Open(t, "made-small")
+		at := s.Geo.Start(s.Free(1)[0])
+		below := planter.Dirty(s.Key(0, 504, 104, at, 0))
+		var over []ondisk.Bkey
+		for i := range ondisk.Sector(parts) {
+			over = append(over, planter.Dirty(s.Key(0, 408+16*i, 8, at+16*i, 0)))
+		}
+		s.AddSet(s.Root(), below)
+		s.AddSet(s.Root(), over...)
+		settledEntry(s, below)
+		is := kept(t, name, s, func() {
+			harm(s, s.Root(), func(b []byte) {
+				for i := range parts {
+					flip(b[ondisk.BsetBytes+24*i:], i)
+				}
+			})
+		})
+		for _, sector := range []ondisk.Sector{400, 420, 464} {
+			if got, want := is.volumes[0][sector], place(at+sector-400)|dirtyPlace; got != want {
+				t.Errorf("%s: sector %d is at %d, dirty %v", name, sector, got.at(), got.dirty())
+			}
+		}
+	}
+}
+
+// A sector of a leaf that was written over another of it: the key that reaches from it into the next is of both, and
+// parses. It is not taken.
+func TestBlended(t *testing.T) {
+	s := scenes.Open(t, "made-small")
+	b := s.Free(14)
+	var keys []ondisk.Bkey
+	for i := range ondisk.Sector(110) {
+		size := ondisk.Sector(16)
+		if i >= 64 {
+			size = 8
+		}
+		keys = append(keys, planter.Dirty(s.Key(0, 1016+32*i, size, s.Geo.Start(b[i/8])+i%8*16, 0)))
+	}
+	for i := range keys {
+		for at := range keys[i].Size() {
+			s.Put((keys[i].Ptr[0].Offset() + at).Bytes(), []byte{byte(i + 1), byte(at)})
+		}
+	}
+	s.AddSet(s.Root(), keys...)
+	kept(t, "a sector of three behind", s, func() {
+		harm(s, s.Root(), func(b []byte) {
+			copy(b[512:1024], b[4*512:5*512]) // key 41 begins at byte 1016
+		})
+	})
+}
+
+// A leaf that nothing leads to, and of which a bset is damaged too: its good keys are kept, the journal tells of the
+// others, and where it does not, that they may be gone is said.
+func TestDamagedOrphan(t *testing.T) {
+	for name, from := range map[string]int{"without a trace": 0, "its keys": ondisk.BsetBytes} {
+		damagedOrphan(t, name, from)
+	}
+}
+
+func damagedOrphan(t *testing.T, name string, from int) {
+	t.Helper()
+	s := dirtyTree(t)
+	b := s.Free(2)
+	leaf := s.Leaves()[0]
+	first := s.Sets(leaf)[0].Data[0]
+	told := planter.Dirty(s.Key(first.Inode(), first.Offset(), first.Size(), s.Geo.Start(b[0]), 0))
+	untold := planter.Dirty(s.Key(first.Inode(), first.Offset()+8, 8, s.Geo.Start(b[1]), 0))
+	for i, k := range []ondisk.Bkey{told, untold} {
+		s.Put(k.Ptr[0].Offset().Bytes(), []byte{byte(i + 1)})
+	}
+	s.AddSet(leaf, told, untold)
+	s.AddEntry(func(j *ondisk.Jset) { j.Keys = []ondisk.Bkey{first} })
+	settledEntry(s, told)
+	root := s.Root()
+	is := kept(t, name, s, func() {
+		harm(s, leaf, func(b []byte) {
+			for i := from; i < len(b); i++ {
+				b[i] ^= byte(17 * (i + 1))
+			}
+		})
+		s.Put(root.Sector().Bytes(), make([]byte, 4096))
+	})
+	if got, want := is.volumes[first.Inode()][first.Start()], place(told.Ptr[0].Offset())|dirtyPlace; got != want {
+		t.Errorf("sector %d is at %d, dirty %v", first.Start(), got.at(), got.dirty())
+	}
+}
+
+// A slot that holds garbage but for its uuid, of which a bit is wrong too, is that of the device which has it: its dirty data
+// are no volume of their own. The size of a flash-only volume loses what no volume has.
+func TestGarbageButForUUID(t *testing.T) {
+	s := scenes.Open(t, "two-backing-flash")
+	is := kept(t, "slots", s, func() {
+		for i := range 2 {
+			s.EditSlot(i, func(u *ondisk.UUIDEntry) {
+				u.UUID[5+i] ^= 4
+				copy(u.Pad[:], "garbage")
+				u.Label[3] ^= 0x80
+			})
+		}
+		s.EditSlot(2, func(u *ondisk.UUIDEntry) { u.Sectors |= 1 << 47; u.Invalidated = 1 })
+	})
+	for i := range is.slots {
+		if is.slots[i].FlashOnly() && i != 2 {
+			t.Errorf("slot %d is a flash-only volume of %d sectors", i, is.slots[i].Sectors)
+		}
+	}
+}
+
+// A leaf that is damaged does not keep what another lost without a trace from being missed: the journal has it.
+func TestTwoLeaves(t *testing.T) {
+	s := dirtyTree(t)
+	b := s.Free(1)
+	one, other := s.Leaves()[0], s.Leaves()[1]
+	first := s.Sets(one)[0].Data[0]
+	beside := planter.Dirty(s.Key(first.Inode(), first.Offset()+8, 8, s.Geo.Start(b[0]), 0))
+	told := planter.Dirty(s.Key(first.Inode(), first.Offset(), first.Size(), s.Geo.Start(b[0])+8, 0))
+	for i, k := range []ondisk.Bkey{beside, told} {
+		s.Put(k.Ptr[0].Offset().Bytes(), []byte{byte(i + 1)})
+	}
+	s.AddSet(one, beside)
+	s.AddSet(one, told)
+	s.AddEntry(func(j *ondisk.Jset) { j.Keys = []ondisk.Bkey{first, beside} })
+	settledEntry(s, told)
+	is := kept(t, "two leaves", s, func() {
+		harm(s, one, func(b []byte) { clear(b) })
+		harm(s, other, func(b []byte) {
+			for i := ondisk.BsetBytes; i < len(b); i++ {
+				b[i] ^= byte(17 * (i + 1))
+			}
+		})
+	})
+	if got, want := is.volumes[first.Inode()][first.Start()], place(told.Ptr[0].Offset())|dirtyPlace; got != want {
+		t.Errorf("sector %d is at %d, dirty %v", first.Start(), got.at(), got.dirty())
+	}
+}

@@ -51,6 +51,7 @@ type lineState struct {
 	blk     blkState
 	inodes  volumes     // of tracepoints that write
 	kernel  KernelCount // what they tell besides
+	started map[start]starter
 	csv     *csvState
 }
 

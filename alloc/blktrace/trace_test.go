@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the .want files anew")
 const golden = "../../testdata/traces"
 
 var goldens = map[string]Format{
-	"fio-v2.log": Fio, "tracepoints.txt": Tracepoints, "tracepoints-perf.txt": Tracepoints,
+	"fio-v2.log": Fio, "tracepoints.txt": Tracepoints, "tracepoints-perf.txt": Tracepoints, "tracepoints-tasks.txt": Tracepoints,
 	"fio-v3.log": Fio, "blkparse.txt": Blkparse, "msr.csv": MSR, "alibaba.csv": Alibaba,
 	"tencent.csv": Tencent, "oracleGeneral.bin": OracleGeneral, "oracleGeneral.bin.zst": OracleGeneral,
 	"spc.csv": SPC, "systor.csv": SYSTOR, "fiu.txt": FIU, "vscsi1.bin": Vscsi, "vscsi2.bin": Vscsi,
@@ -360,5 +360,38 @@ func TestKernelCounts(t *testing.T) {
 	}
 	if k.Misses == 0 || k.Allocated == 0 {
 		t.Errorf("%+v", k)
+	}
+}
+
+// Who asked is the thread of bcache_request_start, whatever the request's end interrupted, and so is the volume.
+func TestTracepointTasks(t *testing.T) {
+	recorded := string(load(t, "tracepoints-tasks.txt"))
+	var want []string
+	for _, m := range regexp.MustCompile(`replay-(\d+) .*bcache_request_start: \S+ \S+ (\d+) \+`).FindAllStringSubmatch(recorded, -1) {
+		want = append(want, m[2]+" of "+m[1])
+	}
+	for _, c := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"tracefs", recorded, want[:len(want)-1]}, // of the last the end is not there
+		{"perf", `Web Content  4711/4712  [001]  8.085: bcache:bcache_request_start: 254,32 R 64 + 8 (from 252,128 @ 48)
+dd   17 [000]     8.086000: bcache:bcache_request_start: 254,16 W 64 + 8 (from 252,0 @ 48)
+swapper     0 [001]     8.087000:           bcache:bcache_read: 254,32  R 64 + 8 hit 0 bypass 0
+swapper     0 [001]     8.088000:           bcache:bcache_read: 254,16  R 640 + 8 hit 0 bypass 0
+dd    17 [001]     8.089000:           bcache:bcache_write: 2e5b487f-065d-4227-85bf-0391212b33c6 inode 1  W 64 + 8 hit 0 bypass 0
+`, []string{"64 of 4712", "640 of 1", "64 of 17"}},
+	} {
+		all, format, err := readAll(strings.NewReader(c.text), Detect)
+		var got []string
+		for _, q := range all {
+			got = append(got, fmt.Sprintf("%d of %d", q.Sector, q.Task))
+		}
+		if err != nil || format != Tracepoints || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, %v: %q, want %q", c.name, format, err, got, c.want)
+		}
+		if v := all[len(all)-1].Volume; c.name == "perf" && (all[0].Volume != 0 || v != 1 || all[1].Volume != v) {
+			t.Errorf("volumes of %+v", all)
+		}
 	}
 }

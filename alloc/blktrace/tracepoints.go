@@ -43,14 +43,17 @@ func tracepoint(f [][]byte) (name []byte, at int) {
 }
 
 // parseTracepoint reads a line of bcache's tracepoints. bcache_read is a read, when the cache has been looked at;
-// bcache_write is a write or a discard, and where it is of a read, what a miss adds. Who asked is not told: the first comes
-// from whatever was interrupted. Volumes are numbered as devices and as inodes appear.
+// bcache_write is a write or a discard, and where it is of a read, what a miss adds. Who asked only bcache_request_start
+// tells, for the first comes from whatever was interrupted: without it all is one task's, and volumes are numbered as
+// devices and as inodes appear.
 func (r *Reader) parseTracepoint(line []byte) (q Request, ok bool, err error) {
 	n := words(line, &r.state.fields)
 	f := r.state.fields[:n]
 	name, at := tracepoint(f)
 	k := &r.state.kernel
 	switch string(name) {
+	case "request_start":
+		return q, false, r.started(f, at)
 	case "read":
 		if q, ok, err = r.tracepointRequest(f, at+1, at+2, &r.vols); ok {
 			r.kernelRead(f[at+6:])
@@ -97,10 +100,12 @@ func (r *Reader) tracepointRequest(f [][]byte, volume, at int, vols *volumes) (q
 	if err != nil {
 		return q, false, err
 	}
-	if q.Volume, err = vols.number(f[volume]); err != nil {
-		return q, false, err
-	}
 	q.Time, q.Task = r.since(us), fioTask
+	if !r.asker(&q, sector, count) {
+		if q.Volume, err = vols.number(f[volume]); err != nil {
+			return q, false, err
+		}
+	}
 	return q, true, q.sectorsAt(sector, count)
 }
 

@@ -69,24 +69,9 @@ type Config struct {
 	// PrioWrite is how long the allocator takes to write prios and their journal entry: meanwhile there may be no
 	// bucket, and who may not wait for one goes without.
 	PrioWrite time.Duration
-	// GC is how long a garbage collection takes: meanwhile nothing becomes a bucket to be had, before Linux 7. Below 0
-	// it is what kernels were seen to take.
+	// GC is how long a garbage collection takes: meanwhile nothing becomes a bucket to be had, before Linux 6.11. Below 0
+	// it is what kernels were seen to take, see course.
 	GC time.Duration
-}
-
-// gcTime is GC, or what stands for it. leaves: of the btree, more than one.
-func (c *Config) gcTime(leaves int) time.Duration {
-	switch {
-	case c.GC >= 0:
-		return c.GC
-	case c.Alloc.Model.GoesOnInGC:
-		return gcSleep
-	}
-	took := gcFirst + gcLeaf*time.Duration(min(leaves, mostLeaves))
-	if c.Mode == Writeback {
-		took += gcWriteback
-	}
-	return took
 }
 
 // DefaultConfig is the kernel's defaults.
@@ -101,17 +86,6 @@ func DefaultConfig() Config {
 // kernels: they were emulated, at a request a millisecond. It itself takes 3 ms there; the rest is that it has to get the
 // processor, and that several threads fill buckets at once.
 const DefaultPrioWrite = 7 * time.Millisecond
-
-// The same of gc, of a btree with several nodes. It sleeps for 100 ms whenever somebody else wants the processor, which it
-// looks after at each node. Kernels that have it run while nothing can be invalidated sleep about twice; later ones, whose
-// scheduler takes the processor away from a thread less often, once.
-const (
-	gcSleep     = 100 * time.Millisecond
-	gcFirst     = 120 * time.Millisecond
-	gcLeaf      = 30 * time.Millisecond
-	gcWriteback = 70 * time.Millisecond
-	mostLeaves  = 5
-)
 
 // mostPercent is the most that sysfs takes for writeback_percent.
 const mostPercent = 40

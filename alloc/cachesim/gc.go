@@ -8,6 +8,54 @@ import (
 	"bctl/alloc"
 )
 
+// A course is how a gc goes: how long it takes, and whether it has seen the buckets by the time that it sleeps.
+type course struct {
+	took   time.Duration
+	marked bool
+}
+
+// Of a btree with several nodes gc sleeps for 100 ms whenever somebody else wants the processor, which it looks after at each
+// node. Who wants it when nobody knows, so the courses that kernels were seen to take come in turn. While nothing can be
+// invalidated, gc sleeps once or twice; since 6.11 the scheduler takes the processor away less often, and in more than half of
+// all gcs not at all. Of those that sleep half have marked all buckets before, the others none.
+const (
+	gcSleeps    = 112 * time.Millisecond
+	gcWriteback = 70 * time.Millisecond // more, if there are dirty keys to look at
+	gcSleepless = 8 * time.Millisecond
+	shortGC     = time.Millisecond // of one node: there is nobody to let by on the way
+)
+
+var (
+	waitedForGC = [...]course{{took: 2 * gcSleeps}, {took: gcSleeps}}
+	besideGC    = [...]course{{gcSleeps, true}, {gcSleepless, true}, {gcSleepless, true}, {gcSleepless, true}, {gcSleeps, false}}
+)
+
+// course is that of the next gc; of a sample, of one of the whole cache.
+func (s *Sim) course() course {
+	given, live := s.cfg.GC, s.liveSectors
+	if s.sample.share != 0 {
+		given, live = s.short.gc, s.sample.share.whole(live)
+	}
+	n := s.gcs
+	s.gcs++
+	var c course
+	if s.cfg.Alloc.Model.GoesOnInGC {
+		c = besideGC[n%uint64(len(besideGC))]
+	} else {
+		c = waitedForGC[n%uint64(len(waitedForGC))]
+		if s.cfg.Mode == Writeback {
+			c.took += gcWriteback
+		}
+	}
+	if given >= 0 {
+		c = course{given, n%2 == 0}
+	}
+	if s.meta.leaves(live) < 2 {
+		c.took = min(c.took, shortGC)
+	}
+	return c
+}
+
 // startGC is btree_gc_start(), and the end of gc if that takes no time.
 func (s *Sim) startGC() {
 	s.wantGC = false
@@ -17,17 +65,19 @@ func (s *Sim) startGC() {
 	s.setGCSectors()
 	s.f.GCs++
 	s.c.GCStart()
-	took := time.Duration(0)
-	if s.sample.share == 0 {
-		took = s.gcTakes()
-	} else {
-		s.gcBegins()
+	c := s.course()
+	if s.sample.share != 0 {
+		s.gcBegins(c.took)
+		c.took = 0
 	}
-	if took == 0 {
+	if c.took == 0 {
 		s.finishGC()
 		return
 	}
-	s.gcDone = s.now + int64(took)
+	if s.marked = c.marked && s.cfg.Alloc.Model.GoesOnInGC; s.marked {
+		s.mark()
+	}
+	s.gcDone = s.now + int64(c.took)
 	s.nextEvent = min(s.nextEvent, s.gcDone)
 }
 
@@ -58,9 +108,6 @@ func (s *Sim) asked(n uint64) {
 	}
 }
 
-// shortGC is how long a gc of one node takes.
-const shortGC = time.Millisecond
-
 // mark is the walk of bch_btree_gc() through the btree: every bucket's mark and live sectors as the extent map has them.
 func (s *Sim) mark() {
 	s.c.GCMark(func(i int) alloc.Found {
@@ -80,7 +127,10 @@ func (s *Sim) mark() {
 // finishGC is bch_btree_gc_finish(), and moving gc.
 func (s *Sim) finishGC() {
 	s.gcDone = never
-	s.mark()
+	if !s.marked {
+		s.mark()
+	}
+	s.marked = false
 	s.c.GCFinish()
 	s.setGCSectors()
 	if s.cfg.MovingGC {

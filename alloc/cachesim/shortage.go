@@ -89,10 +89,10 @@ func (h *shortage) none(now int64) bool {
 }
 
 // gcBegins is what a gc of the sample is for the whole: it begins, too, and takes its time.
-func (s *Sim) gcBegins() {
+func (s *Sim) gcBegins(took time.Duration) {
 	if h := &s.short; !h.off() {
 		h.advance(s.now)
-		h.gcEnds = s.now + int64(s.gcTakes())
+		h.gcEnds = s.now + int64(took)
 	}
 }
 
@@ -135,18 +135,4 @@ func (h *shortage) flow(to int64, rate float64) {
 	h.owed -= n
 	h.stock = max(0, h.stock-n)
 	h.at = to
-}
-
-// gcTakes is how long a gc takes; of a sample, one of the whole cache.
-func (s *Sim) gcTakes() time.Duration {
-	c, live := s.cfg, s.liveSectors
-	if s.sample.share != 0 {
-		c.GC, live = s.short.gc, s.sample.share.whole(live)
-	}
-	leaves := s.meta.leaves(live)
-	took := c.gcTime(leaves)
-	if leaves < 2 {
-		took = min(took, shortGC) // one node: there is nobody to let by on the way
-	}
-	return took
 }

@@ -66,6 +66,8 @@ type Sim struct {
 	lag       int64 // ns that requests have waited
 	priosDone int64 // when the prio write under way ends
 	gcDone    int64 // when gc ends
+	gcs       uint64
+	marked    bool // the gc under way has seen all buckets
 	events    events
 	idle      int  // update_writeback_rate()s since the last request
 	maxRate   bool // at_max_writeback_rate

@@ -65,6 +65,9 @@ type bucket struct {
 	pin    uint16
 }
 
+// gcMove is GC_MOVE in gcMark.
+const gcMove = 1 << 15
+
 func (b *bucket) mark() GCMark     { return GCMark(b.gcMark & 3) }
 func (b *bucket) setMark(m GCMark) { b.gcMark = b.gcMark&^3 | uint16(m) }
 func (b *bucket) used() int        { return int(b.gcMark >> 2 & maxSectorsUsed) }

@@ -29,8 +29,7 @@ func (c *Cache) GCStart() {
 		b := &c.buckets[i]
 		b.lastGC = b.gen
 		if b.pin == 0 {
-			b.setMark(MarkFree)
-			b.setUsed(0)
+			b.gcMark &= gcMove
 		}
 	}
 	c.gcMarkValid = false
@@ -49,29 +48,48 @@ func (c *Cache) openWindow() {
 	}
 }
 
-// A Found is what gc finds in a bucket.
+// Found is what gc finds in the buckets, by their numbers.
 type Found struct {
-	Sectors uint32 // of data that are live
-	Mark    GCMark // MarkFree: nothing
+	Live  []uint32 // sectors of data
+	Dirty []uint32 // of these, not on the backing device
+	Node  []bool   // holds a btree node
+	Nodes int      // sectors of one
 }
 
-// GCMark marks every bucket, between GCStart and GCFinish, as a walk through the btree does: found is what there is in
-// bucket i. What somebody holds keeps its mark unless it is dirty or metadata, and what it had used is added to.
-func (c *Cache) GCMark(found func(i int) Found) {
+// in is what there is in a bucket.
+func (f *Found) in(i int) (sectors int, m GCMark) {
+	live := f.Live[i]
+	switch {
+	case f.Node[i]:
+		return f.Nodes, MarkMetadata
+	case live == 0:
+		return 0, MarkFree
+	case f.Dirty[i] > 0:
+		return int(live), MarkDirty
+	}
+	return int(live), MarkReclaimable
+}
+
+// GCMark marks every bucket, between GCStart and GCFinish, as a walk through the btree does. What somebody holds keeps its
+// mark unless it is dirty or metadata, and what it had used is added to.
+func (c *Cache) GCMark(f *Found) {
 	for i := c.cfg.FirstBucket; i < len(c.buckets); i++ {
-		f := found(i)
-		if f.Mark == MarkFree {
+		sectors, m := f.in(i)
+		if m == MarkFree {
 			continue
 		}
 		b := &c.buckets[i]
-		if f.Mark > MarkReclaimable || b.mark() == MarkFree {
-			b.setMark(f.Mark)
+		if b.gcMark&^gcMove == 0 { // mostly
+			b.gcMark |= uint16(min(sectors, maxSectorsUsed))<<2 | uint16(m)
+			continue
 		}
-		used := int(f.Sectors)
-		if f.Mark != MarkMetadata {
-			used += b.used()
+		if m > MarkReclaimable || b.mark() == MarkFree {
+			b.setMark(m)
 		}
-		b.setUsed(min(used, maxSectorsUsed))
+		if m != MarkMetadata {
+			sectors += b.used()
+		}
+		b.setUsed(min(sectors, maxSectorsUsed))
 	}
 	c.lru.fresh = false
 }

@@ -18,7 +18,7 @@ func keysAVX2(buckets *bucket, n int, base uint32, keys *uint32)
 
 // narrowKeys puts the key of so many buckets, the first there are, into keys, and says how many.
 func narrowKeys(buckets []bucket, base uint32, keys []uint32) (n int) {
-	n = min(len(buckets), len(keys)) &^ 3
+	n = min(len(buckets), len(keys)) &^ 7
 	if !cpu.X86.HasAVX2 || n == 0 {
 		return 0
 	}

@@ -242,62 +242,66 @@ rescaled:
 	VZEROUPPER
 	RET
 
-DATA keysOf<>+0(SB)/8, $0xffff // prio
-DATA keysOf<>+8(SB)/8, $0x1fff // sectors
-DATA keysOf<>+16(SB)/8, $0xffff000000020000 // pin, and the mark of what may not go
-DATA keysOf<>+24(SB)/8, $0xff // gens
-DATA keysOf<>+32(SB)/8, $96
-GLOBL keysOf<>(SB), RODATA|NOPTR, $40
+DATA keysOf<>+0(SB)/4, $0xffff // prio
+DATA keysOf<>+4(SB)/4, $0x1fff // sectors
+DATA keysOf<>+8(SB)/4, $0x20000 // the mark of what may not go
+DATA keysOf<>+12(SB)/4, $0xff // gens
+DATA keysOf<>+16(SB)/4, $96
+GLOBL keysOf<>(SB), RODATA|NOPTR, $20
 
 // func keysAVX2(buckets *bucket, n int, base uint32, keys *uint32)
-// n is a multiple of 4.
+// n is a multiple of 8. The first halves of eight buckets, prio and mark, go into one register, the others, gens and pin, into
+// another: as 0 1 4 5 2 3 6 7, for that is what the processor can do at once.
 TEXT ·keysAVX2(SB), NOSPLIT, $0-32
 	MOVQ buckets+0(FP), SI
 	MOVQ n+8(FP), CX
 	MOVL base+16(FP), AX
 	MOVQ keys+24(FP), DI
-	VMOVQ AX, X15
-	VPBROADCASTQ X15, Y15
-	VPBROADCASTQ keysOf<>+0(SB), Y14
-	VPBROADCASTQ keysOf<>+8(SB), Y13
-	VPBROADCASTQ keysOf<>+16(SB), Y12
-	VPBROADCASTQ keysOf<>+24(SB), Y11
-	VPBROADCASTQ keysOf<>+32(SB), Y10
+	VMOVD AX, X15
+	VPBROADCASTD X15, Y15
+	VPBROADCASTD keysOf<>+0(SB), Y14
+	VPBROADCASTD keysOf<>+4(SB), Y13
+	VPBROADCASTD keysOf<>+8(SB), Y12
+	VPBROADCASTD keysOf<>+12(SB), Y11
+	VPBROADCASTD keysOf<>+16(SB), Y10
 	VPXOR Y9, Y9, Y9
 	VPCMPEQD Y8, Y8, Y8 // all ones
-	SHRQ $2, CX
+	SHRQ $3, CX
 	JZ   weighed
 
 weigh:
 	VMOVDQU (SI), Y0
-	VPAND Y14, Y0, Y1
-	VPADDD Y15, Y1, Y1 // prio
-	VPSRLQ $18, Y0, Y2
-	VPAND Y13, Y2, Y2 // sectors
-	VPMULUDQ Y1, Y2, Y3
-	VPSRLQ $17, Y1, Y1
-	VPCMPEQQ Y9, Y1, Y1
-	VPCMPEQQ Y9, Y2, Y2
-	VPOR Y1, Y2, Y1 // narrow
-	VPAND Y1, Y3, Y3
-	VPANDN Y8, Y1, Y1
-	VPSLLD $1, Y1, Y1
-	VPOR Y1, Y3, Y3 // or keyWide
-	VPAND Y12, Y0, Y4
-	VPCMPEQQ Y9, Y4, Y4
-	VPSRLQ $32, Y0, Y5
-	VPSRLQ $40, Y0, Y6
-	VPSUBB Y6, Y5, Y5
-	VPAND Y11, Y5, Y5
-	VPCMPGTQ Y5, Y10, Y5 // young enough
-	VPAND Y4, Y5, Y5
-	VPANDN Y8, Y5, Y5
-	VPOR Y5, Y3, Y3 // or keyNone
-	VPSHUFD $0x08, Y3, Y3
-	VPERMQ $0x08, Y3, Y3
-	VMOVDQU X3, (DI)
-	ADDQ $32, SI
-	ADDQ $16, DI
+	VMOVDQU 32(SI), Y1
+	VSHUFPS $0x88, Y1, Y0, Y2
+	VSHUFPS $0xdd, Y1, Y0, Y3
+	VPAND Y14, Y2, Y4
+	VPADDD Y15, Y4, Y4 // prio
+	VPSRLD $18, Y2, Y5
+	VPAND Y13, Y5, Y5 // sectors
+	VPMULLD Y4, Y5, Y6
+	VPSRLD $17, Y4, Y4
+	VPCMPEQD Y9, Y4, Y4
+	VPCMPEQD Y9, Y5, Y5
+	VPOR Y4, Y5, Y4 // narrow
+	VPAND Y4, Y6, Y6
+	VPANDN Y8, Y4, Y4
+	VPSLLD $1, Y4, Y4
+	VPOR Y4, Y6, Y6 // or keyWide
+	VPAND Y12, Y2, Y2
+	VPSRLD $16, Y3, Y0
+	VPOR Y0, Y2, Y2
+	VPCMPEQD Y9, Y2, Y2 // neither held nor marked
+	VPSRLD $8, Y3, Y1
+	VPSUBB Y1, Y3, Y3
+	VPAND Y11, Y3, Y3
+	VPCMPGTD Y3, Y10, Y3 // young enough
+	VPAND Y2, Y3, Y3
+	VPANDN Y8, Y3, Y3
+	VPOR Y3, Y6, Y6 // or keyNone
+	VPERMQ $0xd8, Y6, Y6
+	VMOVDQU Y6, (DI)
+	ADDQ $64, SI
+	ADDQ $32, DI
 	DECQ CX
 	JNZ  weigh
 

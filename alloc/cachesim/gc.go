@@ -110,18 +110,7 @@ func (s *Sim) asked(n uint64) {
 
 // mark is the walk of bch_btree_gc() through the btree: every bucket's mark and live sectors as the extent map has them.
 func (s *Sim) mark() {
-	s.c.GCMark(func(i int) alloc.Found {
-		switch live := s.live[i]; {
-		case s.node[i]:
-			return alloc.Found{Sectors: uint32(s.meta.nodeSectors), Mark: alloc.MarkMetadata}
-		case live == 0:
-			return alloc.Found{}
-		case s.dirty[i] > 0:
-			return alloc.Found{Sectors: live, Mark: alloc.MarkDirty}
-		default:
-			return alloc.Found{Sectors: live, Mark: alloc.MarkReclaimable}
-		}
-	})
+	s.c.GCMark(&alloc.Found{Live: s.live, Dirty: s.dirty, Node: s.node, Nodes: s.meta.nodeSectors})
 }
 
 // finishGC is bch_btree_gc_finish(), and moving gc.

@@ -314,8 +314,8 @@ func (f *Feed) count(q *blktrace.Request, bypass bool) {
 func (s *Sim) DoPieces(pieces []Piece) error {
 	for i := range pieces {
 		p := &pieces[i]
-		if i%prefetched == 0 {
-			s.fetchPieces(pieces[i:min(i+prefetched, len(pieces))])
+		if i%readTogether == 0 {
+			s.fetchPieces(pieces[i:min(i+readTogether, len(pieces))])
 		}
 		s.know(p)
 		s.now = max(s.now, p.now)
@@ -337,6 +337,9 @@ func (s *Sim) DoPieces(pieces []Piece) error {
 	}
 	return s.c.Err()
 }
+
+// readTogether is of how many pieces what there is of them is read at a time.
+const readTogether = 16
 
 // hotOf is of how many requests one is of Weights.Hot: what makes a sample have more requests than its share are a few blocks
 // with as much of all, or a few times that.

@@ -160,6 +160,7 @@ func build(cfg Config, sync bool) (*Sim, error) {
 	}
 	s.era, s.live, s.dirty, s.node = make([]uint16, n), make([]uint32, n), make([]uint32, n), make([]bool, n)
 	s.m.eras, s.units.eras = eras{s.era, s.shift}, eras{s.era, s.shift}
+	s.units.most = n * cfg.Alloc.BucketSize >> pairShift / 5 * 16
 	s.meta.size(s.c.Geometry())
 	s.setGCSectors()
 	return s, nil
@@ -184,10 +185,10 @@ func (s *Sim) Trace(e alloc.Event) {
 
 // Do replays requests.
 func (s *Sim) Do(requests []blktrace.Request) error {
-	s.fetch(requests[:min(prefetched, len(requests))])
+	s.fetch(requests[:min(fetchAhead, len(requests))])
 	for i := range requests {
-		if i%prefetched == 0 {
-			s.fetch(requests[min(i+prefetched, len(requests)):min(i+2*prefetched, len(requests))])
+		if i%fetchTogether == 0 {
+			s.fetch(requests[min(i+fetchAhead, len(requests)):min(i+fetchAhead+fetchTogether, len(requests))])
 		}
 		q := &requests[i]
 		if q.Op == blktrace.Flush {
@@ -257,12 +258,16 @@ func (t *stamp) next(at int64) int64 {
 	return now
 }
 
-// prefetched is how many requests' pages are fetched at a time, while as many before them are served.
-const prefetched = 16
+// Pages are fetched for a few requests at a time, as many as a processor waits for together, while those before them are
+// served.
+const (
+	fetchTogether = 4
+	fetchAhead    = 16
+)
 
 // fetch has the pages fetched that requests begin and end in.
 func (s *Sim) fetch(requests []blktrace.Request) {
-	var units, chunks [2 * prefetched]uint32
+	var units, chunks [2 * fetchAhead]uint32
 	nu, nc := 0, 0
 	for i := range requests {
 		q := &requests[i]

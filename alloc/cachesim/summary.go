@@ -37,6 +37,7 @@ type Summarizer struct {
 	streams Feed
 	of      *Sim         // replays the same requests, and knows their streams; nil: nobody does
 	kept    []keptRegion // open addressing, by hash
+	spare   []keptRegion // as large, from before the limit fell last, or nil
 	regions int          // in kept
 	blocks  uint64       // of these
 	shift   uint         // of the limit
@@ -51,7 +52,7 @@ type keptRegion struct {
 }
 
 const (
-	mostKept     = 1 << 16
+	mostKept     = 1 << 15
 	firstKept    = 1 << 10 // slots of the table
 	regionBlocks = 16
 )
@@ -175,7 +176,11 @@ func (z *Summarizer) slot(hash uint64) *keptRegion {
 // rehash makes the table anew, of so many slots, with what is below the limit.
 func (z *Summarizer) rehash(slots int) {
 	old := z.kept
-	z.kept, z.regions, z.blocks = make([]keptRegion, slots), 0, 0
+	if len(z.spare) != slots {
+		z.spare = make([]keptRegion, slots)
+	}
+	z.kept, z.spare, z.regions, z.blocks = z.spare, old, 0, 0
+	clear(z.kept)
 	for _, k := range old {
 		if k.blocks != 0 && (k.hash>>(64-z.shift) == 0 || z.shift == 0) {
 			*z.slot(k.hash) = k

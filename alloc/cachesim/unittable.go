@@ -16,6 +16,7 @@ type unitTable struct {
 	used  int  // slots that are not empty
 	shift uint // of hashes to groups
 	eras  eras
+	most  int // slots that what fits into the cache needs
 
 	absent uint64 // a pair of which nothing is in the table, as find saw last, and put has not changed; 0: none
 }
@@ -164,7 +165,8 @@ func (m *unitTable) take(key, units uint64) {
 	}
 }
 
-// sweep takes out what is stale. Where there is not room for as much more, the table grows.
+// sweep takes out what is stale. Where there is not room for as much more, the table grows: to four times its size at
+// once, unless a full cache needs less, for growing takes as long as filling it.
 func (m *unitTable) sweep() {
 	m.close()
 	old := m.slots
@@ -174,6 +176,9 @@ func (m *unitTable) sweep() {
 	}
 	if size == len(old) {
 		return
+	}
+	if m.most >= 2*size {
+		size *= 2
 	}
 	m.size(size)
 	for i := range old {

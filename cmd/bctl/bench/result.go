@@ -113,6 +113,11 @@ func (o *benchOptions) traceHead(t *trace) []render.Field {
 	return head
 }
 
+// showsSummary reports whether there is a place for what the trace is like, and nobody has found that out.
+func (o *benchOptions) showsSummary(t *trace) bool {
+	return t.summary == nil && !o.lines && o.format != render.CSV
+}
+
 // A traceSummary is what a trace is like, for JSON.
 type traceSummary struct {
 	Requests     uint64   `json:"requests"`

@@ -155,9 +155,11 @@ const parcelPieces = 8192
 // feed cuts the trace up.
 func (o *benchOptions) feed(ctx context.Context, t *trace, r *blktrace.Reader, feed *cachesim.Feed, queues []chan parcel) error {
 	next := make([][]cachesim.Piece, samples)
-	sums := make([]*cachesim.Summarizer, samples)
-	for k := range sums {
-		sums[k] = cachesim.NewSummarizer(0)
+	var sums []*cachesim.Summarizer
+	if o.showsSummary(t) {
+		for range samples {
+			sums = append(sums, cachesim.NewSummarizer(0))
+		}
 	}
 	send := func(p parcel) {
 		for _, q := range queues {
@@ -188,7 +190,7 @@ func (o *benchOptions) feed(ctx context.Context, t *trace, r *blktrace.Reader, f
 		send(parcel{begin: true})
 	})
 	flush()
-	if t.summary == nil {
+	if sums != nil {
 		s := feed.Summary(sums...)
 		t.summary = &s
 	}

@@ -128,7 +128,7 @@ func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
 	if err != nil {
 		return err
 	}
-	jobs[0].sums = t.summary == nil
+	jobs[0].sums = o.showsSummary(t)
 	err = o.runJobs(ctx, t, jobs, io)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err

@@ -64,7 +64,7 @@ func TestNumberedBlocks(t *testing.T) {
 	}
 }
 
-// A sample is as short of buckets as the whole cache, where that is held up by prio writes and gc.
+// A sample is as short of buckets as the whole cache, where that is held up by prio writes and gc: in 7.2 hardly ever.
 func TestShortage(t *testing.T) {
 	batch := requestsOf(t, "zipf", 300_000, 1<<21)
 	for i := range batch {
@@ -105,7 +105,8 @@ func TestShortage(t *testing.T) {
 			miss[k] = e.MissRatio().Value
 		}
 		t.Logf("%s: all miss %.4f, the sample %.4f, timeless %.4f", model, miss[0], miss[1], miss[2])
-		if math.Abs(miss[1]-miss[0]) > 0.015 || math.Abs(miss[2]-miss[0]) < 2*math.Abs(miss[1]-miss[0]) {
+		off := math.Abs(miss[1] - miss[0])
+		if off > 0.01 || cfg.Alloc.Model.GoesOnInGC != (math.Abs(miss[2]-miss[0]) < 2*off) {
 			t.Errorf("%s: all miss %.4f, the sample %.4f, timeless %.4f", model, miss[0], miss[1], miss[2])
 		}
 	}

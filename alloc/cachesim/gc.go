@@ -16,8 +16,9 @@ type course struct {
 
 // Of a btree with several nodes gc sleeps for 100 ms whenever somebody else wants the processor, which it looks after at each
 // node. Who wants it when nobody knows, so the courses that kernels were seen to take come in turn. While nothing can be
-// invalidated, gc sleeps once or twice; since 6.11 the scheduler takes the processor away less often, and in more than half of
-// all gcs not at all. Of those that sleep half have marked all buckets before, the others none.
+// invalidated, gc sleeps once or twice; since 6.11 the scheduler takes the processor away less often, and in half of all gcs
+// not at all. Of those that sleep some have marked all buckets before, the others none: more of the first kind here than
+// seen, for requests come faster than they did there.
 const (
 	gcSleeps    = 112 * time.Millisecond
 	gcWriteback = 70 * time.Millisecond // more, if there are dirty keys to look at
@@ -27,7 +28,9 @@ const (
 
 var (
 	waitedForGC = [...]course{{took: 2 * gcSleeps}, {took: gcSleeps}}
-	besideGC    = [...]course{{gcSleeps, true}, {gcSleepless, true}, {gcSleepless, true}, {gcSleepless, true}, {gcSleeps, false}}
+	besideGC    = [...]course{
+		{gcSleepless, true}, {gcSleeps, true}, {gcSleepless, true}, {gcSleeps, false}, {gcSleepless, true}, {gcSleeps, true},
+	}
 )
 
 // course is that of the next gc; of a sample, of one of the whole cache.

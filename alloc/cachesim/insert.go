@@ -32,7 +32,7 @@ func (s *Sim) insert(q *blktrace.Request, sector, n uint64, how insertion) (plac
 		s.f.NoRoom++
 		return 0
 	}
-	r := alloc.Request{Key: alloc.Key{Inode: q.Volume, Offset: sector}, Sectors: int(n), WritePoint: point, WritePrio: prio}
+	r := alloc.Request{Key: alloc.Key{Inode: q.Volume, Offset: sector + dataOffset}, Sectors: int(n), WritePoint: point, WritePrio: prio}
 	for n > 0 {
 		var p alloc.Placement
 		if !s.place(&r, &p, how.wait) {
@@ -57,11 +57,15 @@ func (s *Sim) insert(q *blktrace.Request, sector, n uint64, how insertion) (plac
 		placed += length
 		sector += length
 		n -= length
-		r.Key.Offset, r.Sectors = sector, int(n)
+		r.Key.Offset, r.Sectors = sector+dataOffset, int(n)
 	}
 	s.f.DataSectors += placed
 	return placed
 }
+
+// dataOffset is where a backing device's data begin, mostly: keys count from the device's. So the first sector's is not 0, the
+// key of open buckets that were never used, each of which would look as if it were being gone on with.
+const dataOffset = 16
 
 // place is one bch_alloc_sectors().
 func (s *Sim) place(r *alloc.Request, p *alloc.Placement, wait bool) (ok bool) {

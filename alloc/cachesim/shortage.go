@@ -33,7 +33,7 @@ type shortage struct {
 }
 
 const (
-	openLeast      = 0.3 // of the open bucket is left when more are invalidated
+	openLeast      = 0.7 // of the open bucket is left when more are invalidated
 	shortageWindow = 64  // fills that the rate is taken from
 	mostRefills    = 16  // that are gone through between two requests
 )

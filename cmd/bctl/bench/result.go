@@ -171,6 +171,9 @@ func (o *benchOptions) writeLines(io *app.IO, t *trace, rows []traceRow) error {
 // enough is how much of a miss ratio is not worth a larger cache.
 const enough = 0.01
 
+// alike is how far miss ratios are apart between which nobody can choose: of such rows the first is, lru if it is asked for.
+const alike = 0.001
+
 // bestOf is the row to choose: the smallest cache that misses hardly more than the best one does.
 func bestOf(rows []traceRow) string {
 	var best *traceRow
@@ -185,7 +188,7 @@ func bestOf(rows []traceRow) string {
 		if r.MissRatio == nil || r.BucketBytes == 0 || *r.MissRatio > least+enough {
 			continue
 		}
-		if best == nil || r.CacheBytes < best.CacheBytes || r.CacheBytes == best.CacheBytes && *r.MissRatio < *best.MissRatio {
+		if best == nil || r.CacheBytes < best.CacheBytes || r.CacheBytes == best.CacheBytes && *r.MissRatio < *best.MissRatio-alike {
 			best = r
 		}
 	}
@@ -202,7 +205,11 @@ func advice(rows []traceRow, best string) string {
 		return ""
 	}
 	b := rows[i]
-	text := fmt.Sprintf("%s with %s: %.2f", app.SizeText(b.CacheBytes), b.Policy, *b.MissRatio)
+	text := app.SizeText(b.CacheBytes)
+	if slices.ContainsFunc(rows, func(r traceRow) bool { return r.BucketBytes != b.BucketBytes && r.BucketBytes > 0 }) {
+		text += " in " + app.SizeText(b.BucketBytes)
+	}
+	text += fmt.Sprintf(" with %s: %.2f", b.Policy, *b.MissRatio)
 	var next, before *traceRow
 	for k := range rows {
 		r := &rows[k]

@@ -99,7 +99,8 @@ func TestHold(t *testing.T) {
 	}
 	r := Boot{Kernel: k, Disks: disks, More: more, Script: `case_ hold
 export BCTL_STATE_DIR=/tmp/state
-is() { if [ -e "$(sys $1)/set" ]; then say "$2 registered"; else say "$2 free"; fi; }
+registered() { [ -e "$(sys $1)/set" ]; }
+is() { if registered $1; then say "$2 registered"; else say "$2 free"; fi; }
 touch_it() { exec 9>>"/dev/$(dev $1)"; exec 9>&-; udevadm settle; usleep 300000; udevadm settle; }
 /usr/lib/systemd/systemd-udevd --daemon 2>/tmp/udevd.log; say udevd $?
 bctl hold /dev/$(dev c0) /dev/$(dev c1) >/tmp/out 2>&1; say hold $? $(cat /tmp/out)
@@ -110,6 +111,7 @@ is c0 touched
 bctl tune --label held --no-undo /dev/$(dev c1) >/tmp/out 2>&1; say tune_by_hand $?
 bctl release /dev/$(dev c0) /dev/$(dev c1) >/tmp/out 2>&1; say release $?
 touch_it c0
+wait_for registered c0
 is c0 released
 is c1 before
 bctl tune --label x --no-undo /dev/$(dev c1) >/tmp/out 2>&1; say tune $? $(cat /tmp/out)
@@ -118,6 +120,7 @@ is c1 tuned
 say left $(ls /run/udev/rules.d | wc -l)
 say flag $(ls /run/flag-stayed 2>/dev/null)
 touch_it c1
+wait_for registered c1
 is c1 then
 bctl hold --format csv /dev/$(dev c1) >/tmp/out 2>&1; say late $? $(cat /tmp/out)
 `}.Run(t)

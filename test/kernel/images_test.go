@@ -11,6 +11,7 @@ import (
 
 // TestImages holds bctl against what the kernel said of the images in testdata. It boots nothing.
 func TestImages(t *testing.T) {
+	t.Parallel()
 	for _, facts := range imgtest.All {
 		t.Run(facts.Name, func(t *testing.T) {
 			img := imgtest.Open(t, facts.Name)

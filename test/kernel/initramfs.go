@@ -5,6 +5,7 @@ package kernel
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -71,8 +72,8 @@ func (a *archive) close() error {
 	return a.err
 }
 
-// writeInitramfs packs what the guest boots: busybox, the guest program, the modules, init, the script, and what more adds.
-func writeInitramfs(t testing.TB, to string, k Kernel, script string, more func(a *archive)) error {
+// writeInitramfs packs what the guest boots: busybox, the guest program, the modules, init, and what more adds.
+func writeInitramfs(t testing.TB, to string, k Kernel, more func(a *archive)) error {
 	t.Helper()
 	f, err := os.Create(to)
 	if err != nil {
@@ -88,13 +89,15 @@ func writeInitramfs(t testing.TB, to string, k Kernel, script string, more func(
 	a.addFile("bin/busybox", busybox(t))
 	a.addFile("bin/guest", guestBinary.build(t))
 	for i, name := range modules {
-		from := filepath.Join(k.Modules, name+".ko")
+		from, dir := filepath.Join(k.Modules, name+".ko"), "modules"
+		if name == disksModule {
+			dir = "disk"
+		}
 		if _, err := os.Stat(from); err == nil {
-			a.addFile(fmt.Sprintf("modules/%02d-%s.ko", i, name), from)
+			a.addFile(fmt.Sprintf("%s/%02d-%s.ko", dir, i, name), from)
 		}
 	}
 	a.add("init", modeFile, initScript)
-	a.add("script", modeFile, []byte(script))
 	if more != nil {
 		more(a)
 	}
@@ -105,4 +108,28 @@ func writeInitramfs(t testing.TB, to string, k Kernel, script string, more func(
 		return err
 	}
 	return f.Close()
+}
+
+// pack adds what only this boot has: the script, and more.
+func (b Boot) pack(a *archive) {
+	a.add(scriptName, modeFile, []byte(b.Script))
+	if b.More != nil {
+		b.More(a)
+	}
+}
+
+// scriptName is what the script is called in the guest, and the disk that has it where the guest is one that has booted.
+const scriptName = "script"
+
+// scriptDisk is an archive on a disk.
+func (b Boot) scriptDisk(path string) (Disk, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return Disk{}, err
+	}
+	a := &archive{w: f}
+	b.pack(a)
+	err = a.close()
+	a.write(make([]byte, -a.n&511))
+	return Disk{Name: scriptName, Path: path, Snapshot: true}, errors.Join(err, a.err, f.Close())
 }

@@ -31,8 +31,11 @@ const unstable = "7.2"
 
 // modules in the order they are loaded; what a kernel has built in is not in its package.
 var modules = []string{
-	"virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk", "crc64", "bcache",
+	"virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "crc64", "bcache", disksModule,
 }
+
+// disksModule finds the disks.
+const disksModule = "virtio_blk"
 
 // A Kernel is an unpacked kernel package.
 type Kernel struct {

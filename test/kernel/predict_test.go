@@ -42,6 +42,7 @@ func quick() (list []predicted) {
 // TestPredict replays workloads on a kernel and sets its counters beside what alloc-bench says. With
 // BCTL_KERNEL_PREDICT=all it is every workload of testdata/predict.
 func TestPredict(t *testing.T) {
+	t.Parallel()
 	all := os.Getenv("BCTL_KERNEL_PREDICT") == "all"
 	each(t, func(t *testing.T, k Kernel) {
 		if !all {

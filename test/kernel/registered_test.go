@@ -13,6 +13,7 @@ import (
 // TestRegistered reads a cache that the kernel is writing to: bcache's writes do not pass the page cache, so whoever has
 // read the device before must not be shown what it was then; and that it is in use is said.
 func TestRegistered(t *testing.T) {
+	t.Parallel()
 	more := udevFiles(t) // bctl among them
 	k := needKernel(t, "6.12")
 	set := imgtest.Open(t, "writeback-dirty")

@@ -240,6 +240,7 @@ const lastBoots = 4 * time.Minute
 // TestPrices boots nothing: what a repair of slots and backing devices must give up is what the page says, of which the
 // kernels were asked. A cell that has changed is to be asked again.
 func TestPrices(t *testing.T) {
+	t.Parallel()
 	_, page := readPage(t)
 	n := 0
 	for _, s := range sections() {

@@ -7,13 +7,21 @@ mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t debugfs debug /sys/kernel/debug
-for m in /modules/*; do insmod "$m"; done
 exec 3>/dev/ttyS1
 stty -F /dev/ttyS1 raw
+say() { echo "@$*" >&3; }
+load() { for m; do [ -e "$m" ] && insmod "$m"; done; }
+load /modules/*
+# Without a script this machine is to be saved, before it has seen its disks. It goes on as another one, which has the
+# script, and more, in an archive on a disk; a line on the console says when.
+if [ ! -e /script ]; then
+	say ready
+	read -r line </dev/ttyS0
+fi
+load /disk/*.ko
 
 B=/sys/fs/bcache
 
-say() { echo "@$*" >&3; }
 klog() { dmesg -c | sed 's/^\[[ 0-9.]*\] //' >&3; }
 case_() {
 	klog
@@ -23,11 +31,13 @@ case_() {
 
 # name the disks as QEMU's serial numbers do: /disk/NAME, or /disk/NAME1 for its first partition
 for s in /sys/block/vd*; do
-	d=$(basename "$s")
+	d=${s##*/}
 	n=$(cat "$s/serial")
+	[ -n "$n" ] || continue # nobody's
 	ln -s "/dev/$d" "/disk/$n"
-	for p in "$s/$d"*; do [ -e "$p" ] && ln -s "/dev/$(basename "$p")" "/disk/$n${p##*/$d}"; done
+	for p in "$s/$d"*; do [ -e "$p" ] && ln -s "/dev/${p##*/}" "/disk/$n${p##*/$d}"; done
 done
+[ -e /script ] || (cd / && cpio -idu </disk/script 2>/dev/null)
 dev() { basename "$(readlink "/disk/$1")"; }
 sys() { echo "/sys/class/block/$(dev "$1")/bcache"; }
 bcache() { basename "$(readlink -f "$(sys "$1")/dev")"; }

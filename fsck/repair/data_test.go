@@ -15,6 +15,7 @@ import (
 	"bctl/internal/finding"
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/scenes"
+	"bctl/internal/lab/truth"
 	"bctl/superblock"
 )
 
@@ -65,9 +66,7 @@ func live(t *testing.T, d fsck.Device) map[sector]where {
 
 // mayBeGone reports whether a repair said that it does not know of a sector.
 func mayBeGone(perhaps []repair.Lost, at sector) bool {
-	return slices.ContainsFunc(perhaps, func(l repair.Lost) bool {
-		return l.Inode == at.inode && at.at >= l.Offset && at.at < l.Offset+l.Count
-	})
+	return truth.MayBeGone(perhaps, at.inode, at.at)
 }
 
 // What a damage does not touch is there afterwards, in the same place of the cache; a dirty sector that is not there is

@@ -61,13 +61,13 @@ func settle(devs []fsck.Device) (last *repair.Result, bad verdict) {
 		r, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: now}})
 		if err != nil {
 			if ended {
-				bad.add("another run: %v", err)
+				bad.Add("another run: %v", err)
 			}
 			return last, bad // it says what is lost, and writes nothing
 		}
 		if last = r; ended {
 			if got := codes(r.Before); len(got) > 0 {
-				bad.add("another run finds %v", got)
+				bad.Add("another run finds %v", got)
 			}
 		}
 		before, still := r.Damages()
@@ -77,7 +77,7 @@ func settle(devs []fsck.Device) (last *repair.Result, bad verdict) {
 		ended = still == 0
 		devs = after(r, devs)
 	}
-	bad.add("%d runs do not end it: %v, %q", runs, codes(last.Before), last.Evidence)
+	bad.Add("%d runs do not end it: %v, %q", runs, codes(last.Before), last.Evidence)
 	return last, bad
 }
 

@@ -29,11 +29,11 @@ func dirtyOf(t *testing.T, devs []fsck.Device) (sums map[uint32]ondisk.Sector, b
 	r := planned(t, devs)
 	sums, buckets = map[uint32]ondisk.Sector{}, map[ondisk.Bucket]bool{}
 	bucket = devs[0].Size / int64(r.Before.Summary.Buckets.Total)
-	for inode, places := range was.volumes {
+	for inode, places := range was.Volumes {
 		for _, p := range places {
-			if p.dirty() {
+			if p.Dirty() {
 				sums[inode]++
-				buckets[ondisk.Bucket(p.at()/bucket)] = true
+				buckets[ondisk.Bucket(p.At()/bucket)] = true
 			}
 		}
 	}
@@ -114,7 +114,7 @@ func TestConfirmed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := after.volumes[0]; (int(at) < len(p) && p[at].dirty()) != (where != "held") {
+		if p := after.Volumes[0]; (int(at) < len(p) && p[at].Dirty()) != (where != "held") {
 			t.Errorf("%s: the key is not as it should be", where)
 		}
 	}
@@ -147,10 +147,10 @@ func TestUnreadableDirty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range was.volumes {
+	for _, v := range was.Volumes {
 		for _, p := range v {
-			if p.dirty() {
-				s.Fail(p.at(), ondisk.SectorBytes)
+			if p.Dirty() {
+				s.Fail(p.At(), ondisk.SectorBytes)
 			}
 		}
 	}

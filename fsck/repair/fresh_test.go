@@ -11,11 +11,12 @@ import (
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
 	"bctl/internal/lab/scenes"
+	"bctl/internal/lab/truth"
 )
 
 // kept plants a damage in a scene, repairs it, and fails the test unless all that the scene showed is there, or was said to
 // be given up.
-func kept(t *testing.T, name string, s *damages.Scene, plant func()) *truth {
+func kept(t *testing.T, name string, s *damages.Scene, plant func()) *truth.Truth {
 	t.Helper()
 	was, err := truthOf(allOf(s))
 	if err != nil {
@@ -74,8 +75,8 @@ func TestWrongAboveLeaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		is := kept(t, name, s, func() { plant(s) })
-		for at, p := range was.volumes[0] {
-			if at >= len(is.volumes[0]) || is.volumes[0][at] != p {
+		for at, p := range was.Volumes[0] {
+			if at >= len(is.Volumes[0]) || is.Volumes[0][at] != p {
 				t.Errorf("%s: sector %d is elsewhere", name, at)
 				break
 			}
@@ -105,7 +106,7 @@ func TestEntryLost(t *testing.T) {
 	}
 	is := kept(t, "an entry", s, func() { s.WipeEntry(lost) })
 	for at, want := range map[ondisk.Sector]bool{500: false, 600: true, 700: true, 800: true, 900: false} {
-		if got := int(at) < len(is.volumes[0]) && is.volumes[0][at] != 0; got != want {
+		if got := int(at) < len(is.Volumes[0]) && is.Volumes[0][at] != 0; got != want {
 			t.Errorf("sector %d: %v, want %v", at, got, want)
 		}
 	}
@@ -179,8 +180,8 @@ func TestLeafNewerThanJournal(t *testing.T) {
 			s.AddEntry(func(j *ondisk.Jset) { j.LastSeq = j.Seq })
 		}
 		is := kept(t, name, s, func() { plant(s) })
-		if at := is.volumes[0][400]; at != place(newer.Ptr[0].Offset())|dirtyPlace {
-			t.Errorf("%s: sector 400 is at %d", name, at.at())
+		if at := is.Volumes[0][400]; at != truth.Place(newer.Ptr[0].Offset())|truth.DirtyPlace {
+			t.Errorf("%s: sector 400 is at %d", name, at.At())
 		}
 	}
 }
@@ -209,8 +210,8 @@ func TestWrittenBehind(t *testing.T) {
 	is := kept(t, "behind", s, func() {
 		s.RawSet(s.Root(), len(s.Sets(s.Root()))-1, func(b []byte) { b[ondisk.BsetBytes+7] |= 0x60 })
 	})
-	if at := is.volumes[0][504]; at != place(second.Ptr[0].Offset())|dirtyPlace {
-		t.Errorf("sector 504 is at %d", at.at())
+	if at := is.Volumes[0][504]; at != truth.Place(second.Ptr[0].Offset())|truth.DirtyPlace {
+		t.Errorf("sector 504 is at %d", at.At())
 	}
 }
 
@@ -251,7 +252,7 @@ func TestCutInsideBlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v := is.volumes[0]; len(v) != 504 || v[424] == 0 || !v[424].dirty() || v[423] != 0 {
+	if v := is.Volumes[0]; len(v) != 504 || v[424] == 0 || !v[424].Dirty() || v[423] != 0 {
 		t.Errorf("%d sectors, %v", len(v), v[420:430])
 	}
 }
@@ -269,7 +270,7 @@ func TestSlotsElsewhere(t *testing.T) {
 	if err != nil || len(codes(r.After)) > 0 {
 		t.Fatal(codes(r.After), err)
 	}
-	if string(is.slots[0].UUID[:]) == string(was) {
+	if string(is.Slots[0].UUID[:]) == string(was) {
 		t.Errorf("slot 0 is the prio set's checksum and magic; %q", r.Evidence)
 	}
 }
@@ -296,8 +297,8 @@ func TestOlderInItsPlace(t *testing.T) {
 		sets := s.Sets(s.Root())
 		s.Put((s.Root().Sector() + sets[len(sets)-1].At).Bytes(), make([]byte, 4096))
 	})
-	if at := is.volumes[0][400]; at != place(newer.Ptr[0].Offset())|dirtyPlace {
-		t.Errorf("sector 400 is at %d", at.at())
+	if at := is.Volumes[0][400]; at != truth.Place(newer.Ptr[0].Offset())|truth.DirtyPlace {
+		t.Errorf("sector 400 is at %d", at.At())
 	}
 }
 

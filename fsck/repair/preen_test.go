@@ -20,6 +20,7 @@ import (
 	"bctl/internal/lab/imgtest"
 	"bctl/internal/lab/planter"
 	"bctl/internal/lab/scenes"
+	"bctl/internal/lab/truth"
 )
 
 // envPreen is how many random damages TestRapidPreen tries.
@@ -36,7 +37,7 @@ func TestRapidPreen(t *testing.T) {
 		}
 	}
 	names := imgtest.AllNames(t)
-	truths, places := map[string]*truth{}, map[string]map[string][]spot{}
+	truths, places := map[string]*truth.Truth{}, map[string]map[string][]spot{}
 	ends := map[string]int{}
 	newest := map[string]int64{}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -76,7 +77,7 @@ func on(cache *planter.Image, back []*planter.Image, at spot) *planter.Image {
 
 // preen repairs devices as -p does, and says how that ends, as the command does. Where the newest journal entry was hit,
 // nothing may tell of it, as after a power cut: what it alone told was not to be read before either.
-func preen(t *rapid.T, was *truth, devs []fsck.Device, torn bool) (end string) {
+func preen(t *rapid.T, was *truth.Truth, devs []fsck.Device, torn bool) (end string) {
 	r, err := repair.Plan(context.Background(), devs[0], devs[1:], repair.Options{Options: fsck.Options{Now: now}})
 	if err != nil {
 		return "8, nothing written"
@@ -89,12 +90,12 @@ func preen(t *rapid.T, was *truth, devs []fsck.Device, torn bool) (end string) {
 }
 
 // preened says how a repair ends that may be made unasked, and what is wrong with it.
-func preened(r *repair.Result, was *truth, devs []fsck.Device, torn bool) (end string, bad verdict) {
+func preened(r *repair.Result, was *truth.Truth, devs []fsck.Device, torn bool) (end string, bad verdict) {
 	switch {
 	case r.Before != nil && len(codes(r.Before)) == 0:
 		for i, p := range r.Plans {
 			if p != nil {
-				bad.add("nothing is damaged, and device %d is written to", i)
+				bad.Add("nothing is damaged, and device %d is written to", i)
 			}
 		}
 		return "0", bad
@@ -105,7 +106,7 @@ func preened(r *repair.Result, was *truth, devs []fsck.Device, torn bool) (end s
 		return "1, the newest entry was hit", nil
 	}
 	if !slices.ContainsFunc(r.Plans, func(p *plan.Plan) bool { return p != nil }) {
-		bad.add("nothing is written of a repair that ends well")
+		bad.Add("nothing is written of a repair that ends well")
 	}
 	done := after(r, devs)
 	is, err := truthOf(done)
@@ -113,30 +114,30 @@ func preened(r *repair.Result, was *truth, devs []fsck.Device, torn bool) (end s
 		return "", verdict{err.Error()}
 	}
 	below := func(inode uint32) io.ReaderAt {
-		for i := range was.backing {
-			if a, ok := was.inodeOf(i); ok && a == inode {
+		for i := range was.Backing {
+			if a, ok := was.InodeOf(i); ok && a == inode {
 				return devs[i+1].R
 			}
 		}
 		return nil
 	}
-	for i := range was.backing {
-		a, attached := was.inodeOf(i)
-		if b, still := is.inodeOf(i); attached && slices.ContainsFunc(was.volumes[a], place.dirty) && (!still || a != b) {
-			bad.add("-p: backing device %d is no longer volume %d; %q", i, a, r.Evidence)
+	for i := range was.Backing {
+		a, attached := was.InodeOf(i)
+		if b, still := is.InodeOf(i); attached && slices.ContainsFunc(was.Volumes[a], truth.Place.Dirty) && (!still || a != b) {
+			bad.Add("-p: backing device %d is no longer volume %d; %q", i, a, r.Evidence)
 		}
 	}
-	for inode, v := range was.volumes {
+	for inode, v := range was.Volumes {
 		for at, p := range v {
-			var q place
-			if at < len(is.volumes[inode]) {
-				q = is.volumes[inode][at]
+			var q truth.Place
+			if at < len(is.Volumes[inode]) {
+				q = is.Volumes[inode][at]
 			}
-			if p.dirty() && q == 0 && below(inode) != nil && same(devs[0].R, p, below(inode), place(at), nil, 0) {
+			if p.Dirty() && q == 0 && below(inode) != nil && truth.Same(devs[0].R, p, below(inode), truth.Place(at), nil, 0) {
 				continue // the backing device has it too
 			}
-			if p.dirty() && (q == 0 || !q.dirty() || !same(devs[0].R, p, done[0].R, q, nil, 0)) {
-				bad.add("-p: volume %d: dirty sector %d is lost: %v then %v; %v, %q", inode, at, p.at(), q.at(), r.Repaired(), r.Evidence)
+			if p.Dirty() && (q == 0 || !q.Dirty() || !truth.Same(devs[0].R, p, done[0].R, q, nil, 0)) {
+				bad.Add("-p: volume %d: dirty sector %d is lost: %v then %v; %v, %q", inode, at, p.At(), q.At(), r.Repaired(), r.Evidence)
 				return "1", bad
 			}
 		}

@@ -32,17 +32,6 @@ func planned(t testing.TB, devs []fsck.Device) *repair.Result {
 	return r
 }
 
-// after are the devices as they are once r is carried out.
-func after(r *repair.Result, devs []fsck.Device) []fsck.Device {
-	devs = slices.Clone(devs)
-	for i, p := range r.Plans {
-		if p != nil {
-			devs[i].R = p.Overlay(devs[i].R)
-		}
-	}
-	return devs
-}
-
 func codes(r *fsck.Report) (out []finding.Code) {
 	for _, f := range r.Findings {
 		if f.Severity == finding.Damage {

@@ -48,17 +48,17 @@ func takenBack(t testing.TB, devs []fsck.Device, r *repair.Result) (bad verdict)
 		file := filepath.Join(t.TempDir(), "undo")
 		if _, err := change.Run(t.Context(), change.Options{Command: "fsck", Undo: file}, change.Stage{Dev: dev, Plan: p}); err != nil {
 			if !r.Unread {
-				bad.add("device %d: not carried out: %v", i, err)
+				bad.Add("device %d: not carried out: %v", i, err)
 			}
 			continue // what cannot be read cannot be kept
 		}
 		u, done, err := change.OpenUndo(file)
 		if err != nil {
-			bad.add("device %d: %v", i, err)
+			bad.Add("device %d: %v", i, err)
 			continue
 		}
 		if err := change.TakeBack(t.Context(), change.Options{Command: "undo"}, u, dev); err != nil {
-			bad.add("device %d: not taken back: %v", i, err)
+			bad.Add("device %d: not taken back: %v", i, err)
 		}
 		if err := done(); err != nil {
 			t.Error(err)
@@ -66,7 +66,7 @@ func takenBack(t testing.TB, devs []fsck.Device, r *repair.Result) (bad verdict)
 		for _, e := range dev.Events() {
 			was, is := make([]byte, len(e.Data)), make([]byte, len(e.Data))
 			if full.ReadAt(devs[i].R, was, e.Off) == nil && (full.ReadAt(dev, is, e.Off) != nil || !bytes.Equal(was, is)) {
-				bad.add("device %d: %d bytes at %d are not taken back", i, len(was), e.Off)
+				bad.Add("device %d: %d bytes at %d are not taken back", i, len(was), e.Off)
 				break
 			}
 		}

@@ -35,6 +35,7 @@ const (
 // A mended is a damage with what bctl fsck -y made of it.
 type mended struct {
 	damages.Damage // plants the damage and repairs it
+	planted        damages.Damage
 	price          string
 }
 
@@ -43,7 +44,7 @@ func repairAll(t *testing.T, list []damages.Damage) (done []mended, cells map[st
 	t.Helper()
 	cells = map[string]string{}
 	for _, d := range list {
-		m := mended{Damage: d}
+		m := mended{Damage: d, planted: d}
 		cell := ""
 		m.Plant = func(s *damages.Scene) {
 			d.Plant(s)
@@ -61,28 +62,39 @@ func repairAll(t *testing.T, list []damages.Damage) (done []mended, cells map[st
 	return done, cells
 }
 
-// repairScene does what fsck -y does with all devices of a scene. why is what the page says where it does not.
-func repairScene(t *testing.T, s *damages.Scene) (price, why string) {
-	t.Helper()
-	devs := append([]*planter.Image{s.Main}, s.Back...)
+// given are the devices of a scene, and what fsck gets of them.
+func given(s *damages.Scene) (devs []*planter.Image, list []passes.Device) {
+	devs = append([]*planter.Image{s.Main}, s.Back...)
 	if s.Main != s.Image {
 		devs = devs[:1]
 	}
+	for i, m := range devs {
+		list = append(list, passes.Device{Name: fmt.Sprintf("dev%d", i), R: m, Size: m.Size(), LogicalBlock: 512})
+	}
+	list[0].LogicalBlock = max(512, s.Logical)
+	return devs, list
+}
+
+// planRepair is what fsck -y would do with the devices of a scene.
+func planRepair(list []passes.Device) (*repair.Result, error) {
+	o := repair.Options{Options: passes.Options{Now: damages.Now}}
+	r, err := repair.Plan(context.Background(), list[0], list[1:], o)
+	if errors.Is(err, superblock.ErrNotBcache) { // --scan
+		if o.Hints.Marks, err = superblock.FindMarks(context.Background(), list[0].R, list[0].Size, nil); err == nil {
+			r, err = repair.Plan(context.Background(), list[0], list[1:], o)
+		}
+	}
+	return r, err
+}
+
+// repairScene does what fsck -y does with all devices of a scene. why is what the page says where it does not.
+func repairScene(t *testing.T, s *damages.Scene) (price, why string) {
+	t.Helper()
 	if len(s.Main.Broken()) > 0 {
 		return "", notRepaired // the medium is to be copied first
 	}
-	var given []passes.Device
-	for i, m := range devs {
-		given = append(given, passes.Device{Name: fmt.Sprintf("dev%d", i), R: m, Size: m.Size(), LogicalBlock: 512})
-	}
-	given[0].LogicalBlock = max(512, s.Logical)
-	o := repair.Options{Options: passes.Options{Now: damages.Now}}
-	r, err := repair.Plan(context.Background(), given[0], given[1:], o)
-	if errors.Is(err, superblock.ErrNotBcache) { // --scan
-		if o.Hints.Marks, err = superblock.FindMarks(context.Background(), given[0].R, given[0].Size, nil); err == nil {
-			r, err = repair.Plan(context.Background(), given[0], given[1:], o)
-		}
-	}
+	devs, list := given(s)
+	r, err := planRepair(list)
 	switch {
 	case err != nil:
 		return "", notRepaired
@@ -130,12 +142,12 @@ func askRepaired(t *testing.T, list []damages.Damage) map[string]string {
 	var mu sync.Mutex
 	t.Run("kernels", func(t *testing.T) {
 		eachOf(t, judges(), func(t *testing.T, k Kernel) {
-			for name, verdict := range judgeRepaired(t, k, done) {
+			for name, d := range judgeRepaired(t, k, done) {
 				mu.Lock()
 				if answers[name] == nil {
 					answers[name] = map[string]string{}
 				}
-				answers[name][k.Series] = verdict
+				answers[name][k.Series] = d.word
 				mu.Unlock()
 			}
 		})
@@ -200,15 +212,21 @@ func agreed(answers map[string]string) string {
 	return strings.Join(parts, "; ")
 }
 
+// A judged is a kernel's verdict, and what it is made from.
+type judged struct {
+	word string
+	said *Case
+}
+
 // judgeRepaired tries repaired sets, and those again of which a kernel says more than it should: what its allocator
 // comes to is a matter of luck.
-func judgeRepaired(t *testing.T, k Kernel, done []mended) map[string]string {
+func judgeRepaired(t *testing.T, k Kernel, done []mended) map[string]judged {
 	prices, list := map[string]string{}, []damages.Damage{}
 	for _, m := range done {
 		prices[m.Name] = m.price
 		list = append(list, m.Damage)
 	}
-	whole, verdicts := map[string]*Case{}, map[string]string{}
+	whole, verdicts := map[string]*Case{}, map[string]judged{}
 	var tried []trial
 	for part := range slices.Chunk(append(undamaged(list), list...), trialsPerBoot) {
 		if end, ok := t.Deadline(); ok && time.Until(end) < lastBoots {
@@ -222,13 +240,13 @@ func judgeRepaired(t *testing.T, k Kernel, done []mended) map[string]string {
 			whole[d.Base] = d.said
 			continue
 		}
-		verdicts[d.Name] = d.verdict(whole[d.Base])
-		if mustTake(verdicts[d.Name], prices[d.Name]) == "" {
+		verdicts[d.Name] = judged{d.verdict(whole[d.Base]), d.said}
+		if mustTake(verdicts[d.Name].word, prices[d.Name]) == "" {
 			continue
 		}
 		for _, again := range runTrials(t, k, []damages.Damage{d.Damage}, 1) {
-			t.Logf("%s: %s; again: %s", d.Name, verdicts[d.Name], again.verdict(whole[d.Base]))
-			verdicts[d.Name] = again.verdict(whole[d.Base])
+			t.Logf("%s: %s; again: %s", d.Name, verdicts[d.Name].word, again.verdict(whole[d.Base]))
+			verdicts[d.Name] = judged{again.verdict(whole[d.Base]), again.said}
 		}
 	}
 	return verdicts

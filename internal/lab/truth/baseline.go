@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package repair_test
+package truth
 
 import (
 	"slices"
@@ -10,29 +10,29 @@ import (
 	"bctl/internal/lab/planter"
 )
 
-// A baseline is what a damage may change of what a set shows. It is made from the undamaged image and the bytes that were
+// A Baseline is what a damage may change of what a set shows. It is made from the undamaged image and the bytes that were
 // planted, by a reader that knows nothing of checks and checksums: the keys that came and went, sector by sector.
-type baseline struct {
+type Baseline struct {
 	was, is *damages.Scene
 
 	touched map[sector]*claims
 	gens    map[ondisk.Bucket]bool // the prio chain says something else of them
 	slots   map[uint32]bool        // inodes whose slot is another, or lies in what was planted
 	blind   bool                   // the superblock says something else: nothing stands where it stood
-	places  map[place]bool         // of the cache, that planted keys lead to
+	places  map[Place]bool         // of the cache, that planted keys lead to
 }
 
 // claims are what was planted and what went, of one sector.
 type claims struct {
-	planted []place // 0: a key without data
+	planted []Place // 0: a key without data
 	dirty   bool    // a planted one is
 	gone    bool
 	sealed  bool // it went from a bset whose checksum is right: nobody can see it
 }
 
-// baselineOf compares two states of a scene.
-func baselineOf(was, is *damages.Scene) *baseline {
-	b := &baseline{was: was, is: is, touched: map[sector]*claims{}, gens: map[ondisk.Bucket]bool{}, slots: map[uint32]bool{}, places: map[place]bool{}}
+// Against compares a scene with what a damage made of it.
+func Against(was, is *damages.Scene) *Baseline {
+	b := &Baseline{was: was, is: is, touched: map[sector]*claims{}, gens: map[ondisk.Bucket]bool{}, slots: map[uint32]bool{}, places: map[Place]bool{}}
 	if len(was.Entries()) == 0 {
 		b.blind = true // never registered: it shows nothing
 		return b
@@ -73,7 +73,7 @@ func count(sums map[ondisk.Bkey]int, keys []ondisk.Bkey, by int) {
 }
 
 // changed are the buckets that differ.
-func (b *baseline) changed() (out []ondisk.Bucket) {
+func (b *Baseline) changed() (out []ondisk.Bucket) {
 	for _, at := range b.is.Main.Pages() {
 		if string(b.was.Bytes(at, 4096)) != string(b.is.Main.Bytes(at, 4096)) {
 			out = append(out, b.was.Geo.BucketOf(ondisk.Sector(at/ondisk.SectorBytes)))
@@ -87,14 +87,14 @@ func (b *baseline) changed() (out []ondisk.Bucket) {
 }
 
 // superChanged reports whether a superblock that is right says something else than before.
-func (b *baseline) superChanged() bool {
+func (b *Baseline) superChanged() bool {
 	s := planter.ReadSuper(b.is.Main)
 	return s.Csum == s.Checksum()
 }
 
 // keys are those of the bsets of the node at the start of a bucket, whatever their checksums, also behind blocks that are
 // none.
-func (b *baseline) keys(m *planter.Image, at ondisk.Bucket) (out []ondisk.Bkey, sealed bool) {
+func (b *Baseline) keys(m *planter.Image, at ondisk.Bucket) (out []ondisk.Bkey, sealed bool) {
 	g := &b.was.Geo
 	raw := m.Bytes(g.Start(at).Bytes(), int(g.NodeSectors.Bytes()))
 	seq := uint64(0)
@@ -120,7 +120,7 @@ func (b *baseline) keys(m *planter.Image, at ondisk.Bucket) (out []ondisk.Bkey, 
 }
 
 // journal are the keys of the entries that the newest needs, whatever their checksums.
-func (b *baseline) journal(m *planter.Image) (out []ondisk.Bkey) {
+func (b *Baseline) journal(m *planter.Image) (out []ondisk.Bkey) {
 	g := &b.was.Geo
 	var all []*ondisk.Jset
 	for ring := range g.NJournal {
@@ -147,11 +147,11 @@ func (b *baseline) journal(m *planter.Image) (out []ondisk.Bkey) {
 
 // unjournalled reports whether a sector's key went with a node before the journal had it, as just before a power cut, so
 // that the journal's last word is what is left of it.
-func (b *baseline) unjournalled(s sector, was, is place) bool {
-	if b == nil || is == 0 || !is.dirty() || len(b.is.Broken()) == 0 && (b.touched[s] == nil || !b.touched[s].gone) {
+func (b *Baseline) unjournalled(s sector, was, is Place) bool {
+	if b == nil || is == 0 || !is.Dirty() || len(b.is.Broken()) == 0 && (b.touched[s] == nil || !b.touched[s].gone) {
 		return false
 	}
-	last, has := place(0), false
+	last, has := Place(0), false
 	for _, e := range b.was.Entries() { // by seq
 		for i := range e.Keys {
 			k := &e.Keys[i]
@@ -159,16 +159,16 @@ func (b *baseline) unjournalled(s sector, was, is place) bool {
 				continue
 			}
 			if last = 0; k.Ptrs() > 0 {
-				last = place(k.Ptr[0].Offset() + s.at - k.Start())
+				last = Place(k.Ptr[0].Offset() + s.at - k.Start())
 			}
-			has = has || last == was&^dirtyPlace
+			has = has || last == was&^DirtyPlace
 		}
 	}
-	return !has && last == is&^dirtyPlace
+	return !has && last == is&^DirtyPlace
 }
 
 // gensOf notes what a set of the prio chain says otherwise.
-func (b *baseline) gensOf(at ondisk.Bucket) {
+func (b *Baseline) gensOf(at ondisk.Bucket) {
 	set := slices.Index(b.was.Chain(), at)
 	if set < 0 {
 		return
@@ -187,7 +187,7 @@ func (b *baseline) gensOf(at ondisk.Bucket) {
 }
 
 // slotsOf notes which slots are others.
-func (b *baseline) slotsOf(at ondisk.Bucket) {
+func (b *Baseline) slotsOf(at ondisk.Bucket) {
 	from := b.was.Geo.Start(at).Bytes()
 	for i := range b.was.Geo.NrUUIDs() {
 		off := from + int64(i)*ondisk.UUIDEntryBytes
@@ -198,7 +198,7 @@ func (b *baseline) slotsOf(at ondisk.Bucket) {
 }
 
 // touch notes a key that came or went. Those that nobody can mean are damage alone.
-func (b *baseline) touch(k *ondisk.Bkey, planted, sealed bool) {
+func (b *Baseline) touch(k *ondisk.Bkey, planted, sealed bool) {
 	const most = 1 << 16
 	size := min(k.Size(), k.Offset())
 	if size > most {
@@ -215,9 +215,9 @@ func (b *baseline) touch(k *ondisk.Bkey, planted, sealed bool) {
 			c.gone, c.sealed = true, c.sealed || sealed
 			continue
 		}
-		p := place(0)
+		p := Place(0)
 		if k.Ptrs() > 0 && k.Ptr[0].Dev() != ondisk.PtrCheckDev { // there is one cache, whatever its number
-			p = place(k.Ptr[0].Offset() + k.Size() - size + i)
+			p = Place(k.Ptr[0].Offset() + k.Size() - size + i)
 		}
 		c.planted = append(c.planted, p)
 		b.places[p] = p != 0
@@ -226,43 +226,43 @@ func (b *baseline) touch(k *ondisk.Bkey, planted, sealed bool) {
 }
 
 // shows reports whether a sector may be where it is because that was planted, or be nowhere because of that.
-func (b *baseline) shows(s sector, was, is place) bool {
+func (b *Baseline) shows(s sector, was, is Place) bool {
 	if b == nil {
 		return false
 	}
-	if b.blind || was != 0 && b.gens[b.was.Geo.BucketOf(ondisk.Sector(was&^dirtyPlace))] {
+	if b.blind || was != 0 && b.gens[b.was.Geo.BucketOf(ondisk.Sector(was&^DirtyPlace))] {
 		return true
 	}
 	c := b.touched[s]
-	if c != nil && c.gone && is == 0 && (c.sealed || b.places[was&^dirtyPlace]) {
+	if c != nil && c.gone && is == 0 && (c.sealed || b.places[was&^DirtyPlace]) {
 		return true // the key names another place of a volume now, or none
 	}
-	return c != nil && len(c.planted) > 0 && (is == 0 || slices.Contains(c.planted, is&^dirtyPlace))
+	return c != nil && len(c.planted) > 0 && (is == 0 || slices.Contains(c.planted, is&^DirtyPlace))
 }
 
 // mayLose reports whether a sector may have been given up: the damage has a word about it, or about its place.
-func (b *baseline) mayLose(s sector, was place) bool {
-	return b == nil || b.behind(s) || (was&^dirtyPlace).at() >= b.is.Main.Size() || b.blind || b.slots[s.inode] || b.near(s) || b.places[was&^dirtyPlace] ||
-		was != 0 && b.gens[b.was.Geo.BucketOf(ondisk.Sector(was&^dirtyPlace))]
+func (b *Baseline) mayLose(s sector, was Place) bool {
+	return b == nil || b.behind(s) || (was&^DirtyPlace).At() >= b.is.Main.Size() || b.blind || b.slots[s.inode] || b.near(s) || b.places[was&^DirtyPlace] ||
+		was != 0 && b.gens[b.was.Geo.BucketOf(ondisk.Sector(was&^DirtyPlace))]
 }
 
 // dirties reports whether a planted key says that a sector is dirty: it may be given up, and what was there shows.
-func (b *baseline) dirties(s sector) bool {
+func (b *Baseline) dirties(s sector) bool {
 	return b != nil && (b.blind || b.touched[s] != nil && b.touched[s].dirty)
 }
 
 // hides reports whether what tells of a sector is gone, so that nobody can see that anything was there.
-func (b *baseline) hides(s sector) bool {
+func (b *Baseline) hides(s sector) bool {
 	return b != nil && (b.slots[s.inode] || b.touched[s] != nil && b.touched[s].gone)
 }
 
 // backed reports whether a backing device's superblock is another.
-func (b *baseline) backed(i int) bool {
+func (b *Baseline) backed(i int) bool {
 	return string(b.was.Back[i].Bytes(ondisk.SuperOffset, ondisk.SuperSize)) != string(b.is.Back[i].Bytes(ondisk.SuperOffset, ondisk.SuperSize))
 }
 
 // behind reports whether a sector is behind the end of a backing device that became shorter.
-func (b *baseline) behind(s sector) bool {
+func (b *Baseline) behind(s sector) bool {
 	for i, m := range b.is.Back {
 		if m.Size() != b.was.Back[i].Size() && s.at.Bytes() >= m.Size() {
 			return true
@@ -272,7 +272,7 @@ func (b *baseline) behind(s sector) bool {
 }
 
 // near reports whether something in a sector's block was planted, or went.
-func (b *baseline) near(s sector) bool {
+func (b *Baseline) near(s sector) bool {
 	block := b.was.Geo.BlockSectors
 	for at := s.at / block * block; at < s.at/block*block+block; at++ {
 		if b.touched[sector{s.inode, at}] != nil {

@@ -9,6 +9,7 @@ import (
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
 	"bctl/internal/lab/scenes"
+	"bctl/internal/lab/truth"
 )
 
 // settledEntry adds a journal entry with keys that is not live any more.
@@ -52,8 +53,8 @@ func TestJournalOverUnproven(t *testing.T) {
 			})
 		})
 		for _, sector := range []ondisk.Sector{400, 420, 464} {
-			if got, want := is.volumes[0][sector], place(at+sector-400)|dirtyPlace; got != want {
-				t.Errorf("%s: sector %d is at %d, dirty %v", name, sector, got.at(), got.dirty())
+			if got, want := is.Volumes[0][sector], truth.Place(at+sector-400)|truth.DirtyPlace; got != want {
+				t.Errorf("%s: sector %d is at %d, dirty %v", name, sector, got.At(), got.Dirty())
 			}
 		}
 	}
@@ -116,8 +117,8 @@ func damagedOrphan(t *testing.T, name string, from int) {
 		})
 		s.Put(root.Sector().Bytes(), make([]byte, 4096))
 	})
-	if got, want := is.volumes[first.Inode()][first.Start()], place(told.Ptr[0].Offset())|dirtyPlace; got != want {
-		t.Errorf("sector %d is at %d, dirty %v", first.Start(), got.at(), got.dirty())
+	if got, want := is.Volumes[first.Inode()][first.Start()], truth.Place(told.Ptr[0].Offset())|truth.DirtyPlace; got != want {
+		t.Errorf("sector %d is at %d, dirty %v", first.Start(), got.At(), got.Dirty())
 	}
 }
 
@@ -135,9 +136,9 @@ func TestGarbageButForUUID(t *testing.T) {
 		}
 		s.EditSlot(2, func(u *ondisk.UUIDEntry) { u.Sectors |= 1 << 47; u.Invalidated = 1 })
 	})
-	for i := range is.slots {
-		if is.slots[i].FlashOnly() && i != 2 {
-			t.Errorf("slot %d is a flash-only volume of %d sectors", i, is.slots[i].Sectors)
+	for i := range is.Slots {
+		if is.Slots[i].FlashOnly() && i != 2 {
+			t.Errorf("slot %d is a flash-only volume of %d sectors", i, is.Slots[i].Sectors)
 		}
 	}
 }
@@ -165,7 +166,7 @@ func TestTwoLeaves(t *testing.T) {
 			}
 		})
 	})
-	if got, want := is.volumes[first.Inode()][first.Start()], place(told.Ptr[0].Offset())|dirtyPlace; got != want {
-		t.Errorf("sector %d is at %d, dirty %v", first.Start(), got.at(), got.dirty())
+	if got, want := is.Volumes[first.Inode()][first.Start()], truth.Place(told.Ptr[0].Offset())|truth.DirtyPlace; got != want {
+		t.Errorf("sector %d is at %d, dirty %v", first.Start(), got.At(), got.Dirty())
 	}
 }

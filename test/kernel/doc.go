@@ -9,7 +9,8 @@
 // `make kernel-test` does the latter. Nothing here needs root, KVM or a bcache module on the host.
 //
 // The pieces: tools.go finds what is needed, kernel.go unpacks Debian's cloud kernels, initramfs.go packs busybox,
-// the modules and the program guest/ (seeded I/O, see package workload), vm.go boots a script with disks and
-// report.go reads what it said. writelog.go replays QEMU's write logs, bctl.go runs the bctl under test, trial.go plants
-// damages and lets the kernel try them, and verdict.go puts into words what it made of one.
+// the modules and the program guest/ (seeded I/O, see package workload), vm.go boots a script with disks, resume.go lets
+// one boot do for all scripts of a test run, and report.go reads what was said. writelog.go replays QEMU's write logs,
+// bctl.go runs the bctl under test, trial.go plants damages and lets the kernel try them, and verdict.go puts into words
+// what it made of one.
 package kernel

@@ -101,7 +101,7 @@ func match(c *inspect.Cache, d change.Device) (*Target, error) {
 	t.Inode, t.Volume, t.attached = inode, volumeOf(c, inode), attached
 	if !attached && t.Volume.DirtySectors > 0 {
 		return nil, hint.Add(fmt.Errorf("%w: state %v, so it may have newer data than the cache", ErrState, state),
-			"if it has not: --inode %d --to %s", inode, d.Path())
+			"if it has not: --inode %d --to %s", inode, hint.Quote(d.Path()))
 	}
 	return t, nil
 }

@@ -165,11 +165,11 @@ func (b *back) match() (err error) {
 	}
 	b.targets, err = writeback.Match(b.c, named)
 	if err != nil || b.o.to == "" {
-		return err
+		return nameCache(err, b.o.cache)
 	}
 	t, err := writeback.To(b.c, b.o.inode, b.devs[len(b.devs)-1])
 	if err != nil {
-		return err
+		return nameCache(err, b.o.cache)
 	}
 	for _, o := range b.targets {
 		if o.Inode == t.Inode {

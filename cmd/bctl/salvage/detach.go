@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -16,6 +17,7 @@ import (
 	"bctl/internal/change"
 	"bctl/internal/disk/blockdev"
 	"bctl/internal/finding"
+	"bctl/internal/hint"
 	"bctl/internal/ui/render"
 	"bctl/internal/writeback"
 )
@@ -89,13 +91,18 @@ func detach(ctx context.Context, o detachOptions, to *app.IO) error {
 	}
 	d, err := writeback.Detach(c, found.Findings(), back, time.Now())
 	if err != nil {
-		return err
+		return nameCache(err, o.cache)
 	}
 	undo, err := change.Run(ctx, o.write, detachStages(ctx, d, cache, back)...)
 	if err != nil {
 		return err
 	}
 	return tellDetached(d, o, undo, to)
+}
+
+// nameCache puts the cache's name into a way out that was found by who does not know it.
+func nameCache(err error, cache string) error {
+	return app.WithHint(err, "%s", strings.Replace(hint.Of(err), " CACHE ", " "+app.Quote(cache)+" ", 1))
 }
 
 // detachStages are the writes in the kernel's order: a cut between leaves a slot that nobody wants.

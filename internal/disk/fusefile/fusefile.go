@@ -29,7 +29,7 @@ const Name = "volume"
 const (
 	fileNode   = 2
 	readBytes  = 1 << 20 // at most in a request
-	aheadBytes = 2 << 20
+	aheadBytes = 8 << 20
 	forever    = 1 << 30 // seconds: nothing changes
 	again      = 200 * time.Millisecond
 )

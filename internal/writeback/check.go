@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"bctl/internal/bcache/ondisk"
-	"bctl/internal/disk/blockdev"
 	"bctl/internal/disk/full"
 	"bctl/internal/disk/plan"
 	"bctl/internal/workers"
@@ -51,6 +50,7 @@ type checker struct {
 	lag     []*group // that are read back later
 	behind  int64    // bytes in them
 	queue   chan *group
+	bufs    [][]byte // one for each that reads
 	free    sync.Pool
 	crew    workers.Group
 	running bool
@@ -62,8 +62,8 @@ type checker struct {
 	fault error
 }
 
-func newChecker(dev plan.Device) *checker {
-	c := &checker{r: dev, queue: make(chan *group, checkers), gone: make(chan struct{})}
+func newChecker(dev plan.Device, bufs [][]byte) *checker {
+	c := &checker{r: dev, bufs: bufs, queue: make(chan *group, len(bufs)), gone: make(chan struct{})}
 	if m, ok := dev.(mediumReader); ok {
 		c.r = readerAt(m.ReadMedium)
 	}
@@ -101,8 +101,8 @@ func (c *checker) close() {
 func (c *checker) oldest() error {
 	if !c.running {
 		c.running = true
-		for range checkers {
-			c.crew.Go(c.work)
+		for _, buf := range c.bufs {
+			c.crew.Go(func() { c.work(buf) })
 		}
 	}
 	g := c.lag[0]
@@ -142,15 +142,14 @@ func (c *checker) failed() error {
 	return c.fault
 }
 
-// work reads back until there is nothing more. After an error what comes is thrown away.
-func (c *checker) work() {
+// work reads back into buf until there is nothing more. After an error what comes is thrown away.
+func (c *checker) work(buf []byte) {
 	sound := false
 	defer func() {
 		if !sound {
 			c.once.Do(func() { close(c.gone) })
 		}
 	}()
-	buf := blockdev.Aligned(checkBytes)
 	for g := range c.queue {
 		if c.failed() == nil {
 			if err := c.read(g, buf); err != nil {

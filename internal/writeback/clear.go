@@ -64,6 +64,7 @@ func (j *Job) retree(found []finding.Finding, spool *change.Spool, out *Cleared)
 	if Damaged(j.c, found) {
 		return nil, ErrDamaged
 	}
+	j.mem = nil
 	tx, err := change.Begin(j.c)
 	if err != nil {
 		return nil, err

@@ -46,6 +46,20 @@ type run struct {
 
 type lostRun struct{ at, n int64 } // in the run
 
+// memory is by way of what data are copied, of one volume after the other. It is one piece, so that it lies in huge pages.
+type memory struct{ batches, checks [][]byte }
+
+func newMemory() *memory {
+	all := blockdev.Aligned(batches*batchBytes + checkers*checkBytes)
+	cut := func(count, size int) (bufs [][]byte) {
+		for range count {
+			bufs, all = append(bufs, all[:size:size]), all[size:]
+		}
+		return bufs
+	}
+	return &memory{batches: cut(batches, batchBytes), checks: cut(checkers, checkBytes)}
+}
+
 // A segment is what one write takes: bytes that stand side by side in buf and on the backing device.
 type segment struct {
 	off int64
@@ -102,6 +116,9 @@ func (d *Data) Carry(ctx context.Context, dev plan.Device, done func(bytes int64
 	}
 	count := d.j.o.Progress(progress.Bytes(name), total)
 	defer count.Done()
+	if d.j.mem == nil {
+		d.j.mem = newMemory()
+	}
 	w := newWriter(d, dev)
 	defer w.stop()
 	// A processor is long in getting over that its thread waits for the medium. One volume is copied at a time.
@@ -143,8 +160,8 @@ type pipeline struct {
 func newPipeline(d *Data, w *writer) *pipeline {
 	p := &pipeline{d: d, w: w, free: make(chan *batch, batches), work: make(chan *batch, batches), order: make(chan *batch, batches)}
 	p.ctx, p.quit = context.WithCancel(context.Background())
-	for range batches {
-		p.free <- &batch{}
+	for _, buf := range d.j.mem.batches {
+		p.free <- &batch{buf: buf}
 	}
 	return p
 }
@@ -233,9 +250,6 @@ func (p *pipeline) take(ctx context.Context) *batch {
 	case b := <-p.free:
 		b.n, b.runs, b.segs, b.read = 0, b.runs[:0], b.segs[:0], make(chan struct{})
 		b.written, b.err = false, nil
-		if b.buf == nil {
-			b.buf = blockdev.Aligned(batchBytes)
-		}
 		return b
 	case <-ctx.Done():
 	case <-p.ctx.Done():

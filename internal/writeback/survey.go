@@ -66,6 +66,7 @@ type Job struct {
 	marked  map[*Target]*ranges // what stays dirty
 	lacks   map[*Target]*ranges // clean data, on the backing device
 	copied  int64
+	mem     *memory // nil before and after the copying
 }
 
 // New plans to bring the targets what c holds of them. The cache is read from its own reader, whose blocks have block

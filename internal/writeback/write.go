@@ -45,7 +45,7 @@ func newWriter(d *Data, dev plan.Device) *writer {
 		w.memory = m.InMemory()
 	}
 	if d.j.o.Verify {
-		w.check = newChecker(dev)
+		w.check = newChecker(dev, d.j.mem.checks)
 	}
 	return w
 }

@@ -182,3 +182,23 @@ func TestTraceCompare(t *testing.T) {
 	}
 	apptest.WantLine(t, "no tracepoints", bctl("alloc-bench", "--trace", traceDir+"/msr.csv", "--compare"), app.ExitUsage, "tracepoints")
 }
+
+// What a row is worth is said: advice names nothing that no device can be set to, and no more than a few buckets say little.
+func TestTraceAdvice(t *testing.T) {
+	path := traceDir + "/fio-v3.log"
+	for _, c := range []struct {
+		args           string
+		stdout, stderr string
+	}{
+		{"--cache-size 64M --bucket 64k --policy clock,lru", "lru *", "never filled"},
+		{"--cache-size 128M --bucket 64k,128k --policy lru", "advice  128M in 64k with lru", ""},
+		{"--cache-size 64M --bucket 64k --volumes 9", "lru", "no request is to these volumes"},
+		{"--cache-size 64M --bucket 64k --sample 0.01", "±", "a sample with 10 buckets of 64M says little: --sample 0.1 has more"},
+		{"--cache-size 8M --bucket 64k", "", "hint: smaller buckets with --bucket, or a larger --cache-size"},
+	} {
+		got := bctl(strings.Fields("alloc-bench --trace " + path + " " + c.args)...)
+		if got.Code != 0 != (c.stdout == "") || !strings.Contains(got.Stdout, c.stdout) || !strings.Contains(got.Stderr, c.stderr) {
+			t.Errorf("%s: exit %d\n%s%s", c.args, got.Code, got.Stdout, got.Stderr)
+		}
+	}
+}

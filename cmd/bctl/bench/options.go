@@ -252,7 +252,11 @@ func (o *benchOptions) config(policy alloc.Policy, buckets, sectors int) (caches
 	case err != nil && o.device != nil:
 		return cachesim.Config{}, fmt.Errorf("%s: %w", o.name, err)
 	case err != nil:
-		return cachesim.Config{}, app.Usagef("%s of %d buckets: %v", app.SizeText(int64(buckets)*int64(sectors)*512), buckets, err)
+		err = app.Usagef("%s of %d buckets: %v", app.SizeText(int64(buckets)*int64(sectors)*512), buckets, err)
+		if buckets < alloc.MinBuckets {
+			err = app.WithHint(err, "smaller buckets with --bucket, or a larger --cache-size")
+		}
+		return cachesim.Config{}, err
 	}
 	cfg := o.path
 	cfg.Alloc = a

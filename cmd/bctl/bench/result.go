@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"bctl/alloc"
 	"bctl/alloc/blktrace"
 	"bctl/alloc/cachesim"
 	"bctl/cmd/bctl/app"
@@ -174,18 +175,23 @@ const enough = 0.01
 // alike is how far miss ratios are apart between which nobody can choose: of such rows the first is, lru if it is asked for.
 const alike = 0.001
 
+// choosable reports whether a device can be set to what a row is of.
+func (r *traceRow) choosable() bool {
+	return r.MissRatio != nil && r.BucketBytes > 0 && r.Policy != alloc.Clock.String()
+}
+
 // bestOf is the row to choose: the smallest cache that misses hardly more than the best one does.
 func bestOf(rows []traceRow) string {
 	var best *traceRow
 	least := 2.0
 	for i := range rows {
-		if r := &rows[i]; r.MissRatio != nil && r.BucketBytes > 0 {
+		if r := &rows[i]; r.choosable() {
 			least = min(least, *r.MissRatio)
 		}
 	}
 	for i := range rows {
 		r := &rows[i]
-		if r.MissRatio == nil || r.BucketBytes == 0 || *r.MissRatio > least+enough {
+		if !r.choosable() || *r.MissRatio > least+enough {
 			continue
 		}
 		if best == nil || r.CacheBytes < best.CacheBytes || r.CacheBytes == best.CacheBytes && *r.MissRatio < *best.MissRatio-alike {

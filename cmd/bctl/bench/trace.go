@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,7 +146,8 @@ func benchTrace(ctx context.Context, o *benchOptions, io *app.IO) error {
 	if werr := o.writeTrace(io, t, rows); werr != nil {
 		return werr
 	}
-	noteTrace(io, t, jobs)
+	o.noteTrace(io, t, jobs)
+	o.noteSample(io, jobs)
 	switch {
 	case err != nil:
 		io.Note("interrupted: each row is of the requests until then")
@@ -219,9 +221,13 @@ func (o *benchOptions) counts(sectors int) ([]int, error) {
 }
 
 // noteTrace says on stderr what the rows do not: what was skipped, and which caches never filled.
-func noteTrace(io *app.IO, t *trace, jobs []*traceJob) {
+func (o *benchOptions) noteTrace(io *app.IO, t *trace, jobs []*traceJob) {
 	if text := blktrace.SkipText(jobs[0].skipped); text != "" {
 		io.Note("%s: skipped %s", t.name(), text)
+	}
+	if o.volumes.given && jobs[0].row.Requests == 0 {
+		io.Note("%s: no request is to these volumes", t.name())
+		return
 	}
 	var least *traceJob
 	n := 0
@@ -236,6 +242,20 @@ func noteTrace(io *app.IO, t *trace, jobs []*traceJob) {
 	if least != nil {
 		io.Note("%d of %d caches never filled, so larger ones gain nothing: the smallest, %s with %s, took %d of its %d buckets",
 			n, len(jobs), app.SizeText(least.row.CacheBytes), least.row.Policy, least.taken, least.row.Buckets)
+	}
+}
+
+// fewBuckets is how few of a sample are too few.
+const fewBuckets = 16
+
+// noteSample says on stderr if a sample has hardly any buckets of the smallest cache.
+func (o *benchOptions) noteSample(io *app.IO, jobs []*traceJob) {
+	if o.sample == 0 {
+		return
+	}
+	least := slices.MinFunc(jobs, func(a, b *traceJob) int { return cmp.Compare(a.cfg.Alloc.NBuckets, b.cfg.Alloc.NBuckets) })
+	if n := o.sample.Of(uint64(least.cfg.Alloc.NBuckets)); n < fewBuckets {
+		io.Note("a sample with %d buckets of %s says little: --sample %g has more", n, app.SizeText(least.row.CacheBytes), min(10*o.sampleR, 1))
 	}
 }
 

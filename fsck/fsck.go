@@ -20,6 +20,7 @@ package fsck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -59,6 +60,19 @@ func Run(ctx context.Context, dev Device, backing []Device, o Options) (*Report,
 	return c.report(), nil
 }
 
+// ErrTwin says that the device that is to be the cache has the superblock of a backing device, written over its own.
+var ErrTwin = errors.New("it has the superblock of a backing device")
+
+// notCache says that a device which is to be the cache has a backing device's superblock.
+func notCache(dev Device, backing []Device, s *ondisk.Super) error {
+	for _, d := range backing {
+		if b, err := superblock.Read(d.R); err == nil && *b == *s {
+			return fmt.Errorf("%s: %w, %s; if it is the cache, `bctl fsck -y` makes its own anew from the journal", dev.Name, ErrTwin, d.Name)
+		}
+	}
+	return fmt.Errorf("%s: a backing device; name the cache device first", dev.Name)
+}
+
 func check(ctx context.Context, dev Device, backing []Device, o Options) (*checker, error) {
 	s, err := superblock.ReadDevice(dev.R, dev.Size)
 	if err != nil {
@@ -67,7 +81,7 @@ func check(ctx context.Context, dev Device, backing []Device, o Options) (*check
 	c := &checker{ctx: ctx, o: o, dev: dev, super: s}
 	if s.IsBacking() {
 		if len(backing) > 0 {
-			return nil, fmt.Errorf("%s: a backing device; name the cache device first", dev.Name)
+			return nil, notCache(dev, backing, s)
 		}
 		c.backingAlone()
 		return c, nil

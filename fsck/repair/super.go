@@ -89,6 +89,9 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, rep *fsck.Report) 
 	if err != nil {
 		return nil, err
 	}
+	if i == 0 && s.IsBacking() && s.Csum == s.Checksum() && w.given(s.UUID) {
+		return w.underBacking(s, dev.Size)
+	}
 	limits := superblock.Device{Size: dev.Size, LogicalBlock: dev.LogicalBlock}
 	was := damages(s, limits)
 	fixed := *s
@@ -128,6 +131,25 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, rep *fsck.Report) 
 	if damages(&fixed, limits) >= was && !legal {
 		return nil, nil
 	}
+	return fixed.Append(nil), nil
+}
+
+// underBacking is the cache's superblock where that of a given backing device was written over it: the journal of the set
+// that it names stands there. nil where it does not.
+func (w *Work) underBacking(s *ondisk.Super, size int64) ([]byte, error) {
+	t, err := w.trace(s, size)
+	if errors.Is(err, superblock.ErrNoTrace) || err == nil && t.SetMagic != s.SetMagic() {
+		return nil, w.ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	fixed := *s
+	fixed.Csum = ^s.Csum // none of it is the cache's
+	if ok, err := w.fixCache(&fixed, size); !ok || err != nil {
+		return nil, err
+	}
+	fixed.Csum = fixed.Checksum()
 	return fixed.Append(nil), nil
 }
 

@@ -170,3 +170,33 @@ func TestTwoLeaves(t *testing.T) {
 		t.Errorf("sector %d is at %d, dirty %v", first.Start(), got.At(), got.Dirty())
 	}
 }
+
+// The head of a prio set that was written over the first slot looks like one with a uuid; it is no volume's.
+func TestSlotUnderPrioSet(t *testing.T) {
+	s := scenes.Open(t, "two-backing-flash")
+	is := kept(t, "slot", s, func() {
+		head := ondisk.UUIDEntry{}
+		copy(head.UUID[:], s.Bytes(s.Geo.Start(s.Chain()[0]).Bytes(), len(head.UUID)))
+		s.EditSlot(0, func(u *ondisk.UUIDEntry) { *u = head })
+	})
+	if i, named := is.inodeOf(0); !named || i != 0 {
+		t.Errorf("the device is volume %d, %v", i, is.slots[:2])
+	}
+}
+
+// A backing device's superblock that was written over the cache's: the journal behind it is that of the set.
+func TestUnderBackingSuper(t *testing.T) {
+	s := scenes.Open(t, "detached-reattached")
+	was, err := truthOf(allOf(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Put(ondisk.SuperOffset, s.Back[0].Bytes(ondisk.SuperOffset, ondisk.SuperSize))
+	if r, bad := repairWell(t, was, allOf(s)); len(bad) > 0 || len(r.Lost) > 0 {
+		t.Error(bad, r)
+	}
+	s.Main = s.Back[0] // without a cache behind it, it is a backing device named first
+	if r, bad := repairWell(t, was, allOf(s)); len(bad) == 0 {
+		t.Error("a backing device became a cache:", r.Evidence)
+	}
+}

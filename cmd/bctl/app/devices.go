@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"bctl/fsck"
+	"bctl/internal/bcache/ondisk"
 	"bctl/internal/disk"
 	"bctl/superblock"
 )
@@ -42,7 +43,8 @@ func OpenDevices(to *IO, names []string, part func(first bool, d disk.Device) (i
 	return devs, closeAll, SortDevices(devs)
 }
 
-// SortDevices puts the cache first, then what is not known: if it is the cache, its superblock is what is wrong.
+// SortDevices puts the cache first, then what is not known: if it is the cache, its superblock is what is wrong. Where two
+// say that they are the same backing device, the first that was named may be a cache all the same.
 func SortDevices(devs []fsck.Device) error {
 	const (
 		cache = iota
@@ -51,6 +53,7 @@ func SortDevices(devs []fsck.Device) error {
 	)
 	kinds := map[string]int{}
 	caches := []string{}
+	twins, seen := false, map[ondisk.UUID]bool{} // a backing device's superblock stands twice: one may be over the cache's
 	for _, d := range devs {
 		s, err := superblock.Read(d.R)
 		switch {
@@ -58,6 +61,8 @@ func SortDevices(devs []fsck.Device) error {
 			kinds[d.Name] = unknown
 		case s.IsBacking():
 			kinds[d.Name] = backing
+			twins = twins || seen[s.UUID]
+			seen[s.UUID] = true
 		default:
 			kinds[d.Name] = cache
 			caches = append(caches, d.Name)
@@ -67,7 +72,7 @@ func SortDevices(devs []fsck.Device) error {
 	switch {
 	case len(caches) > 1:
 		return Usagef("%s and %s are both cache devices, and a set has one", caches[0], caches[1])
-	case len(devs) > 1 && kinds[devs[0].Name] == backing:
+	case len(devs) > 1 && kinds[devs[0].Name] == backing && !twins:
 		return Usagef("%s and %s are backing devices: name their cache too, or one of them alone", devs[0].Name, devs[1].Name)
 	}
 	return nil

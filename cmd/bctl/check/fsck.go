@@ -131,7 +131,7 @@ func runFsck(ctx context.Context, o fsckOptions, io *app.IO) error {
 		}
 	}
 	mend := err == nil && (o.repair.wants(rep) || o.repair.rewind != 0)
-	if errors.Is(err, superblock.ErrNotBcache) && (o.repair.policy.Mode >= finding.Preen || o.repair.scan.on) {
+	if (errors.Is(err, superblock.ErrNotBcache) || errors.Is(err, fsck.ErrTwin)) && (o.repair.policy.Mode >= finding.Preen || o.repair.scan.on) {
 		mend = true // a superblock that is lost may be found
 	} else if err != nil {
 		if ctx.Err() == nil {

@@ -179,8 +179,8 @@ func TestSlotUnderPrioSet(t *testing.T) {
 		copy(head.UUID[:], s.Bytes(s.Geo.Start(s.Chain()[0]).Bytes(), len(head.UUID)))
 		s.EditSlot(0, func(u *ondisk.UUIDEntry) { *u = head })
 	})
-	if i, named := is.inodeOf(0); !named || i != 0 {
-		t.Errorf("the device is volume %d, %v", i, is.slots[:2])
+	if i, named := is.InodeOf(0); !named || i != 0 {
+		t.Errorf("the device is volume %d, %v", i, is.Slots[:2])
 	}
 }
 

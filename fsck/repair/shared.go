@@ -178,7 +178,7 @@ func (h *harvest) retellBad() error {
 // retold are the codes of extents whose pointers say that one of their fields is wrong.
 func retold(code finding.Code) bool {
 	switch code {
-	case finding.EXPlaceholder, finding.EXDirtyNoPtr, finding.EXShort, finding.EXCross, finding.EXMetadata, finding.EXReserved, finding.EXAlign:
+	case finding.EXPtrDev, finding.EXPlaceholder, finding.EXDirtyNoPtr, finding.EXShort, finding.EXCross, finding.EXMetadata, finding.EXReserved, finding.EXAlign:
 		return true
 	}
 	return false

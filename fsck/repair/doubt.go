@@ -8,6 +8,7 @@ import (
 
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
@@ -235,7 +236,7 @@ func (h *harvest) perhaps(rs []inspect.Range, slots uuids.Table, code finding.Co
 // lostEntries finds where a live journal entry that is not there may have had the last word: everywhere but for what the
 // entries behind it tell. What is clean there is not kept: it may be old, and the backing device has the newest.
 func (h *harvest) lostEntries() error {
-	if !h.w.missing && !slices.ContainsFunc(h.w.seen, func(f finding.Finding) bool { return losesKeys(f) && f.Code.Family() == "JR" }) {
+	if !h.w.missing && !h.outdated() && !slices.ContainsFunc(h.w.seen, func(f finding.Finding) bool { return losesKeys(f) && f.Code.Family() == "JR" }) {
 		return nil
 	}
 	run, _, err := h.run()
@@ -256,9 +257,38 @@ func (h *harvest) lostEntries() error {
 	return nil
 }
 
-// newerLost reports whether an entry behind the newest that was found may stand where the journal cannot be read: the
-// kernel puts it directly behind, or at the start of the next bucket.
+// outdated reports whether what the newest entry leads to was put to another use since, so that there was a newer one: a
+// node stands where its prio chain should, or its root's bucket has gone on.
+func (h *harvest) outdated() bool {
+	at := func(one, two finding.Code) bool {
+		return slices.ContainsFunc(h.w.seen, func(a finding.Finding) bool {
+			return a.Code == one && a.Bucket != nil && slices.ContainsFunc(h.w.seen, func(b finding.Finding) bool {
+				return b.Code == two && b.Bucket != nil && *a.Bucket == *b.Bucket
+			})
+		})
+	}
+	if at(finding.BTHeader, finding.GNMetadata) {
+		return true
+	}
+	return (at(finding.PRChecksum, finding.BTReserved) || at(finding.PRMagic, finding.BTReserved)) && h.chainTwice()
+}
+
+// chainTwice reports whether two entries name the prio chain that the newest does: then it is not that which is damaged.
+func (h *harvest) chainTwice() bool {
+	this := h.c.Geo.ThisDev
+	newest, _ := h.base.log.Read(h.base.last)
+	return newest != nil && slices.ContainsFunc(h.base.log.Entries, func(e journal.Entry) bool {
+		j, _ := h.base.log.Read(e)
+		return j != nil && j.Seq != newest.Seq && j.PrioBucket[this] == newest.PrioBucket[this]
+	})
+}
+
+// newerLost reports whether an entry behind the newest that was found is known to be lost, or may stand where the journal
+// cannot be read: the kernel puts it directly behind, or at the start of the next bucket.
 func (h *harvest) newerLost() bool {
+	if _, _, wiped := h.base.log.Wiped(); wiped || h.outdated() {
+		return true
+	}
 	g, last := &h.c.Geo, h.base.last
 	bad := h.w.unreadable(g)
 	lost := func(from, n ondisk.Sector) bool {

@@ -83,3 +83,23 @@ func TestFlashKeysGone(t *testing.T) {
 		t.Errorf("%v, there were %v; %s", got, want, r.Evidence)
 	}
 }
+
+// Where the bucket of the newest journal entries is empty, though the ring has gone round, nobody knows what they told.
+func TestNewestWiped(t *testing.T) {
+	s := scenes.Open(t, "made-small")
+	for range s.Geo.NJournal + 2 {
+		s.AddEntryInNextBucket(func(j *ondisk.Jset) { j.LastSeq = j.Seq - 1 })
+	}
+	if r := planned(t, devices(s)); r.Before.Result == fsck.Damaged {
+		t.Fatal(codes(r.Before))
+	}
+	s.Wipe(s.Geo.BucketOf(s.Newest().Sector))
+	if r := planned(t, devices(s)); !slices.Equal(codes(r.Before), []finding.Code{finding.JRDamaged}) || r.After.Result == fsck.Damaged ||
+		r.Loses() == "" || len(r.Lost) == 0 || r.Lost[0].Known || r.Lost[0].Offset != 0 {
+		t.Errorf("%v, then %v, lost %v", codes(r.Before), codes(r.After), r.Lost)
+	}
+	s.EditSuper(func(s *ondisk.Super) { s.SetDiscard(true) }) // then the kernel may have emptied it
+	if r := planned(t, devices(s)); r.Before.Result == fsck.Damaged {
+		t.Errorf("discards: %v", codes(r.Before))
+	}
+}

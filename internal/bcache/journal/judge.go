@@ -43,6 +43,9 @@ func (l *Log) judge(chains [][]Entry) {
 	l.judgeGaps(n)
 	l.judgeLost(n)
 	l.judgeStops(n)
+	if ring, was, ok := l.Wiped(); ok {
+		l.emit(finding.JRDamaged, finding.Bucket{Bucket: l.bucket(ring)}, "nothing is left of the entries in the bucket behind %d, the newest, %d was there: newer ones may have been", n.Seq, was)
+	}
 	l.judgeOrder(chains)
 	l.judgeRing(n)
 	l.judgeHeader(n)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/hugepages"
 )
 
 // What pointers tell of gens. The kernel takes them one after the other, and so what damaged ones make of a gen hangs
@@ -14,7 +15,7 @@ import (
 // unknownGens marks the buckets whose gens only pointers can tell: those of whole prio sets.
 func (t *Buckets) unknownGens(from, to ondisk.Bucket) {
 	if from < to && t.unknown == nil {
-		t.unknown, t.told = make([]bool, (t.Len()-1)/t.perSet+1), make([]uint32, t.Len())
+		t.unknown, t.told = make([]bool, (t.Len()-1)/t.perSet+1), hugepages.Make[uint32](uint64(t.Len()))
 	}
 	for b := from; b < to; b += t.perSet {
 		set := b / t.perSet
@@ -59,16 +60,28 @@ func (t *Buckets) adopt(b ondisk.Bucket, gen uint8, freed bool) {
 // adoptUnknown takes the newest of the pointers' gens: nothing else tells it. The first one raises nothing: nobody has
 // judged by the bucket's gen before.
 func (t *Buckets) adoptUnknown(b ondisk.Bucket, gen uint8) {
+	if first := withGen(0, gen); atomic.CompareAndSwapUint32(&t.told[b], 0, first) {
+		w := t.is(b)
+		if w&flagUntold == 0 || !t.swap(b, w, w&^(genMask|flagUntold)|uint64(gen)) || atomic.LoadUint32(&t.told[b]) != first {
+			t.takeTold(b)
+		}
+		return
+	}
 	for {
 		was := atomic.LoadUint32(&t.told[b])
 		now := withGen(was, gen)
-		if now == was && was != 0 {
+		if now == was {
 			return // whoever brought it set the gen, or is about to
 		}
 		if atomic.CompareAndSwapUint32(&t.told[b], was, now) {
-			break
+			t.takeTold(b)
+			return
 		}
 	}
+}
+
+// takeTold gives the bucket the newest gen that was told.
+func (t *Buckets) takeTold(b ondisk.Bucket) {
 	for {
 		w, told := t.is(b), atomic.LoadUint32(&t.told[b])
 		newest := w&^genMask | uint64(newestGen(told))

@@ -69,7 +69,9 @@ func newMarker(c *Cache, adopting bool) *marker {
 	if adopting {
 		sink = m.hold
 		if !c.Buckets.small { // else memory is to be saved
-			m.trays = newTrays(c)
+			if m.trays = newTrays(c); m.trays != nil {
+				m.trays.count = m.tray
+			}
 		}
 	}
 	m.judge = newJudge(c, sink)

@@ -22,17 +22,22 @@ var ErrChanged = errors.New("a btree node could be read before")
 // its range, which is damage and a hole, they come with their leaf. It reads the leaves in order, some ahead, and keeps
 // nothing of those behind. An error ends it: the context's, or ErrChanged.
 func (c *Cache) Extents(r Range) iter.Seq2[*Extent, error] {
-	return func(yield func(*Extent, error) bool) {
-		m := c.merge(r, func(e *Extent) bool { return yield(e, nil) })
-		first, last := c.leavesOf(r)
-		err := c.eachLeaf(first, last, func(l *leaf) bool { return m.leaf(l) })
-		switch {
-		case errors.Is(err, errStopped):
-		case err != nil:
-			yield(nil, err)
-		default:
-			m.rest()
-		}
+	return func(yield func(*Extent, error) bool) { c.extents(r, yield) }
+}
+
+// extents is Extents. Without the directive each of its many callers would have a copy of it.
+//
+//go:noinline
+func (c *Cache) extents(r Range, yield func(*Extent, error) bool) {
+	m := c.merge(r, func(e *Extent) bool { return yield(e, nil) })
+	first, last := c.leavesOf(r)
+	err := c.eachLeaf(first, last, func(l *leaf) bool { return m.leaf(l) })
+	switch {
+	case errors.Is(err, errStopped):
+	case err != nil:
+		yield(nil, err)
+	default:
+		m.rest()
 	}
 }
 
@@ -102,40 +107,20 @@ const readAhead = 3
 
 // eachLeaf reads leaves in order and hands them to do, until that says no (errStopped).
 func (c *Cache) eachLeaf(first, last int, do func(*leaf) bool) error {
-	type turn struct {
-		rd   *leafReader
-		leaf *leaf
-		err  error
-		done chan struct{}
-	}
-	turns := make([]turn, min(readAhead, max(last-first, 0)))
-	var crew workers.Group
-	defer crew.Wait()
-	start := func(i int) {
-		t := &turns[(i-first)%len(turns)]
-		t.leaf, t.done = nil, make(chan struct{})
-		crew.Go(func() {
-			defer close(t.done)
-			t.leaf, t.err = t.rd.again(i)
-		})
-	}
-	for i := range turns {
-		turns[i].rd = c.leafReader()
-		start(first + i)
-	}
-	for i := first; i < last; i++ {
-		t := &turns[(i-first)%len(turns)]
-		<-t.done
-		switch {
-		case t.err != nil:
-			return t.err
-		case !do(t.leaf):
-			return errStopped
-		case i+len(turns) < last:
-			start(i + len(turns))
+	return workers.InOrder(last-first, readAhead, func() (func(int), func() error) {
+		rd := c.leafReader()
+		var (
+			l   *leaf
+			err error
+		)
+		read := func(i int) { l, err = rd.again(first + i) }
+		return read, func() error {
+			if err == nil && !do(l) {
+				return errStopped
+			}
+			return err
 		}
-	}
-	return nil
+	})
 }
 
 // A merger hands out the pieces of a range, of the leaves and of the journal, in order.

@@ -4,6 +4,7 @@ package inspect
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/ondisk"
@@ -22,8 +23,11 @@ type trays struct {
 	rows []uint64 // of all trays; each has a cache line more, or all would begin in the same place of the nearest cache
 	full []uint32 // how much is on each
 
+	count func(tray, n int) // takes the first n rows of a tray, which are all of it
+
+	like likeArgs // what the keys are held against that come now
+
 	// Whose keys there are: a row has the owner's number here.
-	slot   uint64 // of the marker's owner
 	slots  map[uint32]uint64
 	owners [traySlots]trayOwner
 	marks  [2 * traySlots]uint64 // by owner and dirty: what a bucket's word has of an extent
@@ -32,6 +36,8 @@ type trays struct {
 	made   made
 	halves [trayHalves]uint32 // trays whose next line was not fetched yet
 	noted  uint32             // how many those are
+
+	fetched uint64 // means nothing, but without it the compiler would fetch nothing
 }
 
 type trayOwner struct {
@@ -68,12 +74,22 @@ func newTrays(c *Cache) *trays {
 	if c.Geo.BucketSectors > trayMost || len(c.Buckets.of) == 0 {
 		return nil
 	}
+	g := &c.Geo
 	t := &trays{size: min(trayRows, max(trayAll/n, trayLine)), slots: map[uint32]uint64{}, eight: hasLikeEight(), full: make([]uint32, n)}
+	t.like = likeArgs{
+		dev: uint64(g.ThisDev) << ptrDev, first: uint64(g.FirstBucket), count: uint64(max(g.NBuckets, g.FirstBucket) - g.FirstBucket),
+		bucket: uint64(g.BucketSectors), blocks: uint64(g.BlockSectors) - 1, shift: uint64(bits.TrailingZeros64(uint64(g.BucketSectors))),
+	}
 	t.rows = hugepages.Make[uint64](uint64(n * t.stride()))
 	return t
 }
 
 func (t *trays) stride() int { return t.size + trayLine }
+
+// turn turns to the keys of another volume, which ends at a sector; they have a number on the trays.
+func (t *trays) turn(inode uint32, end ondisk.Sector, number uint64) {
+	t.like.inode, t.like.end, t.like.slot = uint64(inode), uint64(end), number<<traySlot
+}
 
 // slot turns to another volume: what of its keys is laid on trays has its number there.
 func (m *marker) slot() {
@@ -81,21 +97,26 @@ func (m *marker) slot() {
 	slot, ok := t.slots[m.owner]
 	if !ok {
 		if len(t.slots) == traySlots {
-			m.empty()
+			t.empty()
 			clear(t.slots)
 		}
 		slot = uint64(len(t.slots))
 		t.slots[m.owner], t.owners[slot] = slot, trayOwner{m.owner, m.vol}
 		t.marks[2*slot], t.marks[2*slot+1] = flagClean|m.own, flagDirty|m.own
 	}
-	t.slot = slot << traySlot
+	t.turn(m.owner-1, m.end, slot)
 }
 
 // lay takes plain keys: those like most go on their trays, some at a time.
 func (m *marker) lay(keys []byte) {
 	for len(keys) >= btree.PlainKey {
-		n := m.like(keys)
-		m.spread(n)
+		n, sum, dirt := m.trays.first(keys)
+		if n > 0 {
+			m.vol.Extents += int64(n)
+			m.vol.LiveSectors += ondisk.Sector(sum)
+			m.vol.DirtySectors += ondisk.Sector(dirt)
+		}
+		m.trays.spread(n)
 		keys = keys[n*btree.PlainKey:]
 		if n == trayRun || len(keys) < btree.PlainKey {
 			continue
@@ -110,29 +131,18 @@ func (m *marker) lay(keys []byte) {
 	}
 }
 
-// like makes the rows of the first keys, as long as they are of the marker's volume, and each lies as it should. It counts
-// them as live, and returns how many there are.
-func (m *marker) like(keys []byte) (n int) {
-	t, out := m.trays, &m.trays.made
-	k := likeArgs{
-		inode: uint64(m.owner) - 1, end: uint64(m.end), dev: m.dev << ptrDev,
-		first: m.first, count: m.count, bucket: m.bucket, blocks: uint64(1)<<(m.block&63) - 1, slot: t.slot, shift: uint64(m.shift),
-	}
-	var sum, dirt uint64
+// first makes the rows of the first keys, as long as they are of the volume that was turned to, and each lies as it should.
+// It returns how many there are, and how many sectors they have, and those that are dirty.
+func (t *trays) first(keys []byte) (n int, sum, dirt uint64) {
+	k, out := &t.like, &t.made
 	if t.eight && len(keys) >= 8*btree.PlainKey {
-		n = 8 * likeEight(&keys[0], min(len(keys)/btree.PlainKey, trayRun)/8, &k, out)
+		n = 8 * likeEight(&keys[0], min(len(keys)/btree.PlainKey, trayRun)/8, k, out)
 		for i := range out.sum {
 			sum += out.sum[i]
 			dirt += out.dirt[i]
 		}
 	}
-	n, sum, dirt = k.each(keys, n, out, sum, dirt)
-	if n > 0 {
-		m.vol.Extents += int64(n)
-		m.vol.LiveSectors += ondisk.Sector(sum)
-		m.vol.DirtySectors += ondisk.Sector(dirt)
-	}
-	return n
+	return k.each(keys, n, out, sum, dirt)
 }
 
 // likeArgs are what a key is held against. The assembly knows each by its place.
@@ -174,8 +184,7 @@ func plainWords(b []byte) (high, low, ptr uint64) {
 }
 
 // spread lays the first n rows that were made on their trays.
-func (m *marker) spread(n int) {
-	t := m.trays
+func (t *trays) spread(n int) {
 	for at := 0; at < n; {
 		if hasLayRows {
 			at = layRows(&t.made, at, n, &t.rows[0], &t.full[0], t.stride(), t.size)
@@ -183,12 +192,12 @@ func (m *marker) spread(n int) {
 			at = t.layEach(at, n)
 		}
 		if tray := t.made.trays[at-1]; int(t.full[tray]) == t.size {
-			m.tray(int(tray), t.size)
+			t.count(int(tray), t.size)
 			t.full[tray] = 0
 		}
 	}
 	if t.noted >= trayHalves/4 {
-		m.fetched = uint64(t.fetchNext())
+		t.fetched = uint64(t.fetchNext())
 	}
 }
 
@@ -228,26 +237,30 @@ func (t *trays) fetchNext() (seen uint32) {
 }
 
 // empty counts what is on all trays.
-func (m *marker) empty() {
-	for i, n := range m.trays.full {
-		if n > 0 {
-			m.tray(i, int(n))
-			m.trays.full[i] = 0
-		}
+func (t *trays) empty() {
+	for i := range t.full {
+		t.settle(i)
+	}
+}
+
+// settle counts what is on a tray.
+func (t *trays) settle(i int) {
+	if n := int(t.full[i]); n > 0 {
+		t.count(i, n)
+		t.full[i] = 0
 	}
 }
 
 // putAway counts what is on the trays still: no more keys come.
 func (m *marker) putAway() {
 	if m.trays != nil {
-		m.empty()
+		m.trays.empty()
 		m.trays = nil
 	}
 }
 
 // tray counts the first n rows of tray i.
 func (m *marker) tray(i, n int) {
-	const odd = genMask | flagMeta | flagUntold | ownMany
 	t, table, from := m.trays, m.c.Buckets, i<<trayShift
 	rows := t.rows[i*t.stride():][:n]
 	of := table.of[from:min(from+1<<trayShift, len(table.of))]
@@ -256,11 +269,14 @@ func (m *marker) tray(i, n int) {
 		cells = cells[from:][:len(of)]
 	}
 	m.fetched = fetchRun(of, cells, rows)
+	if table.told != nil {
+		m.fetched |= uint64(fetchTold(table.told[from:][:len(of)]))
+	}
 	shift, inCell, sums := m.cell&63, uint64(1)<<(m.cell&63)-1, table.sums != nil
 	for _, r := range rows {
 		in := r >> trayBucket
 		w, marks := of[in], t.marks[uint8(r>>trayDirty)]
-		if (w^r>>trayGen)&odd|marks&ownMany == 0 {
+		if (w^r>>trayGen)&rowOdd|marks&ownMany == 0 {
 			of[in] = w | marks
 		} else if !m.row(&of[in], ondisk.Bucket(from)+ondisk.Bucket(in), r) {
 			continue
@@ -277,11 +293,18 @@ func (m *marker) tray(i, n int) {
 	}
 }
 
+// rowOdd is what of a bucket's word must be as a row has it, or else not be set, for the row to be like most.
+const rowOdd = genMask | flagMeta | flagUntold | ownMany
+
 // row marks bucket b, whose word is at w, for a row. It is false where the row is no live extent of a bucket of data after
 // all.
 func (m *marker) row(w *uint64, b ondisk.Bucket, r uint64) bool {
-	if *w&flagUntold != 0 {
-		m.c.Buckets.adoptUnknown(b, uint8(r>>trayGen)) // nobody has judged by its gen: this is the first pointer
+	if *w&flagUntold != 0 { // nobody has judged by its gen: this is the first pointer
+		m.c.Buckets.adoptUnknown(b, uint8(r>>trayGen))
+		if marks := m.trays.marks[uint8(r>>trayDirty)]; (*w^r>>trayGen)&rowOdd|marks&ownMany == 0 {
+			*w |= marks
+			return true
+		}
 	}
 	if uint8(*w) != uint8(r>>trayGen) || *w&flagMeta != 0 {
 		m.unlike(b, r)
@@ -328,6 +351,16 @@ func fetchRun(of []uint64, cells [][cellWords]uint64, rows []uint64) (seen uint6
 	}
 	for i := 0; i < len(cells); i += wordsInLine / cellWords {
 		seen |= cells[i][0]
+	}
+	return seen
+}
+
+// fetchTold is fetchRun for the gens that pointers told.
+//
+//go:noinline
+func fetchTold(told []uint32) (seen uint32) {
+	for i := 0; i < len(told); i += 2 * wordsInLine {
+		seen |= told[i]
 	}
 	return seen
 }

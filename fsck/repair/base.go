@@ -175,6 +175,9 @@ const maxDepth = 10
 // isInterior tells an interior node from a leaf: a node of this set stands where one of its keys leads that has a
 // child's shape. An extent of a whole bucket has the shape too.
 func (w *Work) isInterior(g *superblock.Geometry, n *btree.Node) bool {
+	if runs := n.Plain(); runs != nil && !slices.ContainsFunc(runs, func(keys []byte) bool { return btree.AnyClean(keys, g.NodeSectors) }) {
+		return false // as is quick to see of nearly all leaves
+	}
 	var children []ondisk.Sector
 	n.Every(func(k *ondisk.Bkey) {
 		if k.Ptrs() == 1 && !k.Dirty() && k.Size() == g.NodeSectors && g.Remainder(k.Ptr[0].Offset()) == 0 {

@@ -5,13 +5,16 @@ package repair
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
 
 	"bctl/inspect"
+	"bctl/internal/bcache/btree"
 	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/workers"
 )
 
 // Dirty data in a bucket whose gen is lost may be old: written back once, and their bucket handed out since, which the
@@ -38,16 +41,13 @@ type Run struct {
 
 // A dubious gathers such data: a bit for each bucket, and a sum for each volume.
 type dubious struct {
-	buckets []uint64
-	sums    map[uint32]ondisk.Sector
+	buckets
+	sums map[uint32]ondisk.Sector
 }
 
 func newDubious(n ondisk.Bucket) *dubious {
-	return &dubious{make([]uint64, n/64+1), map[uint32]ondisk.Sector{}}
+	return &dubious{newBuckets(n), map[uint32]ondisk.Sector{}}
 }
-
-func (d *dubious) mark(b ondisk.Bucket)     { d.buckets[b/64] |= 1 << (b % 64) }
-func (d *dubious) has(b ondisk.Bucket) bool { return d.buckets[b/64]>>(b%64)&1 != 0 }
 
 func (d *dubious) any() bool {
 	return slices.ContainsFunc(d.buckets, func(w uint64) bool { return w != 0 })
@@ -55,7 +55,7 @@ func (d *dubious) any() bool {
 
 // add counts an extent in its bucket.
 func (d *dubious) add(b ondisk.Bucket, k *ondisk.Bkey) {
-	d.mark(b)
+	d.set(b)
 	d.sums[k.Inode()] += k.Size()
 }
 
@@ -111,17 +111,100 @@ func (w *Work) findDubious(h *harvest, b *base) error {
 	if j, _ := b.log.Read(b.last); j != nil && w.o.Rewind == 0 {
 		sure = confirmed(c, b.log, j)
 	}
-	under := below(c, w.backing)
-	return h.each(inspect.Everything, func(k *ondisk.Bkey) error {
-		at := c.Geo.BucketOf(k.Ptr[0].Offset())
-		if !k.Dirty() || sure[at] || !b.older && c.Buckets.GenKnown(at) {
-			return nil
+	q := &doubter{h: h, d: d, firm: newBuckets(c.Geo.NBuckets), below: below(c, w.backing)}
+	for at := range c.Geo.NBuckets {
+		if sure[at] || !b.older && c.Buckets.GenKnown(at) {
+			q.firm.set(at)
 		}
-		if !sameBelow(c, k, under) {
-			d.add(at, k)
+	}
+	return q.all()
+}
+
+// A doubter goes through what a harvest keeps.
+type doubter struct {
+	h     *harvest
+	d     *dubious
+	firm  buckets // whose gens are known for sure
+	below func(inode uint32) io.ReaderAt
+
+	sums [inspect.Numbers]ondisk.Sector // of the first volumes
+}
+
+// all takes leaves that nothing leads to, and of which nothing but their own keys tells, as they stand; what lies between
+// them is laid over one another.
+func (q *doubter) all() error {
+	h := q.h
+	if q.below != nil || h.w.heavy || !h.c.Tree.InOrder() || h.stump != nil {
+		return h.each(inspect.Everything, q.add)
+	}
+	var spans []inspect.Range
+	for _, l := range h.leaves() {
+		spans = append(spans, l.span())
+	}
+	leaves := h.alone(spans, h.overlays())
+	at := ondisk.Pos{}
+	for _, o := range leaves {
+		if at.Compare(o.lo) < 0 {
+			if err := h.each(inspect.Range{From: at, To: o.lo}, q.add); err != nil {
+				return err
+			}
 		}
-		return nil
+		at = o.hi
+	}
+	if err := h.each(inspect.Range{From: at, To: inspect.Everything.To}, q.add); err != nil {
+		return err
+	}
+	return q.leaves(leaves)
+}
+
+// add takes any key that is kept.
+func (q *doubter) add(k *ondisk.Bkey) error {
+	at := q.h.c.Geo.BucketOf(k.Ptr[0].Offset())
+	if k.Dirty() && !q.firm.has(at) && !sameBelow(q.h.c, k, q.below) {
+		q.d.add(at, k)
+	}
+	return nil
+}
+
+// leaves takes what is kept of leaves.
+func (q *doubter) leaves(os []*orphan) error {
+	h := q.h
+	sift := h.sift(q.rows, func(k *ondisk.Bkey) {
+		if h.legal(k) && !h.stale(k) {
+			_ = q.add(k)
+		}
 	})
+	sift.number = -1
+	err := workers.InOrder(len(os), fewLeaves, func() (func(int), func() error) {
+		c, rd := new(content), btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
+		return func(i int) { c.read(rd.Read(os[i].key(&h.c.Geo), 0)) }, func() error {
+			sift.leaf(c, true)
+			return h.w.ctx.Err()
+		}
+	})
+	sift.empty()
+	for inode, n := range q.sums {
+		if n > 0 {
+			q.d.sums[uint32(inode)] += n
+		}
+	}
+	return err
+}
+
+func (q *doubter) rows(first ondisk.Bucket, rows []uint64) {
+	h := q.h
+	h.fetch(first)
+	for _, w := range rows {
+		r := inspect.Row(w)
+		if !r.Dirty() {
+			continue
+		}
+		b, gen := first+r.In(), r.Gen()
+		if !q.firm.has(b) && h.near(b, gen) && ondisk.GenAfter(h.tx.Gen(b), gen) == 0 {
+			q.d.set(b)
+			q.sums[r.Number()] += r.Sectors()
+		}
+	}
 }
 
 // confirmed are the buckets that a key in a journal entry points to with their highest gen, where the entry is newer than

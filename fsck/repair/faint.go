@@ -9,21 +9,6 @@ import (
 	"bctl/internal/bcache/ondisk"
 )
 
-// told reports whether a prio set of the newest chain tells a bucket's gen, or, where only an older one is left, the journal
-// confirms it: by an older one, clean data that were given up since, and perhaps discarded, look as if they were there.
-func (h *harvest) told(b ondisk.Bucket) bool {
-	if !h.base.older || !h.c.Buckets.GenKnown(b) {
-		return h.c.Buckets.GenKnown(b)
-	}
-	if h.sure == nil {
-		h.sure = map[ondisk.Bucket]bool{}
-		if j, _ := h.base.log.Read(h.base.last); j != nil {
-			h.sure = confirmed(h.c, h.base.log, j)
-		}
-	}
-	return h.sure[b]
-}
-
 // faint notes clean data in a bucket whose gen no prio set tells, or that are given up for room.
 func (h *harvest) faint(b ondisk.Bucket, n ondisk.Sector) {
 	if h.pale == nil {
@@ -46,7 +31,7 @@ func (h *harvest) fade() {
 			n = min(ondisk.Sector(h.pale[b]), h.c.Geo.BucketSectors)
 		}
 		switch {
-		case h.tx.Used(b), h.w.node[b]:
+		case h.tx.Used(b), h.w.node.has(b):
 			continue
 		case mark == inspect.Free && n > 0:
 		case mark == inspect.Clean && !known && t.Lag(b) < ondisk.GenLimit:

@@ -97,7 +97,7 @@ func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool
 		tx.SetPrio(b, prio)
 		out.Count++
 		if mark == inspect.Dirty && !held[b] && !sure[b] && gen == c.Buckets.Gen(b) {
-			out.dubious.mark(b)
+			out.dubious.set(b)
 		}
 		if !lists {
 			continue

@@ -28,7 +28,7 @@ type harvest struct {
 	base *base
 	tx   *change.Tx // has the gens of all buckets, raised by every pointer of what is kept
 
-	sure    map[ondisk.Bucket]bool             // whose gens the journal confirms, by an older chain; nil: not looked for
+	ground  []uint8                            // of each bucket; nil: not looked at; see ground.go
 	faded   bool                               // clean data that may be old are no longer kept
 	journal bool                               // its keys go into the tree
 	hurt    map[ondisk.Bucket]bool             // buckets that damage is told of

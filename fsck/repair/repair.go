@@ -91,7 +91,7 @@ type Work struct {
 	fresh   bad                      // those that the last check found
 	left    bad                      // those that are left out
 	lost    map[Lost]bool            // what is given up, as far as is known
-	node    map[ondisk.Bucket]bool   // nodes that nothing leads to, and that keys were taken from
+	node    buckets                  // nodes that nothing leads to, and that keys were taken from
 	all     []finding.Finding        // that the last check found, also those that are left out
 	seen    []finding.Finding        // of the state that the metadata are made from
 	ends    map[uint32]ondisk.Sector // of volumes, by inode

@@ -88,7 +88,7 @@ func (h *harvest) cutLeaves() error {
 		return err
 	}
 	rd := btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
-	for l := range h.leaves() {
+	for _, l := range h.leaves() {
 		i, _ := slices.BinarySearchFunc(at, l.lower, ondisk.Pos.Compare)
 		for i < len(at) && at[i] == l.lower { // it ends where the leaf begins
 			i++

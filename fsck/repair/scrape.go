@@ -29,7 +29,7 @@ func (h *harvest) damagedLeaves() error {
 		return nil
 	}
 	known := map[ondisk.Sector]leaf{}
-	for l := range h.leaves() {
+	for _, l := range h.leaves() {
 		if at := l.key.Ptr[0].Offset(); hurt[at] {
 			known[at] = l
 		}

@@ -3,7 +3,6 @@
 package repair
 
 import (
-	"iter"
 	"slices"
 	"sort"
 
@@ -21,23 +20,20 @@ type leaf struct {
 
 func (l *leaf) span() inspect.Range { return inspect.Range{From: l.lower, To: l.key.Pos()} }
 
-// leaves yields the tree's, in order, and reads none.
-func (h *harvest) leaves() iter.Seq[leaf] {
-	return func(yield func(leaf) bool) {
-		lower := ondisk.Pos{}
-		for level, k := range h.c.NodeKeys() {
-			if level > 0 {
-				continue
-			}
-			one := ondisk.MakeKey(k.Inode(), k.Offset(), h.c.Geo.NodeSectors)
-			one.SetPtrs(1)
-			one.Ptr[0] = k.Ptr[0]
-			if !yield(leaf{one, lower}) {
-				return
-			}
-			lower = k.Pos()
+// leaves are the tree's, in order. It reads none.
+func (h *harvest) leaves() (out []leaf) {
+	lower := ondisk.Pos{}
+	for level, k := range h.c.NodeKeys() {
+		if level > 0 {
+			continue
 		}
+		one := ondisk.MakeKey(k.Inode(), k.Offset(), h.c.Geo.NodeSectors)
+		one.SetPtrs(1)
+		one.Ptr[0] = k.Ptr[0]
+		out = append(out, leaf{one, lower})
+		lower = k.Pos()
 	}
+	return out
 }
 
 // staying are the leaves that can stay where they are, with all that they hold, in order: those of the tree of which
@@ -51,7 +47,7 @@ func (h *harvest) staying() []leaf {
 	rd := btree.NewReader(h.w.dev.R, &h.c.Geo, quiet)
 	var stay []leaf
 	var spans []inspect.Range // of all leaves
-	for l := range h.leaves() {
+	for _, l := range h.leaves() {
 		holes := h.holesIn(l.span())
 		if len(holes) == 1 && holes[0].From == l.lower && holes[0].To.Compare(l.key.Pos()) < 0 && !h.reachesInto(rd, &l, holes[0]) {
 			l.lower, holes = holes[0].To, nil // a leaf is missing before it
@@ -63,20 +59,31 @@ func (h *harvest) staying() []leaf {
 			stay = append(stay, l)
 		}
 	}
-	last := ondisk.Pos{}
-	for i := range h.orphans {
-		o := &h.orphans[i]
-		span := inspect.Range{From: o.lo, To: o.hi}
-		free := o.lo.Compare(last) >= 0 && (i+1 == len(h.orphans) || h.orphans[i+1].lo.Compare(o.hi) >= 0)
-		if last.Compare(o.hi) < 0 {
-			last = o.hi
-		}
-		if free && o.sound && o.age == 0 && !h.hurt[o.bucket] && h.inOneHole(span) && !meets(h.doubt, span) && !meets(spans, span) && !meets(over, span) && !h.mayBeOld(rd, o.key(&h.c.Geo), span) {
+	for _, o := range h.alone(spans, over) {
+		if !h.mayBeOld(rd, o.key(&h.c.Geo), o.span()) {
 			stay = append(stay, leaf{o.key(&h.c.Geo), o.lo})
 		}
 	}
 	slices.SortFunc(stay, func(a, b leaf) int { return a.lower.Compare(b.lower) })
 	return stay
+}
+
+// alone are the sound leaves that nothing leads to and where no other source has anything to say: neither the tree's
+// leaves, whose spans are given, nor what lies over them.
+func (h *harvest) alone(spans, over []inspect.Range) (out []*orphan) {
+	last := ondisk.Pos{}
+	for i := range h.orphans {
+		o := &h.orphans[i]
+		span := o.span()
+		free := o.lo.Compare(last) >= 0 && (i+1 == len(h.orphans) || h.orphans[i+1].lo.Compare(o.hi) >= 0)
+		if last.Compare(o.hi) < 0 {
+			last = o.hi
+		}
+		if free && o.sound && o.age == 0 && !h.hurt[o.bucket] && h.inOneHole(span) && !meets(h.doubt, span) && !meets(spans, span) && !meets(over, span) {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // reachesInto reports whether a leaf has extents in a hole before it: no leaf is missing there, the key above is wrong.
@@ -157,7 +164,7 @@ func (h *harvest) doubtful() []inspect.Range {
 	}
 	rs := append(h.c.Holes(inspect.Everything), h.passedOver()...)
 	var scanned []inspect.Range // of these it is known what they lost
-	for l := range h.leaves() {
+	for _, l := range h.leaves() {
 		switch at := l.key.Ptr[0].Offset(); {
 		case h.scanned[at]:
 			scanned = append(scanned, l.span())

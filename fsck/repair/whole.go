@@ -180,7 +180,7 @@ func (w *Work) begin(c *inspect.Cache) (*change.Tx, error) {
 func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) (*base, error) {
 	hidden := w.whole != nil
 	w.hide()
-	w.lost, w.node = map[Lost]bool{}, map[ondisk.Bucket]bool{}
+	w.lost = map[Lost]bool{}
 	w.result.Evidence, w.unknown, w.renamed, w.astray, w.homeless, w.faded = w.result.Evidence[:w.before], false, false, nil, 0, 0
 	b, err := w.baseOf(g)
 	if err != nil {
@@ -202,6 +202,7 @@ func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) 
 	} else {
 		w.seen = nil
 	}
+	w.node = newBuckets(w.c.Geo.NBuckets)
 	w.seen = slices.Concat(w.seen, b.rung, w.all)
 	w.ends = w.volumeEnds(w.c.UUIDs)
 	w.missing = missing(w.c)

@@ -79,6 +79,28 @@ func (n *Node) Plain() [][]byte {
 	return n.runs
 }
 
+// PlainEnds are where the first of plain keys in order begins, and the last ends.
+func PlainEnds(keys []byte) (lo, hi ondisk.Pos) {
+	at := func(b []byte) (ondisk.Pos, ondisk.Sector) {
+		high := binary.LittleEndian.Uint64(b)
+		return ondisk.Pos{Inode: uint32(high & (1<<20 - 1)), Offset: ondisk.Sector(binary.LittleEndian.Uint64(b[8:]))}, ondisk.Sector(high >> 20 & 0xffff)
+	}
+	lo, size := at(keys)
+	lo.Offset -= size
+	hi, _ = at(keys[len(keys)-PlainKey:])
+	return lo, hi
+}
+
+// AnyClean reports whether any of plain keys is clean and of so many sectors.
+func AnyClean(keys []byte, n ondisk.Sector) bool {
+	for ; len(keys) >= PlainKey; keys = keys[PlainKey:] {
+		if high := binary.LittleEndian.Uint64(keys); high&(0xffff<<20|1<<36) == uint64(n)<<20 {
+			return true
+		}
+	}
+	return false
+}
+
 // maxPlain is how many bsets are held against one another.
 const maxPlain = 8
 

@@ -21,6 +21,9 @@ func Broken(r io.ReaderAt, g *superblock.Geometry) (out []Block) {
 	l := &Log{r: r, g: g}
 	var w window
 	for ring := range g.NJournal {
+		if l.hole(ring) {
+			continue
+		}
 		w.reset(r, l.start(ring).Bytes(), g.BucketSectors.Bytes())
 		for off := ondisk.Sector(0); off < g.BucketSectors; {
 			b, err := w.at(off.Bytes(), ondisk.MaxJsetBytes)

@@ -145,13 +145,21 @@ type sparse interface {
 	Data(off int64) (from, to int64)
 }
 
+// hole reports whether a bucket of the ring is known to hold nothing but zeroes.
+func (l *Log) hole(ring int) bool {
+	s, ok := l.r.(sparse)
+	if !ok {
+		return false
+	}
+	data, _ := s.Data(l.start(ring).Bytes())
+	return data >= l.start(ring+1).Bytes()
+}
+
 // scanBucket tries every block, also behind a bad one, so that lost entries show. Where there are only zeroes there are
 // none.
 func (l *Log) scanBucket(ring int, w *window) (out ringBucket) {
-	if s, ok := l.r.(sparse); ok {
-		if data, _ := s.Data(l.start(ring).Bytes()); data >= l.start(ring+1).Bytes() {
-			return out
-		}
+	if l.hole(ring) {
+		return out
 	}
 	block := l.g.BlockSectors
 	w.reset(l.r, l.start(ring).Bytes(), l.g.BucketSectors.Bytes())

@@ -5,6 +5,7 @@ package ondisk
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 const (
@@ -90,20 +91,30 @@ func (p *PrioSet) Salvage(b []byte) {
 // Append is DecodePrioSet's inverse; Csum is written as it stands.
 func (p *PrioSet) Append(b []byte) []byte {
 	le := binary.LittleEndian
+	b = slices.Grow(b, PrioSetBytes+PrioEntryBytes*len(p.Data)+len(p.Tail))
 	b = le.AppendUint64(b, p.Csum)
 	b = le.AppendUint64(b, p.Magic)
 	b = le.AppendUint64(b, p.Seq)
 	b = le.AppendUint32(b, p.Version)
 	b = le.AppendUint32(b, p.Pad)
 	b = le.AppendUint64(b, p.NextBucket)
+	data := b[len(b):][:PrioEntryBytes*len(p.Data)]
+	b = b[:len(b)+len(data)]
 	for _, e := range p.Data {
-		b = append(le.AppendUint16(b, e.Prio), e.Gen)
+		data[0], data[1], data[2] = byte(e.Prio), byte(e.Prio>>8), e.Gen
+		data = data[PrioEntryBytes:]
 	}
 	return append(b, p.Tail...)
 }
 
 // Seal sets magic and checksum, as bch_prio_write does before each bucket.
-func (p *PrioSet) Seal(setMagic uint64) {
+func (p *PrioSet) Seal(setMagic uint64) { p.seal(setMagic) }
+
+// seal is Seal, and returns p encoded.
+func (p *PrioSet) seal(setMagic uint64) []byte {
 	p.Magic = setMagic ^ psetMagic
-	p.Csum = Crc64(p.Append(nil)[8:])
+	b := p.Append(nil)
+	p.Csum = Crc64(b[8:])
+	binary.LittleEndian.PutUint64(b, p.Csum)
+	return b
 }

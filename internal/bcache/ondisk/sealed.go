@@ -19,8 +19,7 @@ func again(b []byte, decoded interface{ Append([]byte) []byte }, err error) ([]b
 
 // Sealed seals p and encodes it. Errors wrap ErrEncode.
 func (p *PrioSet) Sealed(setMagic uint64) ([]byte, error) {
-	p.Seal(setMagic)
-	b := p.Append(nil)
+	b := p.seal(setMagic)
 	got, err := DecodePrioSet(b, setMagic)
 	return again(b, got, err)
 }

@@ -55,10 +55,7 @@ func TestEveryRepair(t *testing.T) {
 				verdicts := judgeRepaired(t, k, done)
 				for _, m := range done {
 					v := verdicts[m.Name]
-					why := mustTake(v.word, m.price)
-					if v.word == verdictTakes+", "+dataOther && m.price == "" {
-						why = m.planting(t, v.said)
-					}
+					why, _ := m.fault(t, v)
 					if t.Logf("%s: %s%s", m.Name, v.word, m.price); why != "" {
 						t.Errorf("linux %s: %s, repaired: %s%s: %s", series, m.Name, v.word, m.price, why)
 					}
@@ -66,6 +63,16 @@ func TestEveryRepair(t *testing.T) {
 			})
 		}
 	}
+}
+
+// fault says what is wrong with a kernel's verdict, and whether it serves other data because the damage planted them.
+func (m *mended) fault(t *testing.T, v judged) (why string, planted bool) {
+	t.Helper()
+	if m.price != "" || v.word != verdictTakes+", "+dataOther {
+		return mustTake(v.word, m.price), false
+	}
+	why = m.planting(t, v.said)
+	return why, why == ""
 }
 
 // planting says what is wrong with it that a kernel serves other data of a repaired set; "" where the damage itself planted

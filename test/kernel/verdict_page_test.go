@@ -27,7 +27,8 @@ volumes has nothing to say. Then follows what it says, the worst of it, with # f
 ` + "`bctl fsck`" + ` finds; docs/findings.md explains the codes. The last is what the kernels make of the same set after
 ` + "`bctl fsck -y`" + ` with all its devices: those of Linux 6.1, 6.12 and 7.2 that were asked, in one word where they agree;
 an empty cell was not asked yet. Where the repair had to
-give dirty data up, or keys were gone of which nobody knows, that stands behind it: then the data may differ. "not
+give dirty data up, or keys were gone of which nobody knows, that stands behind it: then the data may differ; or the
+damage planted keys that are as good as any others, and both the kernel and bctl show what they lead to. "not
 repaired" has its reasons in docs/repair.md; "-" is a legal state, which no repair touches.
 `
 

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"bctl/test/kernel/workload"
 )
@@ -154,7 +153,7 @@ klog
 `, f.name, f.cacheDisk(), f.backDisk(), f.work())
 		second.WriteString(f.registerScript())
 	}
-	first := Boot{Kernel: k, Disks: disks, Script: script.String() + "stop_all\n", Timeout: 5 * time.Minute}.Run(t)
+	first := Boot{Kernel: k, Disks: disks, Script: script.String() + "stop_all\n"}.Run(t)
 	registered := Boot{Kernel: k, Disks: again, Script: second.String() + "stop_all\n"}.Run(t)
 	for _, f := range sets {
 		t.Run(f.name, func(t *testing.T) { f.judge(t, first.Case(f.name), registered.Case(f.name)) })

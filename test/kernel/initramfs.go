@@ -121,7 +121,7 @@ func (b Boot) pack(a *archive) {
 // scriptName is what the script is called in the guest, and the disk that has it where the guest is one that has booted.
 const scriptName = "script"
 
-// scriptDisk is an archive on a disk.
+// scriptDisk is an archive on a disk: a file in it is as long as it is.
 func (b Boot) scriptDisk(path string) (Disk, error) {
 	f, err := os.Create(path)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,14 +41,10 @@ var (
 // source is where QEMU reads the state from.
 func (s *saved) source() string { return fmt.Sprintf("exec:cat '%s'", s.state) }
 
-// resumable reports whether a boot can be one that is resumed. A log of writes begins with a boot.
+// resumable reports whether a boot can be one that is resumed. A log of writes begins with a boot; and what looks at all
+// disks of a machine, as udev does, is not to meet the unused ones.
 func (b Boot) resumable() bool {
-	for _, d := range b.Disks {
-		if d.Log != "" {
-			return false
-		}
-	}
-	return len(b.Disks)+2 <= savedDisks
+	return b.More == nil && len(b.Disks)+2 <= savedDisks && !slices.ContainsFunc(b.Disks, func(d Disk) bool { return d.Log != "" })
 }
 
 // booted is a kernel that has booted; the first that asks for it waits for that.

@@ -117,7 +117,7 @@ func (b Boot) wait(t testing.TB, dir string, args []string, resumed bool) *Repor
 	defer console.Close()
 	timeout := b.Timeout
 	if timeout == 0 {
-		timeout = 3 * time.Minute
+		timeout = 5 * time.Minute
 	}
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)

@@ -13,7 +13,7 @@ say() { echo "@$*" >&3; }
 load() { for m; do [ -e "$m" ] && insmod "$m"; done; }
 load /modules/*
 # Without a script this machine is to be saved, before it has seen its disks. It goes on as another one, which has the
-# script, and more, in an archive on a disk; a line on the console says when.
+# script in an archive on a disk; a line on the console says when.
 if [ ! -e /script ]; then
 	say ready
 	read -r line </dev/ttyS0

@@ -34,6 +34,9 @@ type Model struct {
 	// GoesOnInGC: the allocator works while gc runs, on what could be
 	// invalidated when it began, each bucket once.
 	GoesOnInGC bool
+	// GCStaysAwake: gc is not told that somebody else wants the processor,
+	// before its time is up, and so does not sleep on the way.
+	GCStaysAwake bool
 }
 
 // Models returns the models, newest first.
@@ -48,7 +51,7 @@ func Models() []Model {
 	}
 	v72, v612, v62, v58 := newer, newer, newer, newer
 	v72.Name, v612.Name, v62.Name, v58.Name = "7.2", "6.12", "6.2", "5.8"
-	v72.BtreeByBuckets, v72.NoDiscard, v72.GoesOnInGC = true, true, true
+	v72.BtreeByBuckets, v72.NoDiscard, v72.GoesOnInGC, v72.GCStaysAwake = true, true, true, true
 	v612.GoesOnInGC = true
 	return []Model{v72, v612, v62, v58, {Name: "4.6", OpenBuckets: 6, PrioWriteWaits: true}}
 }

@@ -217,7 +217,7 @@ complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l readahead -r -F
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l congested -r -F -d 'streams of SIZE go past the cache, as if it were congested all the time (default: never)'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l moving-gc -d 'gc empties buckets with little in them, as with copy_gc_enabled'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l prio-write-ms -r -F -d 'the allocator waits MS for prios to be written (default: 7, as measured; 0 where a trace counts seconds)'
-complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l gc-ms -r -F -d 'a gc takes MS (default: as measured: of several nodes 8 or 112 in turn from 6.11, 112 or 224 before)'
+complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l gc-ms -r -F -d 'a gc takes MS (default: as measured: of several nodes 8 in 7.2, 8 or 112 in turn from 6.11, 112 or 224 before)'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l sample -r -F -d 'with --trace: replay a share R of the regions of 64 KiB, such as 0.01, for a cache as much smaller'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l seeds -r -F -d 'with --trace: run each cache with N seeds, and show the spread'
 complete -c bctl -n '__fish_seen_subcommand_from alloc-bench' -l volumes -r -F -d 'with --trace: only the volumes A-B, counted from 0 as they appear'

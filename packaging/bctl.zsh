@@ -395,7 +395,7 @@ _bctl() {
 			'(--congested)--congested=[streams of SIZE go past the cache, as if it were congested all the time (default: never)]:SIZE:_files'
 			'(--moving-gc)--moving-gc[gc empties buckets with little in them, as with copy_gc_enabled]'
 			'(--prio-write-ms)--prio-write-ms=[the allocator waits MS for prios to be written (default: 7, as measured; 0 where a trace counts seconds)]:MS:_files'
-			'(--gc-ms)--gc-ms=[a gc takes MS (default: as measured: of several nodes 8 or 112 in turn from 6.11, 112 or 224 before)]:MS:_files'
+			'(--gc-ms)--gc-ms=[a gc takes MS (default: as measured: of several nodes 8 in 7.2, 8 or 112 in turn from 6.11, 112 or 224 before)]:MS:_files'
 			'(--sample)--sample=[with --trace: replay a share R of the regions of 64 KiB, such as 0.01, for a cache as much smaller]:R:_files'
 			'(--seeds)--seeds=[with --trace: run each cache with N seeds, and show the spread]:N:_files'
 			'(--volumes)--volumes=[with --trace: only the volumes A-B, counted from 0 as they appear]:A-B:_files'

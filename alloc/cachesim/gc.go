@@ -18,7 +18,7 @@ type course struct {
 // node. Who wants it when nobody knows, so the courses that kernels were seen to take come in turn. While nothing can be
 // invalidated, gc sleeps once or twice; since 6.11 the scheduler takes the processor away less often, and in half of all gcs
 // not at all. Of those that sleep some have marked all buckets before, the others none: more of the first kind here than
-// seen, for requests come faster than they did there.
+// seen, for requests come faster than they did there. Kernels that preempt lazily, as 7.2, tell it nothing before a tick.
 const (
 	gcSleeps    = 112 * time.Millisecond
 	gcWriteback = 70 * time.Millisecond // more, if there are dirty keys to look at
@@ -41,10 +41,12 @@ func (s *Sim) course() course {
 	}
 	n := s.gcs
 	s.gcs++
-	var c course
-	if s.cfg.Alloc.Model.GoesOnInGC {
+	c, model := course{gcSleepless, true}, &s.cfg.Alloc.Model
+	switch {
+	case model.GCStaysAwake:
+	case model.GoesOnInGC:
 		c = besideGC[n%uint64(len(besideGC))]
-	} else {
+	default:
 		c = waitedForGC[n%uint64(len(waitedForGC))]
 		if s.cfg.Mode == Writeback {
 			c.took += gcWriteback

@@ -30,7 +30,7 @@ func pathFlagList() []cli.Flag {
 		&cli.StringFlag{Name: "congested", Usage: "streams of `SIZE` go past the cache, as if it were congested all the time (default: never)"},
 		&cli.BoolFlag{Name: "moving-gc", Usage: "gc empties buckets with little in them, as with copy_gc_enabled"},
 		&cli.StringFlag{Name: "prio-write-ms", Usage: "the allocator waits `MS` for prios to be written (default: 7, as measured; 0 where a trace counts seconds)"},
-		&cli.StringFlag{Name: "gc-ms", Usage: "a gc takes `MS` (default: as measured: of several nodes 8 or 112 in turn from 6.11, 112 or 224 before)"},
+		&cli.StringFlag{Name: "gc-ms", Usage: "a gc takes `MS` (default: as measured: of several nodes 8 in 7.2, 8 or 112 in turn from 6.11, 112 or 224 before)"},
 	}
 }
 

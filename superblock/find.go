@@ -61,8 +61,9 @@ func Find(ctx context.Context, r io.ReaderAt, size, limit int64, done func(bytes
 		return nil, failed
 	}
 	for _, t := range traces {
-		if slices.ContainsFunc(places, func(p Place) bool { return p.Super != nil && p.Super.SetMagic() == t.SetMagic && !p.Super.IsBacking() }) {
-			continue // its superblock is there
+		if slices.ContainsFunc(places, func(p Place) bool { return p.of(t) && p.holds(t) }) {
+			places = slices.DeleteFunc(places, func(p Place) bool { return p.of(t) && !p.holds(t) }) // copies of it
+			continue
 		}
 		p := Place{Trace: t}
 		if p.Start, p.Proven = t.start(ctx, r, size); p.Proven {
@@ -70,8 +71,11 @@ func Find(ctx context.Context, r io.ReaderAt, size, limit int64, done func(bytes
 			if again, err := FindTrace(ctx, inside, inside.Size(), t.LastEntry.Bytes()-p.Start+scanWindow, t.SetMagic); err == nil {
 				p.Trace = again
 			}
+			places = slices.DeleteFunc(places, func(o Place) bool { return o.of(t) && o.Start != p.Start }) // likewise
 		}
-		places = append(places, p)
+		if !slices.ContainsFunc(places, func(o Place) bool { return o.of(t) }) { // else its superblock is there
+			places = append(places, p)
+		}
 	}
 	sort.Slice(places, func(i, j int) bool {
 		a, b := &places[i], &places[j]
@@ -81,6 +85,19 @@ func Find(ctx context.Context, r io.ReaderAt, size, limit int64, done func(bytes
 		return a.Start < b.Start
 	})
 	return places, ctx.Err()
+}
+
+// of reports whether a superblock is that of the cache whose journal t is of, or a copy of it.
+func (p *Place) of(t *Trace) bool {
+	return p.Super != nil && p.Super.SetMagic() == t.SetMagic && !p.Super.IsBacking()
+}
+
+// holds reports whether the ring that a superblock tells of has an end of a journal.
+func (p *Place) holds(t *Trace) bool {
+	from := p.Start + (ondisk.Sector(p.Super.FirstBucket) * BucketSectors(p.Super)).Bytes()
+	to := from + (ondisk.Sector(p.Super.Keys) * BucketSectors(p.Super)).Bytes()
+	in := func(at ondisk.Sector) bool { return at.Bytes() >= from && at.Bytes() < to }
+	return in(t.FirstEntry) || in(t.LastEntry)
 }
 
 // superAt is the superblock at the start of b, or nil: one that its checksum confirms.

@@ -7,6 +7,7 @@ import (
 
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
+	"bctl/internal/bcache/journal"
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/bcache/uuids"
 	"bctl/internal/finding"
@@ -29,21 +30,27 @@ func (c *checker) journalled() error {
 	if c.o.Leaves != nil { // the others are not asked for
 		return nil
 	}
-	if known := c.c.Known(); !known.Journal || !known.Gens || !known.Names {
-		return nil // all that is known to be lost is told
-	}
 	if c.found.Damaged() && slices.ContainsFunc(c.found.Findings(), disordered) {
 		return nil // a lookup may miss what is there
 	}
-	told, keys, written := c.toldBefore()
+	return Missing(c.c, c.found.Add)
+}
+
+// Missing adds what the journal of a cache tells of so, and the tree does not have: BTMissing. Of keys that do not stand in
+// order it is not to be asked. Errors: the context's, and inspect.ErrChanged.
+func Missing(c *inspect.Cache, add finding.Sink) error {
+	if known := c.Known(); !known.Journal || !known.Gens || !known.Names {
+		return nil // all that is known to be lost is told
+	}
+	told, keys, written := toldBefore(c.Journal)
 	told = slices.DeleteFunc(told, func(p btree.Piece) bool { // likewise
-		return len(c.c.Holes(inspect.Of(p.Inode, p.Start, p.End))) > 0
+		return len(c.Holes(inspect.Of(p.Inode, p.Start, p.End))) > 0
 	})
-	find := c.c.Lookup(lookupBytes)
+	find := c.Lookup(lookupBytes)
 	for _, p := range told {
 		var k ondisk.Bkey
 		keys.Key(p, &k)
-		if !c.mustBeThere(&k) {
+		if !mustBeThere(c, &k) {
 			continue
 		}
 		there, older := false, false
@@ -56,9 +63,9 @@ func (c *checker) journalled() error {
 		case err != nil:
 			return err
 		case older:
-			c.found.Add(finding.About(finding.Extent{Key: k}, finding.BTMissing, "the journal has it, and the tree what was there before"))
+			add(finding.About(finding.Extent{Key: k}, finding.BTMissing, "the journal has it, and the tree what was there before"))
 		case !there:
-			c.found.Add(finding.About(finding.Extent{Key: k}, finding.BTMissing, "the journal has it, and the tree nothing there"))
+			add(finding.About(finding.Extent{Key: k}, finding.BTMissing, "the journal has it, and the tree nothing there"))
 		}
 	}
 	return nil
@@ -70,16 +77,16 @@ func disordered(f finding.Finding) bool {
 }
 
 // mustBeThere reports whether what a key of an older entry says cannot have gone with its bucket.
-func (c *checker) mustBeThere(k *ondisk.Bkey) bool {
-	if !k.Dirty() || k.Ptrs() != 1 || k.Ptr[0].Dev() != uint64(c.c.Geo.ThisDev) || c.c.UUIDs.State(k.Inode()) != uuids.Valid {
+func mustBeThere(c *inspect.Cache, k *ondisk.Bkey) bool {
+	if !k.Dirty() || k.Ptrs() != 1 || k.Ptr[0].Dev() != uint64(c.Geo.ThisDev) || c.UUIDs.State(k.Inode()) != uuids.Valid {
 		return false
 	}
-	b := c.c.Geo.BucketOf(k.Ptr[0].Offset())
-	if !c.c.Geo.Contains(b) || c.c.Buckets.Gen(b) != k.Ptr[0].Gen() {
+	b := c.Geo.BucketOf(k.Ptr[0].Offset())
+	if !c.Geo.Contains(b) || c.Buckets.Gen(b) != k.Ptr[0].Gen() {
 		return false
 	}
-	mark := c.c.Buckets.Mark(b)
-	return mark == inspect.Dirty || mark != inspect.Metadata && c.c.UUIDs[k.Inode()].FlashOnly()
+	mark := c.Buckets.Mark(b)
+	return mark == inspect.Dirty || mark != inspect.Metadata && c.UUIDs[k.Inode()].FlashOnly()
 }
 
 // A writings is what the entries of a run say was written, by where it is.
@@ -106,9 +113,8 @@ func (w writings) before(e *inspect.Extent, k *ondisk.Bkey, at uint32) bool {
 
 // toldBefore is what entries that are not live any more have the last word of, in an unbroken run up to the newest, and
 // all that the run says was written.
-func (c *checker) toldBefore() (told []btree.Piece, keys btree.Keys, written writings) {
+func toldBefore(log *journal.Log) (told []btree.Piece, keys btree.Keys, written writings) {
 	written = writings{}
-	log := c.c.Journal
 	var run []*ondisk.Jset // newest first
 	older := 0
 	for j := range log.Run() {

@@ -76,6 +76,20 @@ func (w *Work) misses(rep *fsck.Report) (any bool) {
 	return any
 }
 
+// missesOf notes which keys leaves lost without a trace by what was read now: the check could not look for them, because the
+// slots or a root were not where the newest entry says. Errors: the context's, and inspect.ErrChanged.
+func (w *Work) missesOf(c *inspect.Cache) error {
+	if w.rebuilt || slices.ContainsFunc(w.seen, func(f finding.Finding) bool { return f.Code == finding.BTOrder || f.Code == finding.BTOverlap }) {
+		return nil
+	}
+	var found finding.Collector
+	if err := fsck.Missing(c, found.Add); err != nil {
+		return err
+	}
+	w.misses(&fsck.Report{Findings: found.Findings()})
+	return nil
+}
+
 // cutLeaves are those whose last bsets are gone, so that nothing shows it but the journal. What it has of them is the
 // newest there is. If it reaches back to keys that are still there, it has all; if not, nobody knows what came between.
 func (h *harvest) cutLeaves() error {

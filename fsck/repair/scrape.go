@@ -259,6 +259,9 @@ func (s *scraper) damaged(at, next int, seq uint64, last bool) int {
 // stale or was replaced. Random bytes do not pass: most of the bits follow from what is known.
 func (h *harvest) parses(k *ondisk.Bkey) bool {
 	g := &h.c.Geo
+	if k.Ptrs() == 1 && !k.Dirty() && k.Size() == g.NodeSectors && h.inBucket(k) && g.Remainder(k.Ptr[0].Offset()) == 0 && h.w.hasMagic(g, k) {
+		return false // it leads to a node: of an interior one that was written here
+	}
 	if h.sound(k) {
 		return true
 	}

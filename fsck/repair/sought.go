@@ -251,6 +251,10 @@ func (s *seeker) take(slot int, diff uint64) bool {
 	return false
 }
 
+// magicWord is the second of a bset, which is as it must be. The checksum of another node's, whose pointer is off by a bit, is
+// off as if a bit of this word were.
+const magicWord = 1
+
 // rest takes as many bits below one as there are, so that nothing is left.
 func (s *seeker) rest(most, below int, diff uint64) bool {
 	switch most {
@@ -258,7 +262,7 @@ func (s *seeker) rest(most, below int, diff uint64) bool {
 		return diff == 0 && s.whole()
 	case 1:
 		bit, ok := s.bits.Bit(diff)
-		if !ok || bit >= below {
+		if !ok || bit >= below || bit/64 == magicWord {
 			return false
 		}
 		s.flip(bit)
@@ -269,6 +273,9 @@ func (s *seeker) rest(most, below int, diff uint64) bool {
 		return false
 	}
 	for bit := range below {
+		if bit/64 == magicWord {
+			continue
+		}
 		s.flip(bit)
 		if s.rest(most-1, bit, diff^s.bits.Of(bit)) {
 			return true

@@ -199,6 +199,9 @@ func (w *Work) start(s *ondisk.Super, g *superblock.Geometry, rep *fsck.Report) 
 			return nil, err
 		}
 		w.seen = found.Findings()
+		if err := w.missesOf(w.c); err != nil {
+			return nil, err
+		}
 	} else {
 		w.seen = nil
 	}

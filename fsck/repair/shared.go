@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"sync"
 
 	"bctl/inspect"
@@ -18,7 +19,23 @@ import (
 // A claim is an extent in a bucket where two claim the same sectors.
 type claim struct {
 	inspect.Extent
-	order uint64 // of the last key of the journal that says the same; 0: none does
+	told []told
+}
+
+// told are sectors of the cache of which the journal says the same as a claim, and as which key of it, from 1.
+type told struct {
+	stretch
+	order uint64
+}
+
+// order is that of the last key of the journal that says the same of a sector; 0: none does.
+func (c *claim) order(at ondisk.Sector) (order uint64) {
+	for _, t := range c.told {
+		if at >= t.from && at < t.to {
+			order = max(order, t.order)
+		}
+	}
+	return order
 }
 
 func (c *claim) from() ondisk.Sector { return c.Ptr[0].Offset() }
@@ -69,8 +86,9 @@ func (h *harvest) settleShared() error {
 		for i := range j.Keys {
 			order++
 			for c := range looked[h.c.Geo.BucketOf(j.Keys[i].Ptr[0].Offset())] {
-				if one := &looked[h.c.Geo.BucketOf(j.Keys[i].Ptr[0].Offset())][c]; sameMapping(&one.Bkey, &j.Keys[i]) {
-					one.order = order
+				one, k := &looked[h.c.Geo.BucketOf(j.Keys[i].Ptr[0].Offset())][c], &j.Keys[i]
+				if sameMapping(&one.Bkey, k) {
+					one.told = append(one.told, told{stretch{k.Ptr[0].Offset(), k.Ptr[0].Offset() + k.Size()}, order})
 				}
 			}
 		}
@@ -79,6 +97,7 @@ func (h *harvest) settleShared() error {
 	for _, cs := range looked {
 		h.settle(cs)
 	}
+	h.contradicted(run)
 	h.retell(run, h.lostToOthers(), true)
 	return h.retellBad()
 }
@@ -89,11 +108,11 @@ func sameMapping(a, b *ondisk.Bkey) bool {
 		a.Ptr[0].Offset()-a.Start() == b.Ptr[0].Offset()-b.Start() && a.Start() < b.Offset() && b.Start() < a.Offset()
 }
 
-// settle decides for one bucket.
+// settle decides for one bucket: of each sector, for the journal may have a shorter extent than one whose size is damaged.
 func (h *harvest) settle(cs []claim) {
 	slices.SortFunc(cs, func(a, b claim) int {
 		dirty := map[bool]int{true: 1}
-		return cmp.Or(cmp.Compare(b.order, a.order), dirty[b.Dirty()]-dirty[a.Dirty()],
+		return cmp.Or(dirty[b.Dirty()]-dirty[a.Dirty()],
 			cmp.Compare(a.from(), b.from()), a.Pos().Compare(b.Pos()), cmp.Compare(a.High, b.High))
 	})
 	if len(cs) == 0 {
@@ -105,6 +124,9 @@ func (h *harvest) settle(cs []claim) {
 	for i := range cs {
 		for at := cs[i].from(); at < cs[i].to(&h.c.Geo); at++ {
 			claims[at-start]++
+			if t := taker[at-start]; t == nil || cs[i].order(at) > t.order(at) {
+				taker[at-start] = &cs[i]
+			}
 		}
 	}
 	for i := range cs {
@@ -113,8 +135,7 @@ func (h *harvest) settle(cs []claim) {
 		for at := c.from(); at < c.to(&h.c.Geo); at++ {
 			rival = rival || claims[at-start] > 1
 			t := taker[at-start]
-			if t == nil {
-				taker[at-start] = c
+			if t == c {
 				continue
 			}
 			if n := len(lost); n > 0 && lost[n-1].to == at {
@@ -122,7 +143,7 @@ func (h *harvest) settle(cs []claim) {
 			} else {
 				lost = append(lost, stretch{at, at + 1})
 			}
-			if t.order == 0 && t.Dirty() && !c.Dirty() {
+			if t.order(at) == 0 && t.Dirty() && !c.Dirty() {
 				h.w.guessDirty(t)
 			}
 		}
@@ -175,6 +196,46 @@ func (h *harvest) retellBad() error {
 	return err
 }
 
+// contradicted has extents that lost sectors to others lose all, where the journal says that their data stand elsewhere:
+// then it is their place in the volume, or in the cache, that is wrong.
+func (h *harvest) contradicted(run []*ondisk.Jset) {
+	var ranges []inspect.Range
+	for id, cuts := range h.cuts {
+		if k := id.key(); len(cuts) > 0 {
+			ranges = append(ranges, inspect.Of(k.Inode(), k.Start(), k.Offset()))
+		}
+	}
+	words := h.lastWords(run, joined(ranges))
+	var last ondisk.Bkey
+	for id, cuts := range h.cuts {
+		k := id.key()
+		start := ondisk.Pos{Inode: k.Inode(), Offset: k.Start()}
+		i := sort.Search(len(words), func(i int) bool { return endOf(&words[i]).Compare(start) > 0 })
+		for ; len(cuts) > 0 && i < len(words) && startOf(&words[i]).Compare(k.Pos()) < 0; i++ {
+			h.keys.Key(words[i], &last)
+			if last.Ptrs() > 0 && !sameMapping(&k, &last) && h.sound(&last) && !h.stale(&last) {
+				h.cuts[id] = []stretch{{k.Ptr[0].Offset(), k.Ptr[0].Offset() + k.Size()}}
+				break
+			}
+		}
+	}
+}
+
+// lastWords are the keys that a run of entries has last of some ranges.
+func (h *harvest) lastWords(run []*ondisk.Jset, in []inspect.Range) []btree.Piece {
+	var found []btree.Piece
+	for _, j := range slices.Backward(run) {
+		for i := range j.Keys {
+			k := j.Keys[i]
+			p := btree.Piece{Start: k.Offset() - min(k.Size(), k.Offset()), End: k.Offset(), Inode: k.Inode()}
+			if k.Size() > 0 && k.Size() <= k.Offset() && touches(&p, in) {
+				found = append(found, h.hold(&k))
+			}
+		}
+	}
+	return slices.DeleteFunc(btree.Resolve(found), func(p btree.Piece) bool { return !touches(&p, in) })
+}
+
 // retold are the codes of extents whose pointers say that one of their fields is wrong.
 func retold(code finding.Code) bool {
 	switch code {
@@ -191,18 +252,8 @@ func (h *harvest) retell(run []*ondisk.Jset, losers []ondisk.Bkey, elsewhere boo
 		lost = append(lost, inspect.Of(losers[i].Inode(), losers[i].Start(), losers[i].Offset()))
 	}
 	lost = minus(joined(lost), joined(rangesOf(h.proved)))
-	var found []btree.Piece
-	for _, j := range slices.Backward(run) {
-		for i := range j.Keys {
-			k := j.Keys[i]
-			p := btree.Piece{Start: k.Offset() - min(k.Size(), k.Offset()), End: k.Offset(), Inode: k.Inode()}
-			if k.Size() > 0 && k.Size() <= k.Offset() && touches(&p, lost) {
-				found = append(found, h.hold(&k))
-			}
-		}
-	}
 	var k ondisk.Bkey
-	for _, p := range btree.Resolve(found) {
+	for _, p := range h.lastWords(run, lost) {
 		h.keys.Key(p, &k)
 		wrong := elsewhere && slices.ContainsFunc(losers, func(o ondisk.Bkey) bool { return sameMapping(&o, &k) })
 		if k.Ptrs() == 0 || wrong || !h.sound(&k) || h.stale(&k) {

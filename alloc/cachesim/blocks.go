@@ -103,17 +103,21 @@ func (s *Sim) know(p *Piece) {
 	}
 }
 
-// fetchPieces reads what s has of pieces, so that it waits for memory once.
+// fetchPieces has what s has of pieces fetched, while those before them are served.
 func (s *Sim) fetchPieces(pieces []Piece) {
+	var words [fetchPieces]uint32
+	n := 0
 	for i := range pieces {
 		p := &pieces[i]
 		if len(p.blocks) == 0 {
 			r := [1]blktrace.Request{p.Request}
 			s.fetch(r[:])
-		} else if b := int(p.blocks[0]); b < len(s.words) {
-			s.fetched += uint64(s.words[b])
+		} else if b := p.blocks[0]; int(b) < len(s.words) {
+			words[n] = b
+			n++
 		}
 	}
+	prefetch(s.words, words[:n])
 }
 
 // word is what s has of the block that a sector of the piece at hand is in.

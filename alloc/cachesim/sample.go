@@ -312,10 +312,11 @@ func (f *Feed) count(q *blktrace.Request, bypass bool) {
 
 // DoPieces replays the pieces of a sample.
 func (s *Sim) DoPieces(pieces []Piece) error {
+	s.fetchPieces(pieces[:min(fetchPieces, len(pieces))])
 	for i := range pieces {
 		p := &pieces[i]
-		if i%readTogether == 0 {
-			s.fetchPieces(pieces[i:min(i+readTogether, len(pieces))])
+		if i%fetchPieces == 0 {
+			s.fetchPieces(pieces[min(i+fetchPieces, len(pieces)):min(i+2*fetchPieces, len(pieces))])
 		}
 		s.know(p)
 		s.now = max(s.now, p.now)
@@ -338,8 +339,8 @@ func (s *Sim) DoPieces(pieces []Piece) error {
 	return s.c.Err()
 }
 
-// readTogether is of how many pieces what there is of them is read at a time.
-const readTogether = 16
+// fetchPieces is of how many pieces what there is of them is fetched at a time.
+const fetchPieces = 8
 
 // hotOf is of how many requests one is of Weights.Hot: what makes a sample have more requests than its share are a few blocks
 // with as much of all, or a few times that.

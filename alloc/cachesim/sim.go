@@ -78,7 +78,6 @@ type Sim struct {
 	weight      uint64   // of the request at hand, where it is a piece of one
 	blocks      []uint32 // of it, by number; nil: they have none
 	firstBlock  uint64
-	fetched     uint64 // means nothing
 	meta        metadata
 	timer       *Histogram // of single allocations; nil: not timed
 	sample      sampled

@@ -73,7 +73,12 @@ func (o *benchOptions) readSweep(args *app.Args) error {
 	}
 	o.wide, o.lines, o.compare = args.Bool("wide"), args.Bool("json-lines"), args.Bool("compare")
 	if o.compare {
-		if err := args.Refuse("--compare", "sample", "warmup", "ops", "volumes"); err != nil {
+		if err := args.Refuse("--compare", "sample", "warmup", "ops", "volumes", "csv", "json-lines"); err != nil {
+			return err
+		}
+	}
+	if o.lines {
+		if err := args.Refuse("--json-lines", "csv"); err != nil {
 			return err
 		}
 	}

@@ -125,3 +125,23 @@ func TestNewestWiped(t *testing.T) {
 		t.Errorf("discards: %v", codes(r.Before))
 	}
 }
+
+// A live entry that the kernel does not reach, for it stands behind a bad block of the same bucket, was not discarded.
+func TestNotDiscarded(t *testing.T) {
+	s := scenes.Open(t, "made-small")
+	s.EditSuper(func(s *ondisk.Super) { s.SetDiscard(true) })
+	old := s.AddEntry(func(*ondisk.Jset) {})
+	k := planter.Dirty(s.Key(0, 104, 64, s.Geo.Start(s.Free(3)[2]), 0))
+	live1 := s.AddEntry(func(j *ondisk.Jset) { j.LastSeq, j.Keys = j.Seq, []ondisk.Bkey{k} })
+	s.AddEntryInNextBucket(func(j *ondisk.Jset) { j.LastSeq = live1.Seq })
+	want := live(t, devices(s)[0])
+	s.WipeEntry(old)
+	devs := devices(s)
+	r := planned(t, devs)
+	if len(want) != 64 || !slices.Contains(codes(r.Before), finding.JRLost) || r.After.Result == fsck.Damaged {
+		t.Errorf("%d sectors, %v, then %v", len(want), codes(r.Before), codes(r.After))
+	}
+	if got := live(t, after(r, devs)[0]); !maps.Equal(got, want) {
+		t.Errorf("%v, there were %v; %s", got, want, r.Evidence)
+	}
+}

@@ -5,6 +5,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/finding"
@@ -62,6 +63,9 @@ func (l *Log) judgeGaps(n Entry) {
 			code := finding.JRGap
 			if want == n.LastSeq && l.Discard() {
 				code = finding.JRDiscarded
+				if slices.ContainsFunc(l.Entries, func(o Entry) bool { return o.Seq >= want && o.Seq < e.Seq }) {
+					code = finding.JRLost // its bucket is there: it stands behind a bad block
+				}
 			}
 			l.emit(code, l.ring(e), "%s missing, the newest, %d, needs all from %d on", run(want, e.Seq-1), n.Seq, n.LastSeq)
 		}

@@ -29,6 +29,8 @@ func (c *checker) readBacking(devs []Device) error {
 			why = "nothing known stands there"
 		case err == nil && !s.IsBacking() && s.Csum != s.Checksum():
 			why, err = "its checksum is wrong, and it says that it is a cache device's", errDamaged
+		case err == nil && s.Bucketless():
+			why, err = "it says that it is a cache device's, and names no buckets", errDamaged
 		}
 		if why != "" {
 			c.lost = append(c.lost, fmt.Errorf("%s: %w", d.Name, err))

@@ -13,6 +13,7 @@ import (
 	"bctl/internal/lab/damages"
 	"bctl/internal/lab/planter"
 	"bctl/internal/lab/scenes"
+	"bctl/superblock"
 )
 
 // Damage with which nothing is lost, for the rest tells what stood there: all that was live is, and every slot names what
@@ -143,5 +144,24 @@ func TestNotDiscarded(t *testing.T) {
 	}
 	if got := live(t, after(r, devs)[0]); !maps.Equal(got, want) {
 		t.Errorf("%v, there were %v; %s", got, want, r.Evidence)
+	}
+}
+
+// A backing device's version that is wrong though its checksum is right is corrected.
+func TestBackingVersion(t *testing.T) {
+	for _, version := range []uint64{ondisk.VersionCache, ondisk.VersionCacheUUID, ondisk.VersionBackingOffset} {
+		s := scenes.Open(t, "writeback-dirty")
+		s.Give = 1
+		was := *planter.ReadSuper(s.Back[0])
+		planter.EditSuper(s.Back[0], func(s *ondisk.Super) { s.Version, s.Nbuckets = version, 0 })
+		devs := devices(s)
+		r := planned(t, devs)
+		is, err := superblock.Read(after(r, devs)[1].R)
+		if err != nil || r.After.Result == fsck.Damaged || r.Before.Result != fsck.Damaged {
+			t.Fatalf("version %d: %v, %v, then %v", version, err, codes(r.Before), codes(r.After))
+		}
+		if is.Version != was.Version || is.UUID != was.UUID || is.Flags != was.Flags {
+			t.Errorf("version %d: %+v, it was %+v", version, is, was)
+		}
 	}
 }

@@ -60,6 +60,16 @@ func mendSuper(w *Work, rep *fsck.Report) (did bool, err error) {
 	return did, nil
 }
 
+// backingVersion is the superblock of a backing device whose version alone is wrong: where its data start tells it.
+func backingVersion(s ondisk.Super) []byte {
+	s.Version = ondisk.VersionBacking
+	if s.Nbuckets > uint64(ondisk.DataStartDefault) {
+		s.Version = ondisk.VersionBackingOffset
+	}
+	s.Csum = s.Checksum()
+	return s.Append(nil)
+}
+
 // credible reports whether a backing device's superblock that was put right says what it said: its checksum was right, or
 // it still names the set, or surely another. What it says by chance would be sealed for good otherwise.
 func (w *Work) credible(raw, good []byte) bool {
@@ -91,6 +101,9 @@ func (w *Work) wrongSuper(i int, dev fsck.Device, raw []byte, rep *fsck.Report) 
 	}
 	if i == 0 && s.IsBacking() && s.Csum == s.Checksum() && w.given(s.UUID) {
 		return w.underBacking(s, dev.Size)
+	}
+	if i > 0 && s.Magic == ondisk.SuperMagic && s.Csum == s.Checksum() && s.Bucketless() {
+		return backingVersion(*s), nil
 	}
 	limits := superblock.Device{Size: dev.Size, LogicalBlock: dev.LogicalBlock}
 	was := damages(s, limits)
@@ -165,6 +178,9 @@ func damages(s *ondisk.Super, d superblock.Device) (n int) {
 
 func (w *Work) fixBacking(s *ondisk.Super) {
 	s.Offset, s.Magic = uint64(ondisk.SuperSector), ondisk.SuperMagic
+	if s.Version == ondisk.VersionBackingOffset && s.Nbuckets == 0 {
+		s.Version = ondisk.VersionBacking // which has no such field
+	}
 	if s.UUID.IsZero() {
 		s.UUID = derivedUUID(s.SetUUID, "a backing device's uuid")
 	}

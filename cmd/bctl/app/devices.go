@@ -57,7 +57,7 @@ func SortDevices(devs []fsck.Device) error {
 	for _, d := range devs {
 		s, err := superblock.Read(d.R)
 		switch {
-		case err != nil:
+		case err != nil, len(devs) > 1 && s.Bucketless():
 			kinds[d.Name] = unknown
 		case s.IsBacking():
 			kinds[d.Name] = backing

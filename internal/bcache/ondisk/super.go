@@ -122,6 +122,12 @@ func (s *Super) IsBacking() bool {
 	return (s.Version == VersionBacking || s.Version == VersionBackingOffset || s.Version == VersionBackingFeat) && !s.hasRing()
 }
 
+// Bucketless reports whether it says that it is a cache device's and names no buckets, as only a backing device's does not:
+// its version is wrong.
+func (s *Super) Bucketless() bool {
+	return s.Version <= VersionCacheFeat && !s.IsBacking() && s.Keys == 0 && s.FirstBucket == 0 && s.Nbuckets < 128
+}
+
 // hasRing reports whether journal buckets are named, one after the other from the first on.
 func (s *Super) hasRing() bool {
 	if s.Keys < 2 || s.Keys > JournalBuckets || s.FirstBucket == 0 {

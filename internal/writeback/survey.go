@@ -150,6 +150,7 @@ func (j *Job) survey(ctx context.Context, t *Target) error {
 // fits checks that all dirty extents lie within the volume's data on the device.
 func (j *Job) fits(t *Target) error {
 	first, last := ondisk.Sector(t.Start/ondisk.SectorBytes), ondisk.Sector(t.End/ondisk.SectorBytes)
+	wanted := last // all of it, so that one larger copy of the device will do
 	for _, r := range []inspect.Range{inspect.Of(t.Inode, 0, first), inspect.Of(t.Inode, last, ondisk.MaxKeyOffset)} {
 		for e, err := range j.c.Extents(r) {
 			switch {
@@ -157,11 +158,14 @@ func (j *Job) fits(t *Target) error {
 				return err
 			case !e.Live || !e.Dirty() || e.Inode() != t.Inode:
 			case e.Offset() > last:
-				return fmt.Errorf("%w: dirty data up to sector %d, it has %d", ErrSmall, e.Offset(), last)
+				wanted = max(wanted, e.Offset())
 			case e.Start() < first:
 				return fmt.Errorf("%w: dirty data at sector %d, its data start at %d", ErrSmall, e.Start(), first)
 			}
 		}
+	}
+	if wanted > last {
+		return fmt.Errorf("%w: dirty data up to sector %d, it has %d", ErrSmall, wanted, last)
 	}
 	return nil
 }

@@ -169,6 +169,42 @@ func (t *Tx) reserve() error {
 	return nil
 }
 
+// oldest are n clean buckets that can be given up, or all if they are fewer: those with the oldest prios, in their order.
+// They are counted first: of a large cache nearly all are clean.
+func (t *Tx) oldest(n int) []ondisk.Bucket {
+	clean := func(yield func(ondisk.Bucket) bool) {
+		for b := t.g.FirstBucket; b < t.g.NBuckets; b++ {
+			lag := int(max(t.usage.lag[b], t.c.Buckets.Lag(b)))
+			if t.c.Buckets.Mark(b) == inspect.Clean && !t.given.has(b) && !t.taken.has(b) && lag < ondisk.GenLimit && !yield(b) {
+				return
+			}
+		}
+	}
+	counts := make([]int, 1<<16)
+	for b := range clean {
+		counts[t.prios[b]]++
+	}
+	last, before := 0, 0 // the newest prio of which any are taken, and how many have older ones
+	for last < len(counts)-1 && before+counts[last] < n {
+		before += counts[last]
+		last++
+	}
+	var out []ondisk.Bucket
+	rest := n - before // of the newest
+	for b := range clean {
+		switch prio := int(t.prios[b]); {
+		case prio < last:
+		case prio == last && rest > 0:
+			rest--
+		default:
+			continue
+		}
+		out = append(out, b)
+	}
+	slices.SortStableFunc(out, func(a, b ondisk.Bucket) int { return cmp.Compare(t.prios[a], t.prios[b]) })
+	return out
+}
+
 // MakeRoom gives up clean buckets, the oldest prio first, until the kernel finds its reserve once a new chain is
 // written. It is called before RewritePrios, and returns which it gave up. Where all that is clean is not enough, Commit
 // says so. Errors: the context's.
@@ -185,15 +221,7 @@ func (t *Tx) MakeRoomFor(n int) (given []ondisk.Bucket, err error) {
 			return nil, err
 		}
 	}
-	var clean []ondisk.Bucket
-	for b := t.g.FirstBucket; b < t.g.NBuckets; b++ {
-		lag := int(max(t.usage.lag[b], t.c.Buckets.Lag(b)))
-		if t.c.Buckets.Mark(b) == inspect.Clean && !t.given.has(b) && !t.taken.has(b) && lag < ondisk.GenLimit {
-			clean = append(clean, b)
-		}
-	}
-	slices.SortStableFunc(clean, func(a, b ondisk.Bucket) int { return cmp.Compare(t.prios[a], t.prios[b]) })
-	given = clean[:min(short, len(clean))]
+	given = t.oldest(short)
 	for _, b := range given {
 		t.GiveUp(b)
 	}

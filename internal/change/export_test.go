@@ -19,3 +19,14 @@ func (t *Tx) UnusedForTest() (ondisk.Bucket, error) {
 	}
 	return 0, nil
 }
+
+// OldestForTest are the n buckets that room would be made of, with other prios.
+func (t *Tx) OldestForTest(n int, prio func(b ondisk.Bucket) uint16) ([]ondisk.Bucket, error) {
+	if err := t.scan(); err != nil {
+		return nil, err
+	}
+	for b := range t.prios {
+		t.prios[b] = prio(ondisk.Bucket(b))
+	}
+	return t.oldest(n), nil
+}

@@ -49,15 +49,19 @@ type lostRun struct{ at, n int64 } // in the run
 // memory is by way of what data are copied, of one volume after the other. It is one piece, so that it lies in huge pages.
 type memory struct{ batches, checks [][]byte }
 
-func newMemory() *memory {
-	all := blockdev.Aligned(batches*batchBytes + checkers*checkBytes)
+func newMemory(verify bool) *memory {
+	readers := 0
+	if verify {
+		readers = checkers
+	}
+	all := blockdev.Aligned(batches*batchBytes + readers*checkBytes)
 	cut := func(count, size int) (bufs [][]byte) {
 		for range count {
 			bufs, all = append(bufs, all[:size:size]), all[size:]
 		}
 		return bufs
 	}
-	return &memory{batches: cut(batches, batchBytes), checks: cut(checkers, checkBytes)}
+	return &memory{batches: cut(batches, batchBytes), checks: cut(readers, checkBytes)}
 }
 
 // A segment is what one write takes: bytes that stand side by side in buf and on the backing device.
@@ -117,7 +121,7 @@ func (d *Data) Carry(ctx context.Context, dev plan.Device, done func(bytes int64
 	count := d.j.o.Progress(progress.Bytes(name), total)
 	defer count.Done()
 	if d.j.mem == nil {
-		d.j.mem = newMemory()
+		d.j.mem = newMemory(d.j.o.Verify)
 	}
 	w := newWriter(d, dev)
 	defer w.stop()

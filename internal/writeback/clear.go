@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime/debug"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/ondisk"
@@ -64,7 +65,10 @@ func (j *Job) retree(found []finding.Finding, spool *change.Spool, out *Cleared)
 	if Damaged(j.c, found) {
 		return nil, ErrDamaged
 	}
-	j.mem = nil
+	if j.mem != nil {
+		j.mem = nil
+		debug.FreeOSMemory()
+	}
 	tx, err := change.Begin(j.c)
 	if err != nil {
 		return nil, err

@@ -304,7 +304,9 @@ func (b *back) makeRoom(ctx context.Context, kept *int) error {
 		return err
 	}
 	b.io.Note("%s given up, longest unused, to make room", app.Plural(given, "clean bucket"))
-	undo, err := change.Run(ctx, b.numbered(*kept), change.Stage{Dev: b.cache, Plan: p, Prove: b.sound(ctx)})
+	prove := b.sound(ctx)
+	b.forget()
+	undo, err := change.Run(ctx, b.numbered(*kept), change.Stage{Dev: b.cache, Plan: p, Prove: prove})
 	for _, name := range undo {
 		b.report.files = append(b.report.files, undoFile{name, b.o.cache})
 	}

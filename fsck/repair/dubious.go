@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -67,8 +68,8 @@ func (d *dubious) and(o *dubious, counts bool) *dubious {
 	case d == nil:
 		return o
 	}
-	for i, bits := range d.buckets {
-		o.buckets[i] |= bits
+	for i, word := range d.buckets {
+		o.buckets[i] |= word
 	}
 	for inode, n := range d.sums {
 		o.sums[inode] += n
@@ -78,13 +79,17 @@ func (d *dubious) and(o *dubious, counts bool) *dubious {
 
 // runs are the buckets in order.
 func (d *dubious) runs() (out []Run) {
-	for b := range ondisk.Bucket(len(d.buckets) * 64) {
-		switch n := len(out); {
-		case !d.has(b):
-		case n > 0 && out[n-1].Last+1 == b:
-			out[n-1].Last = b
-		default:
-			out = append(out, Run{b, b})
+	for i, word := range d.buckets {
+		for at := 0; word != 0; {
+			skip := bits.TrailingZeros64(word)
+			n := bits.TrailingZeros64(^(word >> skip))
+			first := ondisk.Bucket(i*64 + at + skip)
+			if last := len(out) - 1; last >= 0 && out[last].Last+1 == first {
+				out[last].Last += ondisk.Bucket(n)
+			} else {
+				out = append(out, Run{first, first + ondisk.Bucket(n) - 1})
+			}
+			at, word = at+skip+n, word>>skip>>n
 		}
 	}
 	return out

@@ -18,10 +18,14 @@ func (h *harvest) raise(k *ondisk.Bkey) {
 	h.raiseTo(h.c.Geo.BucketOf(p.Offset()), p.Gen(), k.Size(), k.Dirty())
 }
 
-// raiseTo is raise for n sectors.
+// raiseTo is raise for n sectors. Where nothing tells a gen, the first pointer does, however high its own is.
 func (h *harvest) raiseTo(b ondisk.Bucket, gen uint8, n ondisk.Sector, dirty bool) {
-	if ahead := gen - h.tx.Gen(b); ahead > 0 && ahead < 128 {
+	first := h.on(b)&groundFirst != 0
+	if ahead := gen - h.tx.Gen(b); ahead > 0 && (ahead < 128 || first) {
 		h.tx.SetGen(b, gen)
+	}
+	if first {
+		h.ground[b] &^= groundFirst
 	}
 	if !dirty && (h.w.starved || !h.told(b)) {
 		h.faint(b, n)

@@ -20,10 +20,11 @@ func (s buckets) has(b ondisk.Bucket) bool { return s[b/64]>>(b%64)&1 != 0 }
 const (
 	groundTold  uint8 = 1 << iota // see told
 	groundTaken                   // metadata are there, or a leaf that nothing leads to
-	groundOpen                    // neither a prio set nor a pointer tells its gen
+	groundOpen                    // neither a prio set nor a pointer of the tree tells its gen
+	groundFirst                   // likewise, and no other pointer either, so far
 )
 
-// survey makes the ground. It stays as it is, but for the leaves that are found.
+// survey makes the ground. It stays as it is, but for the leaves that are found, and the first pointers.
 func (h *harvest) survey() {
 	t := h.c.Buckets
 	var sure map[ondisk.Bucket]bool
@@ -42,7 +43,7 @@ func (h *harvest) survey() {
 			is |= groundTaken
 		}
 		if !known && !t.GenSeen(b) {
-			is |= groundOpen
+			is |= groundOpen | groundFirst
 		}
 		h.ground[b] = is
 	}

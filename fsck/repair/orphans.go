@@ -149,7 +149,7 @@ func (s *candidate) read(gen uint8) {
 // live reports whether a pointer to it would be live, and has it read by that.
 func (s *candidate) live() bool {
 	for i, gen := range s.gens {
-		if ondisk.GenAfter(s.h.tx.Gen(s.bucket), gen) > 0 {
+		if ondisk.GenAfter(s.h.tx.Gen(s.bucket), gen) > 0 && s.h.on(s.bucket)&groundFirst == 0 {
 			continue
 		}
 		if i > 0 {

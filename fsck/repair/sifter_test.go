@@ -24,34 +24,38 @@ import (
 	"bctl/superblock"
 )
 
-// lostTree is a cache whose root is lost, and the gens of its first buckets if those are to be, too.
-func lostTree(t testing.TB, img *planter.Image, gens bool) (fsck.Device, *inspect.Cache) {
+// sound is a cache as it is read.
+func sound(t testing.TB, img *planter.Image) (fsck.Device, *inspect.Cache) {
 	t.Helper()
 	sb, err := superblock.Read(img)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := fsck.Device{R: img, Size: img.Size()}
-	open := func() *inspect.Cache {
-		c, err := inspect.Open(context.Background(), img, sb, inspect.Options{Size: dev.Size, Sink: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
+	c, err := inspect.Open(context.Background(), img, sb, inspect.Options{Size: img.Size(), Sink: quiet})
+	if err != nil {
+		t.Fatal(err)
 	}
-	c := open()
+	return fsck.Device{R: img, Size: img.Size()}, c
+}
+
+// lostTree is a cache whose root is lost, and the gens of its first buckets if those are to be, too.
+func lostTree(t testing.TB, img *planter.Image, gens bool) (fsck.Device, *inspect.Cache) {
+	t.Helper()
+	_, c := sound(t, img)
 	rubbish := bytes.Repeat([]byte{0x5a}, 4096)
 	img.Put(c.Journal.Newest.BtreeRoot.Ptr[0].Offset().Bytes(), rubbish)
 	if gens {
 		img.Put(c.Geo.Start(c.Chain.Links[0].Bucket).Bytes(), rubbish)
 	}
-	return dev, open()
+	return sound(t, img)
 }
 
-// manyLeaves is a made cache with leaves of several bsets.
-func manyLeaves(t testing.TB) *planter.Image {
+// manyLeaves is a made cache with so many extents, and leaves of several bsets.
+func manyLeaves(t testing.TB, extents int) *planter.Image {
 	t.Helper()
-	spec := &generate.Spec{Buckets: 3000, BucketSectors: 128, BlockSectors: 8, Extents: 20000, Dirty: 0.5, Volumes: 3, Bsets: 3, Free: 200, Seed: 7}
+	spec := &generate.Spec{
+		Buckets: uint64(extents/10 + 1000), BucketSectors: 128, BlockSectors: 8, Extents: int64(extents), Dirty: 0.5, Stale: 0.1, Volumes: 3, Bsets: 3, Free: 200, Seed: 7,
+	}
 	f, err := os.Create(filepath.Join(t.TempDir(), "image"))
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +106,7 @@ func orphaned(t testing.TB, dev fsck.Device, c *inspect.Cache, seed uint64, sort
 // What is found of leaves that nothing leads to is the same whether their keys are taken as they come or sorted by their
 // buckets.
 func TestAdoptSorted(t *testing.T) {
-	made, leaves := manyLeaves(t), 0
+	made, leaves := manyLeaves(t, 20000), 0
 	for seed := range uint64(6) {
 		img := made.Copy()
 		if name := []string{"", "fifo-full", "writeback-dirty"}[seed/2]; name != "" {
@@ -122,6 +126,88 @@ func TestAdoptSorted(t *testing.T) {
 	}
 	if leaves < 10 {
 		t.Errorf("%d leaves", leaves)
+	}
+}
+
+// Where neither root nor gens are left, it does not matter how high the gens were: the dirty data of a cache that is as old
+// as it gets are all there again.
+func TestHighGens(t *testing.T) {
+	img := manyLeaves(t, 5000)
+	_, was := sound(t, img)
+	dev, c := lostTree(t, img, true)
+	if c.Geo.PrioBuckets() != 1 {
+		t.Fatalf("%d prio sets, one was written over", c.Geo.PrioBuckets())
+	}
+	heads, err := c.OldNodes()
+	if err != nil || len(heads) == 0 {
+		t.Fatal(heads, err)
+	}
+	for _, b := range heads {
+		old := ondisk.MakePtr(0, c.Geo.Start(b), uint64(c.Geo.ThisDev))
+		raw := make([]byte, c.Geo.NodeSectors.Bytes())
+		if _, err := img.ReadAt(raw, old.Offset().Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		for at := int64(0); at < int64(len(raw)); {
+			set, err := ondisk.DecodeBset(raw[at:], c.Geo.SetMagic, old)
+			if err != nil {
+				break
+			}
+			for i := range set.Data {
+				k := &set.Data[i]
+				k.Ptr[0] = ondisk.MakePtr(k.Ptr[0].Gen()+200, k.Ptr[0].Offset(), k.Ptr[0].Dev())
+			}
+			sealed, err := set.Sealed(c.Geo.SetMagic, ondisk.MakePtr(133, old.Offset(), old.Dev()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			img.Put(old.Offset().Bytes()+at, sealed)
+			at += c.Geo.Blocks(int64(len(sealed))).Bytes()
+		}
+	}
+	r, err := Plan(context.Background(), dev, nil, Options{})
+	if err != nil || r.Plans[0] == nil || r.After.Result == fsck.Damaged {
+		t.Fatal(r, err)
+	}
+	sb, err := superblock.Read(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, err := inspect.Open(context.Background(), r.Plans[0].Overlay(img), sb, inspect.Options{Size: dev.Size, Sink: quiet})
+	if err != nil || len(is.Volumes) != len(was.Volumes) {
+		t.Fatal(is, err)
+	}
+	for i, v := range was.Volumes {
+		if got := is.Volumes[i]; got.Inode != v.Inode || got.DirtySectors != v.DirtySectors || v.DirtySectors == 0 {
+			t.Errorf("volume %d: %d dirty sectors, there were %d", v.Inode, got.DirtySectors, v.DirtySectors)
+		}
+	}
+}
+
+// Runs are buckets one behind the other, whatever words their bits are in.
+func TestRuns(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		d := newDubious(300)
+		is := rnd.IntN(2) == 0
+		var want []Run
+		for b := range ondisk.Bucket(300) {
+			if rnd.IntN(40) == 0 {
+				is = !is
+			}
+			if !is {
+				continue
+			}
+			d.set(b)
+			if n := len(want); n > 0 && want[n-1].Last+1 == b {
+				want[n-1].Last = b
+			} else {
+				want = append(want, Run{b, b})
+			}
+		}
+		if got := d.runs(); !slices.Equal(got, want) {
+			t.Fatalf("%v, want %v", got, want)
+		}
 	}
 }
 
@@ -163,5 +249,35 @@ func TestContent(t *testing.T) {
 	}
 	if odd == 0 || plain == 0 {
 		t.Errorf("%d odd and %d plain keys", odd, plain)
+	}
+}
+
+// BenchmarkPlan plans repairs: what docs/performance.md measures of whole runs at sixteen million extents.
+func BenchmarkPlan(b *testing.B) {
+	const extents = 300000
+	made := manyLeaves(b, extents)
+	for _, lost := range []string{"prios", "root", "root and prios"} {
+		b.Run(lost, func(b *testing.B) {
+			img := made.Copy()
+			var at []ondisk.Sector
+			_, c := sound(b, img)
+			if lost != "root" {
+				at = append(at, c.Geo.Start(c.Chain.Links[0].Bucket))
+			}
+			if lost != "prios" {
+				at = append(at, c.Journal.Newest.BtreeRoot.Ptr[0].Offset())
+			}
+			for _, s := range at {
+				img.Put(s.Bytes(), bytes.Repeat([]byte{0x5a}, 4096))
+			}
+			dev := fsck.Device{Name: "image", R: img, Size: img.Size()}
+			b.ReportAllocs()
+			for b.Loop() {
+				if r, err := Plan(context.Background(), dev, nil, Options{}); err != nil || r.Plans[0] == nil {
+					b.Fatal(r, err)
+				}
+			}
+			b.ReportMetric(extents*float64(b.N)/b.Elapsed().Seconds(), "extents/s")
+		})
 	}
 }

@@ -4,7 +4,7 @@ package repair
 
 import (
 	"io"
-	"slices"
+	"sort"
 
 	"bctl/inspect"
 	"bctl/internal/bcache/btree"
@@ -58,7 +58,7 @@ func (h *harvest) findOrphans() error {
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(h.orphans, func(a, b orphan) int { return a.lo.Compare(b.lo) })
+	sort.SliceStable(h.orphans, func(i, j int) bool { return h.orphans[i].lo.Compare(h.orphans[j].lo) < 0 })
 	h.age(btree.NewReader(h.w.dev.R, &h.c.Geo, quiet))
 	if n := len(h.orphans); n > 0 {
 		h.w.saw("btree: %s that nothing leads to any more", plural(n, "leaf", "leaves"))

@@ -22,6 +22,7 @@ import (
 	"io"
 	"runtime/debug"
 	"slices"
+	"sort"
 
 	"bctl/fsck"
 	"bctl/inspect"
@@ -290,7 +291,11 @@ func (w *Work) finish() {
 	if w.whole != nil {
 		w.result.Clean = max(w.result.Clean, w.faded)
 	}
-	slices.SortFunc(w.result.Lost, func(a, b Lost) int { return cmp.Or(cmp.Compare(a.Inode, b.Inode), cmp.Compare(a.Offset, b.Offset)) })
+	lost := w.result.Lost
+	// An instance of slices.SortFunc for a type takes 15 kB of the rescue build; this takes none.
+	sort.Slice(lost, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(lost[i].Inode, lost[j].Inode), cmp.Compare(lost[i].Offset, lost[j].Offset)) < 0
+	})
 }
 
 // foreign reports whether a device was written by something that knows more than bctl, or in the other byte order:

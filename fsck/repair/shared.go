@@ -110,10 +110,10 @@ func sameMapping(a, b *ondisk.Bkey) bool {
 
 // settle decides for one bucket: of each sector, for the journal may have a shorter extent than one whose size is damaged.
 func (h *harvest) settle(cs []claim) {
-	slices.SortFunc(cs, func(a, b claim) int {
-		dirty := map[bool]int{true: 1}
+	sort.Slice(cs, func(i, j int) bool {
+		a, b, dirty := &cs[i], &cs[j], map[bool]int{true: 1}
 		return cmp.Or(dirty[b.Dirty()]-dirty[a.Dirty()],
-			cmp.Compare(a.from(), b.from()), a.Pos().Compare(b.Pos()), cmp.Compare(a.High, b.High))
+			cmp.Compare(a.from(), b.from()), a.Pos().Compare(b.Pos()), cmp.Compare(a.High, b.High)) < 0
 	})
 	if len(cs) == 0 {
 		return

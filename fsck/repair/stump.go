@@ -3,9 +3,8 @@
 package repair
 
 import (
-	"cmp"
 	"errors"
-	"slices"
+	"sort"
 
 	"bctl/internal/bcache/ondisk"
 	"bctl/internal/change"
@@ -212,7 +211,7 @@ func (s *stump) ranges(g *superblock.Geometry) []stretch {
 
 // join are stretches in order, those that meet or touch as one.
 func join(all []stretch) (out []stretch) {
-	slices.SortFunc(all, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
+	sort.Slice(all, func(i, j int) bool { return all[i].from < all[j].from })
 	for _, r := range all {
 		if n := len(out); n > 0 && r.from <= out[n-1].to {
 			out[n-1].to = max(out[n-1].to, r.to)

@@ -64,7 +64,7 @@ func (h *harvest) staying() []leaf {
 			stay = append(stay, leaf{o.key(&h.c.Geo), o.lo})
 		}
 	}
-	slices.SortFunc(stay, func(a, b leaf) int { return a.lower.Compare(b.lower) })
+	sort.Slice(stay, func(i, j int) bool { return stay[i].lower.Compare(stay[j].lower) < 0 })
 	return stay
 }
 

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 
 	"bctl/internal/disk/blockdev"
@@ -82,11 +82,12 @@ func ListKept(dev plan.Device) ([]Kept, error) {
 			out = append(out, look(filepath.Join(dir, e.Name()), dev))
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Kept) int {
+	sort.SliceStable(out, func(i, j int) bool {
+		a, b := &out[i], &out[j]
 		if c := strings.Compare(b.Created, a.Created); c != 0 {
-			return c
+			return c < 0
 		}
-		return strings.Compare(stamp(b.File), stamp(a.File))
+		return strings.Compare(stamp(b.File), stamp(a.File)) < 0
 	})
 	return out, nil
 }

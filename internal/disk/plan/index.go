@@ -4,12 +4,12 @@ package plan
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
 	"iter"
 	"slices"
+	"sort"
 )
 
 // An index is the list of an undo file's blocks, as it stands there, from some place on. What is wanted of it is read
@@ -108,7 +108,7 @@ func (u *Undo) load(all index) (steps []uint32, err error) {
 // apart checks that no block in memory lies over one that is not.
 func (u *Undo) apart() error {
 	some := slices.Clone(u.blocks)
-	slices.SortFunc(some, func(a, b Write) int { return cmp.Compare(a.end(), b.end()) })
+	sort.Slice(some, func(i, j int) bool { return some[i].end() < some[j].end() })
 	for b, err := range u.many.all() {
 		if err != nil {
 			return err

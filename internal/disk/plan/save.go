@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"slices"
+	"sort"
 
 	"bctl/internal/disk/full"
 )
@@ -146,7 +147,9 @@ func (p *Plan) again() (before map[int]int, bad *Write) {
 			all = append(all, place{&step[k], i, len(all)})
 		}
 	}
-	slices.SortFunc(all, func(a, b place) int { return cmp.Or(cmp.Compare(a.Off, b.Off), cmp.Compare(a.nth, b.nth)) })
+	sort.Slice(all, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(all[i].Off, all[j].Off), cmp.Compare(all[i].nth, all[j].nth)) < 0
+	})
 	before = map[int]int{}
 	for i := 1; i < len(all); i++ {
 		switch a, b := all[i-1], all[i]; {

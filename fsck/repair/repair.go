@@ -377,18 +377,6 @@ func (w *Work) withPatches(patches []plan.Write) *plan.Plan {
 	return p
 }
 
-// planOf is one step with what was laid over a device.
-func planOf(o *plan.Overlay) *plan.Plan {
-	writes := o.Writes()
-	if len(writes) == 0 {
-		return nil
-	}
-	p := new(plan.Plan)
-	p.Then(writes...)
-	p.Watched = []plan.Region{{Off: ondisk.SuperOffset, Bytes: ondisk.SuperSize}}
-	return p
-}
-
 // super is the cache's superblock as it stands mended so far.
 func (w *Work) super() (*ondisk.Super, error) { return superblock.Read(w.dev.R) }
 

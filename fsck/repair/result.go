@@ -8,6 +8,7 @@ import (
 
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
+	"bctl/internal/disk/plan"
 	"bctl/internal/finding"
 	"bctl/internal/ui/render"
 	"bctl/superblock"
@@ -148,4 +149,16 @@ func (w *Work) unread(rep *fsck.Report) bool {
 		}
 		return false
 	})
+}
+
+// planOf is one step with what was laid over a device.
+func planOf(o *plan.Overlay) *plan.Plan {
+	writes := o.Writes()
+	if len(writes) == 0 {
+		return nil
+	}
+	p := new(plan.Plan)
+	p.Then(writes...)
+	p.Watched = []plan.Region{{Off: ondisk.SuperOffset, Bytes: ondisk.SuperSize}}
+	return p
 }

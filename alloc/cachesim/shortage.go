@@ -58,7 +58,7 @@ func (h *shortage) asked(n uint64, now int64, nodes float64) {
 	}
 	h.sectors += n
 	if h.rate > 0 {
-		h.owed += float64(h.share.whole(n)) * (1 + nodes)
+		h.owed += float64(float64(h.share.whole(n)) * (1 + nodes))
 	}
 	if h.requests++; h.requests == shortageWindow {
 		if took := float64(now - h.since); took > 0 {
@@ -112,7 +112,7 @@ func (h *shortage) advance(now int64) {
 				h.refilled = never
 				// When the last of the others is taken a bucket was opened just before, of which most is left.
 				h.turn += 0x9e3779b97f4a7c15
-				h.low = h.ready + h.bucket*(openLeast+(1-openLeast)*float64(h.turn>>32)/whole)
+				h.low = h.ready + float64(h.bucket*(openLeast+(1-openLeast)*float64(h.turn>>32)/whole))
 			}
 			continue
 		}
@@ -131,7 +131,7 @@ func (h *shortage) advance(now int64) {
 }
 
 func (h *shortage) flow(to int64, rate float64) {
-	n := rate * float64(to-h.at)
+	n := float64(rate * float64(to-h.at)) // rounded on every machine: some would multiply and add at once
 	h.owed -= n
 	h.stock = max(0, h.stock-n)
 	h.at = to

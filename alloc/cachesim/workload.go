@@ -161,6 +161,6 @@ func (z *zipf) rank(u float64) uint64 {
 	case uz < z.half:
 		return 1
 	}
-	r := uint64(float64(z.n) * math.Pow(z.eta*u-z.eta+1, 1/(1-z.theta)))
+	r := uint64(float64(z.n) * math.Pow(float64(z.eta*u)-z.eta+1, 1/(1-z.theta)))
 	return min(r, z.n-1)
 }

@@ -62,7 +62,6 @@ func allCommands() []*cli.Command {
 		show.ShowPriosCommand(),
 		show.ShowJournalCommand(),
 		check.FsckCommand(),
-		show.ExplainCommand(),
 		change.RewritePriosCommand(),
 		change.UndoCommand(),
 		change.SuperCommand(),

@@ -27,6 +27,7 @@ func extras() []*cli.Command {
 		report.ReportCommand(),
 		explore.ExploreCommand(),
 		check.CheckPairCommand(),
+		show.ExplainCommand(),
 		show.ShowUUIDsCommand(),
 		show.ShowBtreeCommand(),
 		show.ShowExtentsCommand(),

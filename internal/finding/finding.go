@@ -7,7 +7,7 @@ package finding
 import (
 	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 	"sync"
 
 	"bctl/internal/bcache/ondisk"
@@ -101,11 +101,11 @@ func (c *Collector) Add(f Finding) {
 
 // firstPlaces sorts fs and leaves those that are kept.
 func firstPlaces(fs []Finding) []Finding {
-	slices.SortStableFunc(fs, comparePlaces)
+	sort.SliceStable(fs, func(i, j int) bool { return comparePlaces(&fs[i], &fs[j]) < 0 })
 	return fs[:min(len(fs), keep)]
 }
 
-func comparePlaces(a, b Finding) int {
+func comparePlaces(a, b *Finding) int {
 	return cmp.Or(comparePtr(a.Bucket, b.Bucket), comparePtr(a.Sector, b.Sector), comparePtr(a.Inode, b.Inode),
 		comparePtr(a.OffsetSectors, b.OffsetSectors), comparePtr(a.Sectors, b.Sectors), cmp.Compare(a.Device, b.Device),
 		cmp.Compare(a.Message, b.Message))

@@ -4,7 +4,7 @@ package app
 
 import (
 	"io"
-	"slices"
+	"sort"
 
 	"bctl/fsck"
 	"bctl/internal/bcache/ondisk"
@@ -68,7 +68,7 @@ func SortDevices(devs []fsck.Device) error {
 			caches = append(caches, d.Name)
 		}
 	}
-	slices.SortStableFunc(devs, func(a, b fsck.Device) int { return kinds[a.Name] - kinds[b.Name] })
+	sort.SliceStable(devs, func(i, j int) bool { return kinds[devs[i].Name] < kinds[devs[j].Name] })
 	switch {
 	case len(caches) > 1:
 		return Usagef("%s and %s are both cache devices, and a set has one", caches[0], caches[1])

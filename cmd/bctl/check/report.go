@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 
 	"bctl/cmd/bctl/app"
@@ -120,8 +121,8 @@ func writeFindings(b *strings.Builder, fs []finding.Finding, how shown) error {
 	}
 	rank := []finding.Severity{finding.Note, finding.Warning, finding.Damage}
 	fs = slices.Clone(fs)
-	slices.SortStableFunc(fs, func(a, b finding.Finding) int {
-		return cmp.Compare(slices.Index(rank, a.Severity), slices.Index(rank, b.Severity))
+	sort.SliceStable(fs, func(i, j int) bool {
+		return slices.Index(rank, fs[i].Severity) < slices.Index(rank, fs[j].Severity)
 	})
 	var text bytes.Buffer
 	if err := render.Write(&text, render.Table, findingView(first(fs, how.all))); err != nil {

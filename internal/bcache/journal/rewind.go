@@ -3,9 +3,9 @@
 package journal
 
 import (
-	"cmp"
 	"iter"
 	"slices"
+	"sort"
 
 	"bctl/internal/bcache/ondisk"
 )
@@ -41,9 +41,9 @@ func (l *Log) Damaged() []Damaged { return l.stops }
 // BySeq is every valid entry of the ring, oldest first: of those with one seq the one that the kernel would read.
 func (l *Log) BySeq() []Entry {
 	all := slices.Clone(l.Entries)
-	slices.SortStableFunc(all, func(a, b Entry) int {
-		behind := map[bool]int{true: 1}
-		return cmp.Or(cmp.Compare(a.Seq, b.Seq), behind[a.Behind]-behind[b.Behind])
+	sort.SliceStable(all, func(i, j int) bool {
+		a, b := &all[i], &all[j]
+		return a.Seq < b.Seq || a.Seq == b.Seq && !a.Behind && b.Behind
 	})
 	return slices.CompactFunc(all, func(a, b Entry) bool { return a.Seq == b.Seq })
 }

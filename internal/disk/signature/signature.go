@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sort"
 
 	"bctl/internal/disk/full"
 )
@@ -50,12 +51,7 @@ func Probe(r io.ReaderAt, size int64) ([]Found, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	slices.SortStableFunc(p.found, func(a, b Found) int {
-		if a.Offset < b.Offset {
-			return -1
-		}
-		return min(1, int(a.Offset-b.Offset))
-	})
+	sort.SliceStable(p.found, func(i, j int) bool { return p.found[i].Offset < p.found[j].Offset })
 	return p.found, nil
 }
 

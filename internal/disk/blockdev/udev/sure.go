@@ -3,10 +3,10 @@
 package udev
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,9 +22,8 @@ var ErrDeaf = errors.New("udev does not take new rules (udevadm settle waits for
 func change(uevent, uuid string) error { return os.WriteFile(uevent, []byte("change "+uuid), 0) }
 
 func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	a, b := rand.Uint64(), rand.Uint64()
+	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", a>>32, a>>16&0xffff, a&0xffff, b>>48, b&(1<<48-1))
 }
 
 func (p Place) uevent(kind, number string) string {

@@ -44,7 +44,7 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 	}
 	elsewhere := slices.ContainsFunc(w.seen, func(f finding.Finding) bool { return f.Code == finding.UUPointer })
 	garbage := func(u *ondisk.UUIDEntry) bool { // what stands in another structure's bucket looks like slots here and there
-		return uuids.Garbage(u) || headed(u, g.SetMagic) || elsewhere && *u != (ondisk.UUIDEntry{}) && !sane(u)
+		return uuids.Garbage(u) || heads(u.UUID[:], g.SetMagic) || elsewhere && *u != (ondisk.UUIDEntry{}) && !sane(u)
 	}
 	wanting := !b.uuids
 	for i := range t {
@@ -78,12 +78,12 @@ func (w *Work) bestSlots(h *harvest, b *base, data map[uint32]*held) (t uuids.Ta
 	return t, old
 }
 
-// headed reports whether a slot is the beginning of another structure of the set, written to the wrong place.
-func headed(u *ondisk.UUIDEntry, setMagic uint64) bool {
-	var b [ondisk.JsetBytes]byte
-	copy(b[:], u.UUID[:])
-	h, err := ondisk.DecodeBsetHeader(b[:])
-	return err == nil && h.HasMagic(setMagic) || ondisk.PrioSetHasMagic(b[:], setMagic) || ondisk.JsetHasMagic(b[:], setMagic)
+// heads reports whether another structure of the set begins at the start of b, of at least 16 bytes.
+func heads(b []byte, setMagic uint64) bool {
+	var head [ondisk.JsetBytes]byte
+	copy(head[:16], b)
+	h, err := ondisk.DecodeBsetHeader(head[:])
+	return err == nil && h.HasMagic(setMagic) || ondisk.PrioSetHasMagic(head[:], setMagic) || ondisk.JsetHasMagic(head[:], setMagic)
 }
 
 // nearlyOf makes a slot that is garbage but for its uuid, of which a few bits may be wrong too, that of the given device

@@ -254,7 +254,7 @@ func (h *harvest) lostEntries() error {
 		}
 	}
 	h.since = minus([]inspect.Range{inspect.Everything}, joined(told))
-	return nil
+	return h.damagedEntries()
 }
 
 // outdated reports whether what the newest entry leads to was put to another use since, so that there was a newer one: a

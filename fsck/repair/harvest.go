@@ -61,6 +61,7 @@ type harvest struct {
 	ex      ondisk.Ptr    // an older leaf, of which the journal tells all that came after
 	proved  []btree.Piece // what the journal tells of the doubtful ranges: it is newer than what damaged leaves have
 	scraped []btree.Piece
+	late    []btree.Piece                      // what damaged entries of the live journal tell, and none behind them
 	strays  []btree.Piece                      // keys that stand in the wrong leaf: those of the right one win
 	stray   map[inspect.Source][]inspect.Range // where the tree has them
 	orphans []orphan                           // by where they begin

@@ -18,8 +18,8 @@ const chunk = 4096
 // each hands out what is kept of a range, in order. Of the tree and the orphans a few nodes are in memory at a time.
 // Errors: yield's, the context's, and inspect.ErrChanged.
 func (h *harvest) each(r inspect.Range, yield func(k *ondisk.Bkey) error) error {
-	s := &stream{h: h, yield: yield, at: r.From, scraped: reach(h.scraped, r), proved: reach(h.proved, r), strays: reach(h.strays, r), orphans: h.load(r)}
-	alone := s.orphans == nil && len(s.scraped) == 0 && len(s.strays) == 0 && len(s.proved) == 0 && len(h.cuts) == 0 && !meets(h.doubt, r) && !meets(h.since, r)
+	s := &stream{h: h, yield: yield, at: r.From, scraped: reach(h.scraped, r), proved: reach(h.proved, r), strays: reach(h.strays, r), late: reach(h.late, r), orphans: h.load(r)}
+	alone := s.orphans == nil && len(s.scraped) == 0 && len(s.strays) == 0 && len(s.proved) == 0 && len(s.late) == 0 && len(h.cuts) == 0 && !meets(h.doubt, r) && !meets(h.since, r)
 	var k ondisk.Bkey
 	for e, err := range h.c.Extents(r) {
 		if err != nil {
@@ -72,6 +72,7 @@ type stream struct {
 	scraped    []btree.Piece // those that are left
 	proved     []btree.Piece // likewise
 	strays     []btree.Piece // likewise
+	late       []btree.Piece // likewise
 	orphans    *loader       // nil: there are none
 
 	held  ondisk.Bkey // what comes next, unless it goes on
@@ -154,7 +155,7 @@ func (s *stream) ahead(to ondisk.Pos) error {
 func (s *stream) clear(k *ondisk.Bkey) bool {
 	span := inspect.Of(k.Inode(), k.Start(), k.Offset())
 	return s.orphans == nil && len(s.tree) == 0 && len(s.jrnl) == 0 &&
-		behind(s.scraped, k) && behind(s.strays, k) && behind(s.proved, k) &&
+		behind(s.scraped, k) && behind(s.strays, k) && behind(s.proved, k) && behind(s.late, k) &&
 		!meets(s.h.doubt, span) && (k.Dirty() || !meets(s.h.since, span))
 }
 
@@ -175,7 +176,7 @@ func (s *stream) flush(to ondisk.Pos) error {
 	tree = btree.Overlay(nil, s.h.veil(tree, s.keys, s.h.doubt, s.piece), tree)
 	tree = btree.Overlay(nil, s.upTo(&s.scraped, to), tree)
 	tree = btree.Overlay(nil, s.upTo(&s.proved, to), tree)
-	out := btree.Overlay(nil, s.jrnl, tree)
+	out := btree.Overlay(nil, s.upTo(&s.late, to), btree.Overlay(nil, s.jrnl, tree))
 	if s.orphans != nil {
 		under, err := s.orphans.upTo(to, s)
 		if err != nil {

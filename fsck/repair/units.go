@@ -123,7 +123,7 @@ func meets(rs []inspect.Range, r inspect.Range) bool {
 // overlays are the ranges of what lies over the tree or beside it, joined where they overlap.
 func (h *harvest) overlays() []inspect.Range {
 	var rs []inspect.Range
-	for _, ps := range [][]btree.Piece{h.scraped, h.strays, h.proved} {
+	for _, ps := range [][]btree.Piece{h.scraped, h.strays, h.proved, h.late} {
 		rs = append(rs, rangesOf(ps)...)
 	}
 	if h.journal {

@@ -18,7 +18,7 @@ import (
 // anything; that is said of the whole entry, as of one that is gone. Errors: the context's.
 func (h *harvest) damagedEntries() error {
 	newest, live := h.c.Journal.Newest, map[uint64][]inspect.Range{} // what entries say
-	for j := range h.c.Entries() { //nolint:errcheck // what could be read of an entry is what is replayed
+	for j := range h.c.Entries() {                                   //nolint:errcheck // what could be read of an entry is what is replayed
 		if j != nil {
 			live[j.Seq] = append([]inspect.Range{}, rangesIn(j)...)
 		}

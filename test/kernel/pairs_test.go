@@ -107,7 +107,7 @@ write_back d2
 guest write "/dev/$(bcache d2)" seed=4,ops=30,max=16384,block=4096
 set_attr d2 detach 1
 detached() { ! attached d2; }
-patience=300 wait_for detached
+patience=30 wait_for detached
 attach d2 d1
 sleep 1
 set_attr d2 writeback_running 0

@@ -14,7 +14,8 @@ import (
 	"bctl/internal/lab/scenes"
 )
 
-// trialsPerBoot is how many damaged sets a boot gets at most: more disks make it slow. After one that ended early the
+// trialsPerBoot is how many damaged sets a boot gets at most, and no more than a resumed machine has disks for: with a hundred
+// of them it runs out of memory. After one that ended early the
 // next gets fewer, for what a kernel dies of comes in a row.
 const trialsPerBoot = 12
 
@@ -54,6 +55,10 @@ func bootTrials(t *testing.T, k Kernel, list []damages.Damage) (done []trial) {
 	var script strings.Builder
 	for i, d := range list {
 		set := saveScene(t, d, filepath.Join(dir, fmt.Sprint(i)), i)
+		if i > 0 && len(disks)+len(set)+2 > savedDisks {
+			list = list[:i]
+			break
+		}
 		disks = append(disks, set...)
 		fmt.Fprintf(&script, "case_ t%d\ntrial", i)
 		for _, disk := range set {

@@ -49,11 +49,26 @@ register() {
 		if echo "/dev/$(dev "$n")" 2>/dev/null >$B/register; then say "registered.$n yes"; else say "registered.$n no"; fi
 	done
 }
-# wait_for TEST...: up to ten seconds, or as many tenths as $patience says
+# begun, and then hung SECONDS: whether the processor had nothing to do for longer than that since, or all has taken two
+# minutes. Where the host has little time for this machine its clock says nothing.
+begun() {
+	read -r up0 idle0 </proc/uptime
+	up0=${up0%.*} idle0=${idle0%.*}
+}
+hung() {
+	read -r up idle </proc/uptime
+	[ $((${idle%.*} - idle0)) -gt "$1" ] || [ $((${up%.*} - up0)) -gt 120 ]
+}
+# wait_for TEST...: while ten seconds pass with nothing to do, or as many as $patience says
 wait_for() {
-	for i in $(seq ${patience:-100}); do "$@" && return; usleep 100000; done
-	say "timeout $*"
-	return 1
+	begun
+	while ! "$@"; do
+		if hung "${patience:-10}"; then
+			say "timeout $*"
+			return 1
+		fi
+		usleep 100000
+	done
 }
 attached() { [ -e "$(sys "$1")/cache" ]; }
 # attach BACKING CACHE
@@ -158,14 +173,11 @@ trial() {
 		touch /done
 	) &
 	shell=$!
-	for i in $(seq 150); do
-		[ -e /done ] && break
-		[ "$(cut -d" " -f3 /proc/$shell/stat)" = Z ] && break
-		usleep 200000
-	done
+	begun
+	until [ -e /done ] || hung 30 || [ "$(cut -d" " -f3 /proc/$shell/stat)" = Z ]; do usleep 200000; done
 	if [ ! -e /done ]; then
 		say lost
-	elif ! patience=20 stop_all; then
+	elif ! patience=2 stop_all; then
 		say unstoppable
 	elif ! dmesg | grep -qE "WARNING:|BUG|Oops|Call Trace"; then
 		klog

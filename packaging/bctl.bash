@@ -7,7 +7,7 @@ _bctl_devices() {
 }
 _bctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd= at
-	local words="list show-super show-buckets show-prios show-journal fsck rewrite-prios undo super uuid tune hold release export writeback detach format report explore check-pair explain show-uuids show-btree show-extents alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values= verbs=
+	local words="list show-super show-buckets show-prios show-journal fsck rewrite-prios undo super uuid tune hold release export writeback detach explain format report explore check-pair show-uuids show-btree show-extents alloc-bench generate metadata-size demo image domain completion" flags="--format --json --color --quiet --help --version" devices= values= verbs=
 	case ${COMP_WORDS[0]##*/} in
 	mkfs.bcache) cmd=mkfs.bcache words= devices=1 flags="--cache --bdev --bucket --block --data-offset --data_offset --cset-uuid --uuid --label --writeback --discard --cache-replacement-policy --cache_replacement_policy --large-bucket --wipe-bcache --discard-dirty --force --init --attach --size --dry-run --undo --no-undo --help --version" ;;
 	fsck.bcache) cmd=fsck.bcache words= devices=1 flags="-a --no-action --preen --yes -f -v -C -r -t --json --help --version" ;;
@@ -37,11 +37,11 @@ _bctl() {
 		export) cmd=$word words= verbs="" devices=1 flags+=" --volume --output --dm --mount --root"; break ;;
 		writeback) cmd=$word words= verbs="" devices=1 flags+=" --yes --clear --clean --verify --no-verify --retries --failed --mapfile --inode --to --undo --no-undo -C"; break ;;
 		detach) cmd=$word words= verbs="" devices=1 flags+=" --dry-run --undo --no-undo"; break ;;
+		explain) cmd=$word words= verbs="SB01 SB02 SB03 SB04 SB05 SB06 SB07 SB08 SB09 SB10 SB11 SB12 SB13 SB14 SB15 SB16 SB17 SB18 SB19 SB20 SB21 SB22 SB23 SB24 SB25 SB26 SB27 SB28 SB29 SB30 SB31 SB32 SB33 SB34 JR01 JR02 JR03 JR04 JR05 JR06 JR07 JR08 JR09 JR10 JR11 JR12 JR13 JR14 JR15 JR16 JR17 JR18 JR19 JR20 JR21 PR01 PR02 PR03 PR04 PR05 PR06 PR07 PR08 PR09 GN01 GN02 GN03 GN04 UU01 UU02 UU03 UU04 UU05 UU06 UU07 UU08 UU09 UU10 UU11 UU12 UU13 UU14 UU15 UU16 BT01 BT02 BT03 BT04 BT05 BT06 BT07 BT08 BT09 BT10 BT11 BT12 BT13 BT14 BT15 BT16 BT17 BT18 BT19 BT20 BT21 BT22 BT23 BT24 BT25 EX01 EX02 EX03 EX04 EX05 EX06 EX07 EX08 EX09 EX10 EX11 EX12 EX13 EX14 SP01 SP02 SP03 SP04 SP05 SP06 BD01 BD02 BD03 BD04 BD05 BD06 BD07 BD08 BD09 BD10 BD11 BD12 BD13 BD14 BD15 BD16" flags+=""; break ;;
 		format) cmd=$word words= verbs="" devices=1 flags+=" --cache --bdev --bucket --block --data-offset --data_offset --cset-uuid --uuid --label --writeback --discard --cache-replacement-policy --cache_replacement_policy --large-bucket --wipe-bcache --discard-dirty --force --init --attach --size --dry-run --undo --no-undo"; break ;;
 		report) cmd=$word words= verbs="" devices=1 flags+=" --output"; break ;;
 		explore) cmd=$word words= verbs="" devices=1 flags+=""; break ;;
 		check-pair) cmd=$word words= verbs="" devices=1 flags+=""; break ;;
-		explain) cmd=$word words= verbs="SB01 SB02 SB03 SB04 SB05 SB06 SB07 SB08 SB09 SB10 SB11 SB12 SB13 SB14 SB15 SB16 SB17 SB18 SB19 SB20 SB21 SB22 SB23 SB24 SB25 SB26 SB27 SB28 SB29 SB30 SB31 SB32 SB33 SB34 JR01 JR02 JR03 JR04 JR05 JR06 JR07 JR08 JR09 JR10 JR11 JR12 JR13 JR14 JR15 JR16 JR17 JR18 JR19 JR20 JR21 PR01 PR02 PR03 PR04 PR05 PR06 PR07 PR08 PR09 GN01 GN02 GN03 GN04 UU01 UU02 UU03 UU04 UU05 UU06 UU07 UU08 UU09 UU10 UU11 UU12 UU13 UU14 UU15 UU16 BT01 BT02 BT03 BT04 BT05 BT06 BT07 BT08 BT09 BT10 BT11 BT12 BT13 BT14 BT15 BT16 BT17 BT18 BT19 BT20 BT21 BT22 BT23 BT24 BT25 EX01 EX02 EX03 EX04 EX05 EX06 EX07 EX08 EX09 EX10 EX11 EX12 EX13 EX14 SP01 SP02 SP03 SP04 SP05 SP06 BD01 BD02 BD03 BD04 BD05 BD06 BD07 BD08 BD09 BD10 BD11 BD12 BD13 BD14 BD15 BD16" flags+=""; break ;;
 		show-uuids) cmd=$word words= verbs="" devices=1 flags+=" --all"; break ;;
 		show-btree) cmd=$word words= verbs="" devices=1 flags+=" --node --raw --limit"; break ;;
 		show-extents) cmd=$word words= verbs="" devices=1 flags+=" --inode --range --dirty --bucket --limit"; break ;;

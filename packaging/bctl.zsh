@@ -102,11 +102,11 @@ _bctl() {
 		'export:write a volume as the kernel would show it, without the kernel'
 		'writeback:copy dirty data to the backing devices, without the kernel'
 		'detach:take a clean backing device from its cache, without the kernel'
+		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'format:write the superblocks of new cache and backing devices'
 		'report:write a page for a browser that shows a cache'
 		'explore:look through a cache on the whole terminal'
 		'check-pair:say whether a cache and backing devices would attach, and why not'
-		'explain:explain a finding'\''s code, a kernel message, or a log'
 		'show-uuids:show the slots of the uuid bucket\: which volume is which inode'
 		'show-btree:show the btree'\''s nodes, or the keys of one'
 		'show-extents:show what is cached\: each piece of each volume, and where it stands'
@@ -292,6 +292,10 @@ _bctl() {
 			'(--no-undo)--no-undo[keep nothing]'
 			'*:device:_bctl_devices'
 		) ;;
+	explain)
+		own=(
+			'1:operand:(SB01 SB02 SB03 SB04 SB05 SB06 SB07 SB08 SB09 SB10 SB11 SB12 SB13 SB14 SB15 SB16 SB17 SB18 SB19 SB20 SB21 SB22 SB23 SB24 SB25 SB26 SB27 SB28 SB29 SB30 SB31 SB32 SB33 SB34 JR01 JR02 JR03 JR04 JR05 JR06 JR07 JR08 JR09 JR10 JR11 JR12 JR13 JR14 JR15 JR16 JR17 JR18 JR19 JR20 JR21 PR01 PR02 PR03 PR04 PR05 PR06 PR07 PR08 PR09 GN01 GN02 GN03 GN04 UU01 UU02 UU03 UU04 UU05 UU06 UU07 UU08 UU09 UU10 UU11 UU12 UU13 UU14 UU15 UU16 BT01 BT02 BT03 BT04 BT05 BT06 BT07 BT08 BT09 BT10 BT11 BT12 BT13 BT14 BT15 BT16 BT17 BT18 BT19 BT20 BT21 BT22 BT23 BT24 BT25 EX01 EX02 EX03 EX04 EX05 EX06 EX07 EX08 EX09 EX10 EX11 EX12 EX13 EX14 SP01 SP02 SP03 SP04 SP05 SP06 BD01 BD02 BD03 BD04 BD05 BD06 BD07 BD08 BD09 BD10 BD11 BD12 BD13 BD14 BD15 BD16)'
+		) ;;
 	format)
 		own=(
 			'(--cache -C)--cache=[format DEV as a cache device]:DEV:_bctl_devices'
@@ -339,10 +343,6 @@ _bctl() {
 	check-pair)
 		own=(
 			'*:device:_bctl_devices'
-		) ;;
-	explain)
-		own=(
-			'1:operand:(SB01 SB02 SB03 SB04 SB05 SB06 SB07 SB08 SB09 SB10 SB11 SB12 SB13 SB14 SB15 SB16 SB17 SB18 SB19 SB20 SB21 SB22 SB23 SB24 SB25 SB26 SB27 SB28 SB29 SB30 SB31 SB32 SB33 SB34 JR01 JR02 JR03 JR04 JR05 JR06 JR07 JR08 JR09 JR10 JR11 JR12 JR13 JR14 JR15 JR16 JR17 JR18 JR19 JR20 JR21 PR01 PR02 PR03 PR04 PR05 PR06 PR07 PR08 PR09 GN01 GN02 GN03 GN04 UU01 UU02 UU03 UU04 UU05 UU06 UU07 UU08 UU09 UU10 UU11 UU12 UU13 UU14 UU15 UU16 BT01 BT02 BT03 BT04 BT05 BT06 BT07 BT08 BT09 BT10 BT11 BT12 BT13 BT14 BT15 BT16 BT17 BT18 BT19 BT20 BT21 BT22 BT23 BT24 BT25 EX01 EX02 EX03 EX04 EX05 EX06 EX07 EX08 EX09 EX10 EX11 EX12 EX13 EX14 SP01 SP02 SP03 SP04 SP05 SP06 BD01 BD02 BD03 BD04 BD05 BD06 BD07 BD08 BD09 BD10 BD11 BD12 BD13 BD14 BD15 BD16)'
 		) ;;
 	show-uuids)
 		own=(

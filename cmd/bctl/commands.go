@@ -72,6 +72,7 @@ func allCommands() []*cli.Command {
 		salvage.ExportCommand(),
 		salvage.WritebackCommand(),
 		salvage.DetachCommand(),
+		show.ExplainCommand(),
 	}, extras()...)
 }
 

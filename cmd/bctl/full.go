@@ -27,7 +27,6 @@ func extras() []*cli.Command {
 		report.ReportCommand(),
 		explore.ExploreCommand(),
 		check.CheckPairCommand(),
-		show.ExplainCommand(),
 		show.ShowUUIDsCommand(),
 		show.ShowBtreeCommand(),
 		show.ShowExtentsCommand(),

@@ -165,3 +165,13 @@ func TestBackingVersion(t *testing.T) {
 		}
 	}
 }
+
+// A dirty key that names an inode which nobody has, out of its leaf's range, tells nothing of where it stood: -p leaves it.
+func TestMisnamed(t *testing.T) {
+	s := scenes.Open(t, "hostile")
+	s.EditKey(s.Extent(func(k *ondisk.Bkey) bool { return k.Dirty() && k.Offset() < 1000 }), func(k *ondisk.Bkey) { k.SetInode(9) })
+	r := planned(t, devices(s))
+	if r.After.Result == fsck.Damaged || r.Loses() == "" {
+		t.Errorf("%v, then %v, lost %v, %s", codes(r.Before), codes(r.After), r.Lost, r.Evidence)
+	}
+}

@@ -82,6 +82,9 @@ func (w *Work) gather(c *inspect.Cache, tx *change.Tx, b *base) (*harvest, error
 	if err := h.cutLeaves(); err != nil {
 		return nil, err
 	}
+	if err := h.misnamed(); err != nil {
+		return nil, err
+	}
 	if err := h.ringTells(joined(slices.Concat(h.doubt, h.shaky))); err != nil {
 		return nil, err
 	}

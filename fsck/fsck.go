@@ -67,7 +67,7 @@ var ErrTwin = errors.New("it has the superblock of a backing device")
 func notCache(dev Device, backing []Device, s *ondisk.Super) error {
 	for _, d := range backing {
 		if b, err := superblock.Read(d.R); err == nil && *b == *s {
-			return fmt.Errorf("%s: %w, %s; if it is the cache, `bctl fsck -y` makes its own anew from the journal", dev.Name, ErrTwin, d.Name)
+			return fmt.Errorf("%s: %w, %s; if it is the cache and has its journal still, `bctl fsck -y` makes its own anew; if not, name the cache first", dev.Name, ErrTwin, d.Name)
 		}
 	}
 	return fmt.Errorf("%s: a backing device; name the cache device first", dev.Name)

@@ -81,12 +81,12 @@ func mustBeThere(c *inspect.Cache, k *ondisk.Bkey) bool {
 	if !k.Dirty() || k.Ptrs() != 1 || k.Ptr[0].Dev() != uint64(c.Geo.ThisDev) || c.UUIDs.State(k.Inode()) != uuids.Valid {
 		return false
 	}
-	b := c.Geo.BucketOf(k.Ptr[0].Offset())
-	if !c.Geo.Contains(b) || c.Buckets.Gen(b) != k.Ptr[0].Gen() {
-		return false
+	b, u := c.Geo.BucketOf(k.Ptr[0].Offset()), &c.UUIDs[k.Inode()]
+	if !c.Geo.Contains(b) || c.Buckets.Gen(b) != k.Ptr[0].Gen() || u.FlashOnly() && uint64(k.Offset()) > u.Sectors {
+		return false // what lies behind a volume's end may have been dropped
 	}
 	mark := c.Buckets.Mark(b)
-	return mark == inspect.Dirty || mark != inspect.Metadata && c.UUIDs[k.Inode()].FlashOnly()
+	return mark == inspect.Dirty || mark != inspect.Metadata && u.FlashOnly()
 }
 
 // A writings is what the entries of a run say was written, by where it is.

@@ -10,6 +10,7 @@ type start struct {
 	sector uint64
 	count  uint32
 	op     Op
+	volume uint32 // of a read, at whose end it is told, too; else 0
 }
 
 // A starter is who asked, and of which volume.
@@ -40,13 +41,17 @@ func (r *Reader) started(f [][]byte, at int) error {
 	if r.state.started == nil || len(r.state.started) >= mostStarted {
 		r.state.started = map[start]starter{}
 	}
-	r.state.started[start{sector, uint32(count), op}] = starter{task, volume}
+	k := start{sector: sector, count: uint32(count), op: op}
+	if op == Read {
+		k.volume = volume
+	}
+	r.state.started[k] = starter{task, volume}
 	return nil
 }
 
 // asker sets who asked for a request of which a tracepoint tells at last, and its volume, if it was told when it began.
 func (r *Reader) asker(q *Request, sector, count uint64) (known bool) {
-	k := start{sector, uint32(count), q.Op}
+	k := start{sector, uint32(count), q.Op, q.Volume}
 	by, known := r.state.started[k]
 	if known {
 		q.Task, q.Volume = by.task, by.volume

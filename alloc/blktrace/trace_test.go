@@ -381,6 +381,11 @@ swapper     0 [001]     8.087000:           bcache:bcache_read: 254,32  R 64 + 8
 swapper     0 [001]     8.088000:           bcache:bcache_read: 254,16  R 640 + 8 hit 0 bypass 0
 dd    17 [001]     8.089000:           bcache:bcache_write: 2e5b487f-065d-4227-85bf-0391212b33c6 inode 1  W 64 + 8 hit 0 bypass 0
 `, []string{"64 of 4712", "640 of 1", "64 of 17"}},
+		{"the same block of two volumes", `dd   11 [000]     8.085: bcache:bcache_request_start: 254,0 R 64 + 8 (from 252,0 @ 48)
+dd   22 [000]     8.086: bcache:bcache_request_start: 254,16 R 64 + 8 (from 252,16 @ 48)
+swapper     0 [001]     8.087:           bcache:bcache_read: 254,0  R 64 + 8 hit 0 bypass 0
+swapper     0 [001]     8.088:           bcache:bcache_read: 254,16  R 64 + 8 hit 0 bypass 0
+`, []string{"64 of 11", "64 of 22"}},
 	} {
 		all, format, err := readAll(strings.NewReader(c.text), Detect)
 		var got []string
@@ -390,7 +395,7 @@ dd    17 [001]     8.089000:           bcache:bcache_write: 2e5b487f-065d-4227-8
 		if err != nil || format != Tracepoints || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, %v: %q, want %q", c.name, format, err, got, c.want)
 		}
-		if v := all[len(all)-1].Volume; c.name == "perf" && (all[0].Volume != 0 || v != 1 || all[1].Volume != v) {
+		if v := all[len(all)-1].Volume; c.name != "tracefs" && (all[0].Volume != 0 || v != 1 || all[1].Volume != v) {
 			t.Errorf("volumes of %+v", all)
 		}
 	}

@@ -101,7 +101,12 @@ func (r *Reader) tracepointRequest(f [][]byte, volume, at int, vols *volumes) (q
 		return q, false, err
 	}
 	q.Time, q.Task = r.since(us), fioTask
-	if !r.asker(&q, sector, count) {
+	if q.Op == Read {
+		if q.Volume, err = vols.number(f[volume]); err != nil {
+			return q, false, err
+		}
+	}
+	if !r.asker(&q, sector, count) && q.Op != Read {
 		if q.Volume, err = vols.number(f[volume]); err != nil {
 			return q, false, err
 		}

@@ -105,8 +105,8 @@ func TestShortage(t *testing.T) {
 			miss[k] = e.MissRatio().Value
 		}
 		t.Logf("%s: all miss %.4f, the sample %.4f, timeless %.4f", model, miss[0], miss[1], miss[2])
-		off := math.Abs(miss[1] - miss[0])
-		if off > 0.01 || cfg.Alloc.Model.GoesOnInGC != (math.Abs(miss[2]-miss[0]) < 2*off) {
+		off, timeless := math.Abs(miss[1]-miss[0]), math.Abs(miss[2]-miss[0])
+		if off > 0.01 || cfg.Alloc.Model.GoesOnInGC && timeless > 0.01 || !cfg.Alloc.Model.GoesOnInGC && timeless < 2*off {
 			t.Errorf("%s: all miss %.4f, the sample %.4f, timeless %.4f", model, miss[0], miss[1], miss[2])
 		}
 	}

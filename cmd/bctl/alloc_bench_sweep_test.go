@@ -193,7 +193,7 @@ func TestTraceAdvice(t *testing.T) {
 		{"--cache-size 64M --bucket 64k --policy clock,lru", "lru *", "never filled"},
 		{"--cache-size 128M --bucket 64k,128k --policy lru", "advice  128M in 64k with lru", ""},
 		{"--cache-size 64M --bucket 64k --volumes 9", "lru", "no request is to these volumes"},
-		{"--cache-size 64M --bucket 64k --sample 0.01", "±", "a sample with 10 buckets of 64M says little: --sample 0.1 has more"},
+		{"--cache-size 64M --bucket 64k --sample 0.01", "±", "a sample with 10 buckets of 64M says little: take --sample 0.016 or more"},
 		{"--cache-size 8M --bucket 64k", "", "hint: smaller buckets with --bucket, or a larger --cache-size"},
 	} {
 		got := bctl(strings.Fields("alloc-bench --trace " + path + " " + c.args)...)

@@ -127,6 +127,35 @@ func TestNewestWiped(t *testing.T) {
 	}
 }
 
+// Discarding leaves all before what is live empty, and goes on to be seen for a lap after it was turned off: no entry is
+// missed there.
+func TestDiscardedUntilNow(t *testing.T) {
+	s := scenes.Open(t, "made-small")
+	var es []planter.Entry
+	for range s.Geo.NJournal + 2 {
+		es = append(es, s.AddEntryInNextBucket(func(j *ondisk.Jset) { j.LastSeq = j.Seq - min(2, uint64(len(es))) }))
+	}
+	for _, e := range es[2 : len(es)-3] {
+		s.Wipe(s.Geo.BucketOf(e.Sector))
+	}
+	if r := planned(t, devices(s)); r.Before.Result == fsck.Damaged {
+		t.Error(codes(r.Before))
+	}
+}
+
+// A damaged pointer that leads among metadata says nothing of that bucket's gen.
+func TestLeaptIntoMetadata(t *testing.T) {
+	s := scenes.Open(t, "writeback-dirty")
+	s.Give = len(s.Back)
+	root := s.Root().Key.Ptr[0]
+	s.EditKey(s.Extent(func(k *ondisk.Bkey) bool { return k.Dirty() }), func(k *ondisk.Bkey) {
+		k.Ptr[0] = ondisk.MakePtr(root.Gen()-100, root.Offset(), 0)
+	})
+	if r := planned(t, devices(s)); r.After.Result == fsck.Damaged || len(r.InDoubt) > 0 || len(r.Lost) == 0 {
+		t.Errorf("then %v, in doubt %v, lost %v; %s", codes(r.After), r.InDoubt, r.Lost, r.Evidence)
+	}
+}
+
 // A live entry that the kernel does not reach, for it stands behind a bad block of the same bucket, was not discarded.
 func TestNotDiscarded(t *testing.T) {
 	s := scenes.Open(t, "made-small")

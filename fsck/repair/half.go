@@ -115,7 +115,7 @@ func (h *harvest) cutOrphans() error {
 	if gone > 0 {
 		h.w.saw("btree: %d keys that leaves had last to which nothing leads are gone; the journal has them", gone)
 		h.doubt = joined(h.doubt)
-		slices.SortFunc(h.proved, func(a, b btree.Piece) int { return startOf(&a).Compare(startOf(&b)) })
+		h.proved = btree.Resolve(h.proved) // a key that reaches over two leaves is told of each
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func mendLeapt(w *Work, rep *fsck.Report) (did bool, err error) {
 	}
 	for _, b := range slices.Sorted(maps.Keys(newest)) {
 		lag := ondisk.GenAfter(w.c.Buckets.Gen(b), newest[b])
-		if lag <= ondisk.GenLimit || !w.setGen(b, newest[b]) {
+		if w.c.Buckets.Mark(b) == inspect.Metadata || lag <= ondisk.GenLimit || !w.setGen(b, newest[b]) {
 			delete(newest, b)
 			continue
 		}

@@ -50,8 +50,11 @@ func nearlyInvalid(u *ondisk.UUIDEntry) bool {
 	return u.UUID.Distance(ondisk.InvalidUUID) <= flippedBits
 }
 
-// mostWays is how many devices onlyWay tries all ways of.
-const mostWays = 8
+// mostWays is how many devices onlyWay tries all ways of, and mostTries how often it gives one of them a slot.
+const (
+	mostWays  = 8
+	mostTries = 1 << 16
+)
 
 // onlyWay gives each of the devices that seek a slot one whose data can be its, if there is one way alone to do that for all
 // of them, and none beside them is without a slot.
@@ -64,13 +67,18 @@ func (w *Work) onlyWay(h *harvest, t uuids.Table, data map[uint32]*held, todo []
 		}
 		may[n] = w.mayBe(h, t, data, d)
 	}
-	if w.nameless(t) != without || len(todo) > mostWays {
+	nobodys := slices.ContainsFunc(may, func(is []uint32) bool { return len(is) == 0 })
+	if w.nameless(t) != without || len(todo) > mostWays || nobodys {
 		return nil
 	}
 	var found map[int]uint32
-	ways, now := 0, map[int]uint32{}
+	ways, now, tries := 0, map[int]uint32{}, 0
 	var try func(n int)
 	try = func(n int) {
+		if tries++; tries > mostTries {
+			ways = 2 // as good as not to be told
+			return
+		}
 		if n == len(todo) {
 			ways++
 			found = maps.Clone(now)
@@ -102,8 +110,8 @@ func (w *Work) mayBe(h *harvest, t uuids.Table, data map[uint32]*held, d claiman
 	if len(may) > 0 || !dirty {
 		return may
 	}
-	for i := range data {
-		if w.foreign(t, i) && t[i].Label == d.s.Label {
+	for i, v := range data {
+		if w.foreign(t, i) && t[i].Label == d.s.Label && (t[i].Label != [32]byte{} || len(v.some) > 0) {
 			may = append(may, i)
 		}
 	}

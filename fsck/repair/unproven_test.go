@@ -258,3 +258,29 @@ func TestOtherNodesBset(t *testing.T) {
 		}
 	}
 }
+
+// A key of the journal that reaches over two leaves to which nothing leads, and that both lost, is taken once.
+func TestOverTwoLeaves(t *testing.T) {
+	s := dirtyTree(t)
+	one, other := s.Leaves()[0], s.Leaves()[1]
+	border, b := one.Key.Offset(), s.Free(3)
+	last := planter.Dirty(s.Key(0, border-8, 16, s.Geo.Start(b[0]), 0))
+	next := planter.Dirty(s.Key(0, border+24, 16, s.Geo.Start(b[1]), 0))
+	told := planter.Dirty(s.Key(0, next.Offset(), 40, s.Geo.Start(b[2]), 0))
+	for i, k := range []ondisk.Bkey{last, next, told} {
+		s.Put(k.Ptr[0].Offset().Bytes(), []byte{byte(i + 1)})
+	}
+	s.AddSet(one, last)
+	s.AddSet(other, next)
+	s.AddEntry(func(j *ondisk.Jset) { j.Keys = []ondisk.Bkey{last, next} })
+	settledEntry(s, told)
+	s.Put(s.Root().Sector().Bytes(), make([]byte, 4096))
+	devs := devices(s)
+	r := planned(t, devs)
+	got := live(t, after(r, devs)[0])
+	for at := told.Start(); at < told.Offset(); at++ {
+		if want := (where{told.Ptr[0].Offset() + at - told.Start(), true}); got[sector{0, at}] != want {
+			t.Errorf("sector %d is at %v, want %v; %s", at, got[sector{0, at}], want, r.Evidence)
+		}
+	}
+}

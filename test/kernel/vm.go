@@ -157,7 +157,7 @@ func (b Boot) wait(t testing.TB, dir string, args []string, resumed bool) *Repor
 // cancelSilent ends a boot that has said nothing for long: its kernel hangs. One that is dying says so on its console.
 // Until it says its first word it boots, which takes a busy machine long.
 func cancelSilent(ctx context.Context, cancel context.CancelFunc, facts, console string) {
-	said, since, patience := int64(0), time.Now(), 90*time.Second
+	said, since, patience := int64(0), time.Now(), 150*time.Second
 	for ctx.Err() == nil && time.Since(since) < patience {
 		time.Sleep(time.Second)
 		if info, err := os.Stat(facts); err == nil && (info.Size() != said || said == 0) {

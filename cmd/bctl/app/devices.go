@@ -53,7 +53,7 @@ func SortDevices(devs []fsck.Device) error {
 	)
 	kinds := map[string]int{}
 	caches := []string{}
-	twins, seen := false, map[ondisk.UUID]bool{} // a backing device's superblock stands twice: one may be over the cache's
+	twins, seen := map[string]bool{}, map[ondisk.Super]string{} // a backing device's superblock stands twice: one may be over the cache's
 	for _, d := range devs {
 		s, err := superblock.Read(d.R)
 		switch {
@@ -61,8 +61,11 @@ func SortDevices(devs []fsck.Device) error {
 			kinds[d.Name] = unknown
 		case s.IsBacking():
 			kinds[d.Name] = backing
-			twins = twins || seen[s.UUID]
-			seen[s.UUID] = true
+			if first, ok := seen[*s]; ok {
+				twins[first] = true
+			} else {
+				seen[*s] = d.Name
+			}
 		default:
 			kinds[d.Name] = cache
 			caches = append(caches, d.Name)
@@ -72,7 +75,7 @@ func SortDevices(devs []fsck.Device) error {
 	switch {
 	case len(caches) > 1:
 		return Usagef("%s and %s are both cache devices, and a set has one", caches[0], caches[1])
-	case len(devs) > 1 && kinds[devs[0].Name] == backing && !twins:
+	case len(devs) > 1 && kinds[devs[0].Name] == backing && !twins[devs[0].Name]:
 		return Usagef("%s and %s are backing devices: name their cache too, or one of them alone", devs[0].Name, devs[1].Name)
 	}
 	return nil

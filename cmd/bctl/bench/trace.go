@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"bctl/alloc"
@@ -255,7 +256,8 @@ func (o *benchOptions) noteSample(io *app.IO, jobs []*traceJob) {
 	}
 	least := slices.MinFunc(jobs, func(a, b *traceJob) int { return cmp.Compare(a.cfg.Alloc.NBuckets, b.cfg.Alloc.NBuckets) })
 	if n := o.sample.Of(uint64(least.cfg.Alloc.NBuckets)); n < fewBuckets {
-		io.Note("a sample with %d buckets of %s says little: --sample %g has more", n, app.SizeText(least.row.CacheBytes), min(10*o.sampleR, 1))
+		enough := min(math.Ceil(1000*fewBuckets/float64(least.cfg.Alloc.NBuckets))/1000, 1)
+		io.Note("a sample with %d buckets of %s says little: take --sample %.3g or more", n, app.SizeText(least.row.CacheBytes), enough)
 	}
 }
 

@@ -27,6 +27,10 @@ func (l *Log) Wiped() (ring int, was uint64, ok bool) {
 	if behind == n.Ring || behind == next {
 		return 0, 0, false
 	}
+	live := func(e Entry) bool { return e.Ring == behind && e.Seq >= n.LastSeq }
+	if behind != (next+1)%l.g.NJournal && slices.ContainsFunc(l.Entries, live) {
+		return 0, 0, false // all before what is live is empty, not one bucket alone: it discarded until not long ago
+	}
 	i := slices.IndexFunc(l.Entries, func(e Entry) bool { return e.Ring == behind && e.Offset == 0 })
 	if i < 0 {
 		return 0, 0, false

@@ -4,6 +4,7 @@ package repair_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"bctl/fsck"
@@ -82,9 +83,10 @@ func TestUnconfirmed(t *testing.T) {
 }
 
 // A key that the journal took after the chain was written has that chain's gen, so it is sure; the same in the tree is
-// not, unless the backing device holds the same.
+// not, unless the backing device holds the same. It stays then, for kernels note each dirty pointer that is stale; only
+// where its bucket has clean data that differ below, and may be old, all of that is left stale.
 func TestConfirmed(t *testing.T) {
-	for _, where := range []string{"journal", "tree", "held"} {
+	for _, where := range []string{"journal", "tree", "held", "held beside old"} {
 		s := scenes.Open(t, "fifo-full")
 		free := s.Free(1)[0]
 		at, leaf := ondisk.Sector(496), planter.Node{}
@@ -96,12 +98,18 @@ func TestConfirmed(t *testing.T) {
 			at = n.Key.Offset()
 		}
 		k := planter.Dirty(s.Key(0, at+8, 8, s.Geo.Start(free), s.Prios()[free].Gen))
-		if where == "journal" {
+		beside := s.Key(0, at+16, 8, s.Geo.Start(free)+8, s.Prios()[free].Gen)
+		switch where {
+		case "journal":
 			s.AddEntry(func(j *ondisk.Jset) { j.Keys = []ondisk.Bkey{k} })
-		} else {
+		case "held beside old":
+			s.Put(beside.Ptr[0].Offset().Bytes(), []byte{1})
+			s.Back[0].Put(beside.Start().Bytes(), []byte{2})
+			s.AddSet(leaf, k, beside)
+		default:
 			s.AddSet(leaf, k)
 		}
-		if where == "held" {
+		if strings.HasPrefix(where, "held") {
 			s.Give = 1
 			s.Back[0].Put(k.Start().Bytes(), s.Main.Bytes(k.Ptr[0].Offset().Bytes(), int(k.Size().Bytes())))
 		}
@@ -114,7 +122,7 @@ func TestConfirmed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := after.Volumes[0]; (int(at) < len(p) && p[at].Dirty()) != (where != "held") {
+		if p := after.Volumes[0]; (int(at) < len(p) && p[at].Dirty()) != (where != "held beside old") {
 			t.Errorf("%s: the key is not as it should be", where)
 		}
 	}

@@ -58,12 +58,14 @@ func RebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt) (*Gens, er
 	return rebuildGens(tx, below, true)
 }
 
-// rebuildGens is RebuildGens that may leave the lists out, which at millions of buckets are large.
+// rebuildGens is RebuildGens that may leave the lists out, which at millions of buckets are large. It is fsck's then: a
+// bucket whose clean data stand on the backing devices too, beside the dirty, stays as it is, for kernels note each
+// dirty pointer that is stale.
 func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool) (*Gens, error) {
 	c := tx.Cache()
 	out := &Gens{dubious: newDubious(c.Geo.NBuckets)}
 	sure := confirmed(c, c.Journal, c.Journal.Newest)
-	doubtful, held, err := doubts(tx, sure, below, lists)
+	doubtful, held, same, err := doubts(tx, sure, below, lists)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +98,7 @@ func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool
 		tx.SetGen(b, gen)
 		tx.SetPrio(b, prio)
 		out.Count++
-		if mark == inspect.Dirty && !held[b] && !sure[b] && gen == c.Buckets.Gen(b) {
+		if mark == inspect.Dirty && !held[b] && !sure[b] && !same[b] && gen == c.Buckets.Gen(b) {
 			out.dubious.set(b)
 		}
 		if !lists {
@@ -114,23 +116,28 @@ func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool
 }
 
 // doubts finds the dirty data in buckets whose gens nothing confirms, which it lists if that is wanted, and which of
-// these buckets hold nothing that the backing devices do not hold too.
-func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.ReaderAt, lists bool) (doubtful map[ondisk.Bucket][]Unsure, held []bool, err error) {
+// these buckets hold no dirty data that the backing devices do not hold too; of those, where no lists are wanted, it tells
+// apart the ones whose clean data are the same there as well.
+func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.ReaderAt, lists bool) (doubtful map[ondisk.Bucket][]Unsure, held, same []bool, err error) {
 	c := tx.Cache()
-	held = make([]bool, c.Geo.NBuckets)
+	held, same = make([]bool, c.Geo.NBuckets), make([]bool, c.Geo.NBuckets)
 	if below == nil && !lists {
-		return nil, held, nil
+		return nil, held, same, nil
 	}
-	differs := make([]bool, c.Geo.NBuckets)
+	differs, cleanDiffers := make([]bool, c.Geo.NBuckets), make([]bool, c.Geo.NBuckets)
 	sums := map[Unsure]ondisk.Sector{}
 	var mu sync.Mutex
 	err = c.Walk(func(_ int, e *inspect.Extent) {
 		b := c.Geo.BucketOf(e.Ptr[0].Offset())
-		if !e.Live || !e.Dirty() || c.Buckets.GenKnown(b) || sure[b] {
+		if !e.Live || !e.Dirty() && (lists || c.Buckets.Mark(b) != inspect.Dirty) || c.Buckets.GenKnown(b) || sure[b] {
 			return
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		if !e.Dirty() {
+			cleanDiffers[b] = cleanDiffers[b] || differs[b] || !sameBelow(c, &e.Bkey, below)
+			return
+		}
 		if lists {
 			sums[Unsure{Bucket: b, Inode: e.Inode()}] += e.Size()
 		}
@@ -140,7 +147,11 @@ func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.Re
 		}
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	for b := range held {
+		same[b] = held[b] && !cleanDiffers[b] && !lists
+		held[b] = held[b] && !same[b]
 	}
 	doubtful = map[ondisk.Bucket][]Unsure{}
 	for u, n := range sums {
@@ -150,7 +161,7 @@ func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.Re
 	for _, us := range doubtful {
 		sort.Slice(us, func(i, j int) bool { return us[i].Inode < us[j].Inode })
 	}
-	return doubtful, held, nil
+	return doubtful, held, same, nil
 }
 
 // sameBelow compares an extent with the backing device. What cannot be read, here or there, is not the same: it may lie

@@ -275,15 +275,23 @@ func TestSlotsElsewhere(t *testing.T) {
 	}
 }
 
-// A last bset that is gone without a trace is missed also where the leaf has older data in the place of what it had.
-func TestOlderInItsPlace(t *testing.T) {
+// olderAndNewer are three dirty keys: the last replaces the first, and has its data in the bucket of the second.
+func olderAndNewer(t *testing.T) (*damages.Scene, []ondisk.Bkey) {
+	t.Helper()
 	s := scenes.Open(t, "made-small")
 	b := s.Free(2)
 	at := s.Geo.Start(b[1])
 	older, beside, newer := planter.Dirty(s.Key(0, 504, 104, s.Geo.Start(b[0]), 0)), planter.Dirty(s.Key(0, 904, 8, at, 0)), planter.Dirty(s.Key(0, 504, 104, at+8, 0))
 	s.Put(older.Ptr[0].Offset().Bytes(), []byte("older"))
 	s.Put(newer.Ptr[0].Offset().Bytes(), []byte("newer"))
-	for _, k := range []ondisk.Bkey{older, beside, newer} {
+	return s, []ondisk.Bkey{older, beside, newer}
+}
+
+// A last bset that is gone without a trace is missed also where the leaf has older data in the place of what it had.
+func TestOlderInItsPlace(t *testing.T) {
+	s, keys := olderAndNewer(t)
+	newer := keys[2]
+	for _, k := range keys {
 		s.AddSet(s.Root(), k)
 		s.AddEntry(func(j *ondisk.Jset) { j.Keys = []ondisk.Bkey{k} })
 	}

@@ -65,7 +65,7 @@ func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool
 	c := tx.Cache()
 	out := &Gens{dubious: newDubious(c.Geo.NBuckets)}
 	sure := confirmed(c, c.Journal, c.Journal.Newest)
-	doubtful, held, same, err := doubts(tx, sure, below, lists)
+	doubtful, held, err := doubts(tx, sure, below, lists)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool
 		tx.SetGen(b, gen)
 		tx.SetPrio(b, prio)
 		out.Count++
-		if mark == inspect.Dirty && !held[b] && !sure[b] && !same[b] && gen == c.Buckets.Gen(b) {
+		if mark == inspect.Dirty && !held[b] && !sure[b] && gen == c.Buckets.Gen(b) {
 			out.dubious.set(b)
 		}
 		if !lists {
@@ -116,13 +116,13 @@ func rebuildGens(tx *change.Tx, below func(inode uint32) io.ReaderAt, lists bool
 }
 
 // doubts finds the dirty data in buckets whose gens nothing confirms, which it lists if that is wanted, and which of
-// these buckets hold no dirty data that the backing devices do not hold too; of those, where no lists are wanted, it tells
-// apart the ones whose clean data are the same there as well.
-func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.ReaderAt, lists bool) (doubtful map[ondisk.Bucket][]Unsure, held, same []bool, err error) {
+// these buckets hold no dirty data that the backing devices do not hold too; of those, where no lists are wanted, the
+// ones whose clean data are the same there as well become sure.
+func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.ReaderAt, lists bool) (doubtful map[ondisk.Bucket][]Unsure, held []bool, err error) {
 	c := tx.Cache()
-	held, same = make([]bool, c.Geo.NBuckets), make([]bool, c.Geo.NBuckets)
+	held = make([]bool, c.Geo.NBuckets)
 	if below == nil && !lists {
-		return nil, held, same, nil
+		return nil, held, nil
 	}
 	differs, cleanDiffers := make([]bool, c.Geo.NBuckets), make([]bool, c.Geo.NBuckets)
 	sums := map[Unsure]ondisk.Sector{}
@@ -147,11 +147,12 @@ func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.Re
 		}
 	})
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	for b := range held {
-		same[b] = held[b] && !cleanDiffers[b] && !lists
-		held[b] = held[b] && !same[b]
+	for b := range ondisk.Bucket(len(held)) {
+		if held[b] && !cleanDiffers[b] && !lists {
+			held[b], sure[b] = false, true
+		}
 	}
 	doubtful = map[ondisk.Bucket][]Unsure{}
 	for u, n := range sums {
@@ -161,7 +162,7 @@ func doubts(tx *change.Tx, sure map[ondisk.Bucket]bool, below func(uint32) io.Re
 	for _, us := range doubtful {
 		sort.Slice(us, func(i, j int) bool { return us[i].Inode < us[j].Inode })
 	}
-	return doubtful, held, same, nil
+	return doubtful, held, nil
 }
 
 // sameBelow compares an extent with the backing device. What cannot be read, here or there, is not the same: it may lie

@@ -205,13 +205,9 @@ func TestUnderBackingSuper(t *testing.T) {
 // A last bset that is gone without a trace is missed also where the newest entry does not lead to the uuids, so that the
 // check did not look for it.
 func TestMissedBesideSlots(t *testing.T) {
-	s := scenes.Open(t, "made-small")
-	b := s.Free(2)
-	at := s.Geo.Start(b[1])
-	older, beside, newer := planter.Dirty(s.Key(0, 504, 104, s.Geo.Start(b[0]), 0)), planter.Dirty(s.Key(0, 904, 8, at, 0)), planter.Dirty(s.Key(0, 504, 104, at+8, 0))
-	s.Put(older.Ptr[0].Offset().Bytes(), []byte("older"))
-	s.Put(newer.Ptr[0].Offset().Bytes(), []byte("newer"))
-	for _, k := range []ondisk.Bkey{older, beside, newer} {
+	s, keys := olderAndNewer(t)
+	newer := keys[2]
+	for _, k := range keys {
 		s.AddSet(s.Root(), k)
 		settledEntry(s, k)
 	}
